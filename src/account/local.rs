@@ -1,0 +1,136 @@
+//! Which addresses count as "inside", and the direction of a packet that follows from it.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::decode::Addr;
+
+/// Where a packet goes, seen from the local network.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Direction {
+    /// From outside to a local host.
+    In = 0,
+    /// From a local host to outside.
+    Out = 1,
+    /// From a local host to a local host.
+    Internal = 2,
+    /// Neither end is local.
+    Transit = 3,
+    /// The frame is not IP and has no ends to tell by.
+    None = 4,
+}
+
+impl Direction {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Direction; 5] = [
+        Direction::In,
+        Direction::Out,
+        Direction::Internal,
+        Direction::Transit,
+        Direction::None,
+    ];
+
+    /// The direction of a packet by which of its ends are local.
+    #[inline]
+    pub fn of(source_is_local: bool, destination_is_local: bool) -> Direction {
+        match (source_is_local, destination_is_local) {
+            (false, true) => Direction::In,
+            (true, false) => Direction::Out,
+            (true, true) => Direction::Internal,
+            (false, false) => Direction::Transit,
+        }
+    }
+
+    /// The name in reports and the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Direction::In => "in",
+            Direction::Out => "out",
+            Direction::Internal => "internal",
+            Direction::Transit => "transit",
+            Direction::None => "none",
+        }
+    }
+}
+
+/// What is inside when nobody says otherwise: the private and link-local ranges, and the
+/// groups and broadcasts that local hosts talk to.
+const PRIVATE: [&str; 14] = [
+    "10.0.0.0/8",         // RFC 1918
+    "172.16.0.0/12",      // RFC 1918
+    "192.168.0.0/16",     // RFC 1918
+    "100.64.0.0/10",      // RFC 6598, carrier-grade NAT
+    "169.254.0.0/16",     // RFC 3927
+    "127.0.0.0/8",        // RFC 1122
+    "0.0.0.0/32",         // a host without an address yet
+    "224.0.0.0/4",        // RFC 5771, multicast
+    "255.255.255.255/32", // RFC 919
+    "fc00::/7",           // RFC 4193
+    "fe80::/10",          // RFC 4291
+    "::/128",             // a host without an address yet
+    "::1/128",            // RFC 4291
+    "ff00::/8",           // RFC 4291, multicast
+];
+
+/// The local networks: a set of prefixes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalNetworks(Vec<IpNet>);
+
+impl LocalNetworks {
+    /// Exactly these prefixes.
+    pub fn exactly(prefixes: Vec<IpNet>) -> LocalNetworks {
+        LocalNetworks(prefixes)
+    }
+
+    /// The private ranges, and `on_link`: the prefixes of the watched interfaces.
+    pub fn private_and(on_link: Vec<IpNet>) -> LocalNetworks {
+        let private = PRIVATE.iter().filter_map(|prefix| prefix.parse().ok());
+        LocalNetworks(private.chain(on_link.into_iter().map(|net: IpNet| net.trunc())).collect())
+    }
+
+    /// Whether the address is inside.
+    pub fn contains(&self, address: &IpAddr) -> bool {
+        self.0.iter().any(|prefix| prefix.contains(address))
+    }
+
+    /// As [`LocalNetworks::contains`], for an address as the counters know it.
+    pub fn has(&self, address: &Addr) -> bool {
+        self.contains(&address.ip())
+    }
+
+    /// The prefixes.
+    pub fn prefixes(&self) -> &[IpNet] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn every_private_prefix_is_a_prefix() {
+        assert_eq!(LocalNetworks::private_and(vec![]).prefixes().len(), PRIVATE.len());
+    }
+
+    #[test]
+    fn given_prefixes_are_taken_to_the_letter() {
+        let local = LocalNetworks::exactly(vec!["192.0.2.0/24".parse().unwrap()]);
+        assert!(local.contains(&ip("192.0.2.255")));
+        assert!(!local.contains(&ip("192.168.0.1")));
+        assert!(!local.contains(&ip("224.0.0.251")));
+    }
+
+    #[test]
+    fn the_prefix_of_an_interface_is_inside_as_well() {
+        let local = LocalNetworks::private_and(vec!["2001:db8::5/64".parse().unwrap()]);
+        assert!(local.contains(&ip("2001:db8::99")));
+        assert!(!local.contains(&ip("2001:db8:0:1::99")));
+    }
+}

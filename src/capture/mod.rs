@@ -1,0 +1,42 @@
+//! Frames from live interfaces and capture files, through libpcap.
+//!
+//! Capture threads run here. They own the pcap handle, decode each frame's headers into
+//! a packet record and push it into their ring; they never allocate per frame, never
+//! lock and never wait on a disk.
+
+pub mod file;
+pub mod interfaces;
+pub mod live;
+
+use pcap::{Linktype, PacketHeader, Precision};
+
+use crate::decode::NO_TIME;
+
+/// Frames that are handled between two looks at the clock, the stop flag and the ring.
+const BATCH: usize = 4_096;
+
+/// libpcap's name for a link type, such as `EN10MB`.
+fn link_type_name(link_type: Linktype) -> String {
+    link_type.get_name().unwrap_or_else(|_| link_type.0.to_string())
+}
+
+/// The frame's time in nanoseconds since 1970 UTC.
+///
+/// libpcap reads the unsigned seconds of a classic capture file as signed: times from
+/// 2038 on come out negative.
+#[inline]
+fn timestamp(header: &PacketHeader, precision: Precision) -> i64 {
+    let seconds = i64::from(header.ts.tv_sec);
+    let fraction = i64::from(header.ts.tv_usec);
+    let seconds = if (-(1 << 31)..0).contains(&seconds) { seconds + (1 << 32) } else { seconds };
+    let fraction = match precision {
+        Precision::Nano => fraction,
+        Precision::Micro => fraction * 1_000,
+    };
+    // Past the year 2262 only a damaged file goes.
+    seconds
+        .checked_mul(1_000_000_000)
+        .and_then(|seconds| seconds.checked_add(fraction))
+        .filter(|time| *time < i64::MAX)
+        .unwrap_or(NO_TIME)
+}

@@ -1,0 +1,86 @@
+//! The table of subcommands and options; `--help` and the manual pages come from it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use ipnet::IpNet;
+
+use crate::config::keys::{prefix, socket_address};
+
+/// See your network: who uses it, how much, on which ports and protocols.
+#[derive(Parser, Debug)]
+#[command(name = "brightstat", version, about, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 64 wrong usage, 65 damaged input, 66 no such input or \
+    interface, 69 something is taken, 74 read or write error, 77 not permitted, 78 wrong configuration.")]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Watch the network: the daemon, in the foreground, logging to standard error
+    Run(RunArguments),
+    /// Give an account of capture files
+    Report(ReportArguments),
+    /// Check the configuration and say what is odd in it
+    CheckConfig(CheckArguments),
+    /// List the interfaces of this machine; '*' marks the one with the default route
+    Interfaces,
+    /// Write the manual pages into a directory
+    #[command(hide = true)]
+    Man {
+        /// The directory.
+        directory: PathBuf,
+    },
+}
+
+/// Options of `brightstat run`.
+#[derive(Args, Debug, Default)]
+pub struct RunArguments {
+    /// The configuration file [default: /etc/brightstat/brightstat.toml, if it is there]
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// An interface to watch instead of those in the configuration; may be repeated
+    #[arg(short, long = "interface", value_name = "IF")]
+    pub interfaces: Vec<String>,
+    /// Where to serve the page instead of where the configuration says; may be repeated
+    #[arg(short, long, value_name = "ADDRESS:PORT", value_parser = socket_address)]
+    pub listen: Vec<SocketAddr>,
+    /// The database to use instead of the one in the configuration
+    #[arg(short, long, value_name = "FILE")]
+    pub database: Option<PathBuf>,
+}
+
+/// Options of `brightstat report`.
+#[derive(Args, Debug)]
+pub struct ReportArguments {
+    /// Capture files (pcap or pcapng), '-' for standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Print one JSON object instead of tables
+    #[arg(long)]
+    pub json: bool,
+    /// A prefix that counts as inside; may be repeated [default: the private ranges and multicast]
+    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    pub local: Vec<IpNet>,
+    /// Hosts and ports to list; 0 lists all. The others are added up as "other"
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub top: usize,
+    /// Hosts to tell apart; beyond that the least recently seen are added up as "other"
+    #[arg(long, value_name = "N", default_value_t = 131_072, value_parser = clap::value_parser!(u32).range(16..))]
+    pub max_hosts: u32,
+}
+
+/// Options of `brightstat check-config`.
+#[derive(Args, Debug)]
+pub struct CheckArguments {
+    /// The configuration file [default: /etc/brightstat/brightstat.toml]
+    pub file: Option<PathBuf>,
+    /// Print the sample configuration, every key with its default, and stop
+    #[arg(long)]
+    pub sample: bool,
+}

@@ -1,0 +1,109 @@
+//! `brightstat report`: capture files through the same decoder, ring and worker as the
+//! daemon.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::args::ReportArguments;
+use crate::account::{Accounts, LocalNetworks};
+use crate::capture::file::CaptureFile;
+use crate::daemon::worker::Worker;
+use crate::export::report::Report;
+use crate::failure::{Exit, Failure};
+use crate::ring::{DEFAULT_CAPACITY, ring};
+
+/// Reads the files and prints the account.
+///
+/// # Errors
+/// The first file that could not be opened or read to its end; the account of all the
+/// others, and of what came before the damage, has been printed then.
+pub fn run(arguments: &ReportArguments) -> Result<(), Failure> {
+    let local = if arguments.local.is_empty() {
+        LocalNetworks::private_and(Vec::new())
+    } else {
+        LocalNetworks::exactly(arguments.local.clone())
+    };
+    let mut worker = Worker::new(Accounts::new(arguments.max_hosts as usize, local));
+    let mut problems = Vec::new();
+    let mut opened = 0;
+    for path in &arguments.files {
+        match CaptureFile::open(path) {
+            Ok(file) => {
+                opened += 1;
+                problems.extend(read(&mut worker, path, file).err());
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if opened > 0 {
+        let snapshot = worker.accounts().snapshot();
+        let report = Report::new(&snapshot, arguments.top, &problems);
+        print(&report, arguments.json)?;
+    }
+    // Every problem but the last is told here, the last one by main.
+    let last = problems.pop();
+    for problem in &problems {
+        eprintln!("brightstat: {problem}");
+    }
+    last.map_or(Ok(()), Err)
+}
+
+/// Reads one file in a thread of its own; this thread is the worker.
+fn read(worker: &mut Worker, path: &Path, file: CaptureFile) -> Result<(), Failure> {
+    let progress = Arc::new(AtomicU64::new(0));
+    let (mut sender, mut receiver) = ring(DEFAULT_CAPACITY, thread::current());
+    let link_type = file.link_type();
+    let counter = progress.clone();
+    let reader = thread::Builder::new()
+        .name("capture".to_owned())
+        .spawn(move || file.read(&mut sender, &counter))
+        .map_err(|e| Failure::new(Exit::Unavailable, format!("cannot start a thread: {e}")))?;
+    receiver.set_producer(reader.thread().clone());
+    worker.add(&path.display().to_string(), &link_type, receiver);
+    let bar = progress_bar(path, progress);
+    worker.run_to_end();
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    reader
+        .join()
+        .unwrap_or_else(|_| Err(Failure::new(Exit::Io, format!("{}: reader failed", path.display()))))
+}
+
+/// A progress bar on a terminal, for a file that takes a moment.
+fn progress_bar(path: &Path, progress: Arc<AtomicU64>) -> Option<ProgressBar> {
+    const WORTH_A_BAR: u64 = 16 << 20;
+    let size = path.metadata().ok()?.len();
+    if size < WORTH_A_BAR || !io::stderr().is_terminal() {
+        return None;
+    }
+    let bar = ProgressBar::new(size);
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {eta}").ok()?;
+    bar.set_style(style);
+    bar.set_message(path.display().to_string());
+    let drawn = bar.clone();
+    thread::spawn(move || {
+        while !drawn.is_finished() {
+            drawn.set_position(progress.load(Ordering::Relaxed).min(size));
+            thread::sleep(Duration::from_millis(200));
+        }
+    });
+    Some(bar)
+}
+
+fn print(report: &Report<'_>, json: bool) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let text = if json { format!("{:#}\n", report.to_json()) } else { report.to_text() };
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever reads the output (`head`, a pager) has seen enough.
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(e) => Err(Failure::new(Exit::Io, format!("cannot write the report: {e}"))),
+        Ok(()) => Ok(()),
+    }
+}

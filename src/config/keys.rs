@@ -1,0 +1,280 @@
+//! The table of all settings: name, default, meaning, and how a value is read.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use log::LevelFilter;
+use toml::de::DeValue;
+
+use super::{Config, value};
+use crate::account::DEFAULT_HOST_LIMIT;
+use crate::ring::DEFAULT_CAPACITY;
+
+pub use super::value::{prefix, socket_address};
+
+/// One setting.
+pub struct Key {
+    /// The section it stands in.
+    pub section: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// Its default, as it is written in the file.
+    pub default: &'static str,
+    /// What it means, for the sample file and the manual page.
+    pub meaning: &'static str,
+    /// Reads a value into the configuration.
+    pub set: fn(&mut Config, &DeValue<'_>) -> Result<(), String>,
+}
+
+/// All settings, in the order of the sample file.
+pub const KEYS: &[Key] = &[
+    Key {
+        section: "capture",
+        name: "interfaces",
+        default: "[]",
+        meaning: "The interfaces to watch, such as [\"eth0\", \"wlan0\"]. Empty: the one with \
+                  the default route. An interface that is absent is waited for.",
+        set: |c, v| value::texts(v).map(|v| c.interfaces = v),
+    },
+    Key {
+        section: "capture",
+        name: "promiscuous",
+        default: "true",
+        meaning: "Whether to see frames for other stations too, as behind a mirror port.",
+        set: |c, v| value::boolean(v).map(|v| c.promiscuous = v),
+    },
+    Key {
+        section: "capture",
+        name: "filter",
+        default: "\"\"",
+        meaning: "A libpcap filter such as \"not port 22\" (see pcap-filter(7)). Empty: \
+                  everything is counted.",
+        set: |c, v| value::text(v).map(|v| c.filter = v),
+    },
+    Key {
+        section: "capture",
+        name: "snap_length",
+        default: "128",
+        meaning: "Bytes of each frame that are copied from the kernel, 64 to 65535: enough for \
+                  the headers. Counts always use the length on the wire. Wi-Fi in monitor mode \
+                  needs about 192.",
+        set: |c, v| value::whole(v, 64, 65_535).map(|v| c.snap_length = v as u32),
+    },
+    Key {
+        section: "capture",
+        name: "kernel_buffer",
+        default: "\"8MiB\"",
+        meaning: "The kernel's ring for each interface, \"512KiB\" to \"256MiB\". It bridges \
+                  bursts; on a board with 512 MiB of memory 8 to 16 MiB are right.",
+        set: |c, v| value::size(v, 512 << 10, 256 << 20).map(|v| c.kernel_buffer = v as u32),
+    },
+    Key {
+        section: "capture",
+        name: "ring",
+        default: "16384",
+        meaning: "Packet records that may wait between a capture thread and the worker, 1024 to \
+                  1048576, 64 bytes each.",
+        set: |c, v| value::whole(v, 1_024, 1 << 20).map(|v| c.ring = v as usize),
+    },
+    Key {
+        section: "network",
+        name: "local",
+        default: "[]",
+        meaning: "The prefixes that count as inside, such as [\"192.168.1.0/24\"]; they decide \
+                  what is in, out, internal and transit. Empty: the private ranges, multicast, \
+                  and the prefixes of the watched interfaces.",
+        set: |c, v| value::prefixes(v).map(|v| c.local = v),
+    },
+    Key {
+        section: "limits",
+        name: "hosts",
+        default: "32768",
+        meaning: "Hosts that are told apart, 16 to 1000000, some 250 bytes each. Beyond that the \
+                  least recently seen are added up in a row named \"other\"; totals stay exact.",
+        set: |c, v| value::whole(v, 16, 1_000_000).map(|v| c.hosts = v as usize),
+    },
+    Key {
+        section: "history",
+        name: "database",
+        default: "\"/var/lib/brightstat/brightstat.db\"",
+        meaning: "The SQLite file with the history. Its directory is made if need be and is \
+                  given to the daemon's user.",
+        set: |c, v| {
+            value::text(v).and_then(|v| {
+                let path = PathBuf::from(v);
+                if path.is_absolute() && path.file_name().is_some() {
+                    c.database = path;
+                    Ok(())
+                } else {
+                    Err("expected the absolute path of a file, such as \"/var/lib/brightstat/brightstat.db\"".to_owned())
+                }
+            })
+        },
+    },
+    Key {
+        section: "history",
+        name: "commit",
+        default: "\"5min\"",
+        meaning: "How often history is written to the card, \"1min\" to \"60min\". A power cut \
+                  loses at most this much; a longer time spares the card.",
+        set: |c, v| value::duration(v, "1min", "60min").map(|v| c.commit = v),
+    },
+    Key {
+        section: "history",
+        name: "keep_minutes",
+        default: "\"48h\"",
+        meaning: "How long the minutes are kept, \"1h\" to \"366d\".",
+        set: |c, v| value::duration(v, "1h", "366d").map(|v| c.keep_minutes = v),
+    },
+    Key {
+        section: "history",
+        name: "hosts_per_interval",
+        default: "1000",
+        meaning: "The busiest hosts of each interval that are stored by name, 1 to 100000; the \
+                  others are stored as one row.",
+        set: |c, v| value::whole(v, 1, 100_000).map(|v| c.hosts_per_interval = v as usize),
+    },
+    Key {
+        section: "history",
+        name: "ports_per_interval",
+        default: "1000",
+        meaning: "The same for service ports, 1 to 100000.",
+        set: |c, v| value::whole(v, 1, 100_000).map(|v| c.ports_per_interval = v as usize),
+    },
+    Key {
+        section: "web",
+        name: "listen",
+        default: "[\"[::]:667\"]",
+        meaning: "Where the page and the API are served. \"[::]:667\" is every address of this \
+                  machine, IPv4 and IPv6.",
+        set: |c, v| value::socket_addresses(v).map(|v| c.listen = v),
+    },
+    Key {
+        section: "web",
+        name: "allow",
+        default: "[]",
+        meaning: "Prefixes from which the page may be opened, besides the local networks; \
+                  \"0.0.0.0/0\" and \"::/0\" let everybody in.",
+        set: |c, v| value::prefixes(v).map(|v| c.allow = v),
+    },
+    Key {
+        section: "web",
+        name: "host_names",
+        default: "[]",
+        meaning: "Names under which the page may be opened, besides IP addresses, localhost, \
+                  this machine's host name and that name with .local, .lan, .home or .fritz.box. \
+                  Others are refused, which stops DNS rebinding.",
+        set: |c, v| value::texts(v).map(|v| c.host_names = v),
+    },
+    Key {
+        section: "web",
+        name: "connections",
+        default: "64",
+        meaning: "Connections that are served at the same time, 4 to 1024.",
+        set: |c, v| value::whole(v, 4, 1_024).map(|v| c.connections = v as usize),
+    },
+    Key {
+        section: "web",
+        name: "connections_per_address",
+        default: "16",
+        meaning: "The same from one address, 1 to 1024.",
+        set: |c, v| value::whole(v, 1, 1_024).map(|v| c.connections_per_address = v as usize),
+    },
+    Key {
+        section: "daemon",
+        name: "user",
+        default: "\"\"",
+        meaning: "The user to become when started as root outside systemd, keeping only the \
+                  right to capture; \"root\" stays root. Empty: _brightstat if there is one, else \
+                  who called sudo, else nobody.",
+        set: |c, v| value::text(v).map(|v| c.user = v),
+    },
+    Key {
+        section: "daemon",
+        name: "log_level",
+        default: "\"info\"",
+        meaning: "How much is logged: \"error\", \"warn\", \"info\" or \"debug\".",
+        set: |c, v| {
+            let text = value::text(v)?;
+            c.log_level = match text.as_str() {
+                "error" => LevelFilter::Error,
+                "warn" => LevelFilter::Warn,
+                "info" => LevelFilter::Info,
+                "debug" => LevelFilter::Debug,
+                _ => {
+                    return Err(format!(
+                        "expected \"error\", \"warn\", \"info\" or \"debug\", found \"{text}\""
+                    ));
+                }
+            };
+            Ok(())
+        },
+    },
+];
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            interfaces: Vec::new(),
+            promiscuous: true,
+            snap_length: 128,
+            kernel_buffer: 8 << 20,
+            filter: String::new(),
+            ring: DEFAULT_CAPACITY,
+            local: Vec::new(),
+            hosts: DEFAULT_HOST_LIMIT,
+            database: PathBuf::from("/var/lib/brightstat/brightstat.db"),
+            commit: Duration::from_secs(5 * 60),
+            keep_minutes: Duration::from_secs(48 * 3_600),
+            hosts_per_interval: 1_000,
+            ports_per_interval: 1_000,
+            listen: vec![(std::net::Ipv6Addr::UNSPECIFIED, 667).into()],
+            host_names: Vec::new(),
+            allow: Vec::new(),
+            connections: 64,
+            connections_per_address: 16,
+            user: String::new(),
+            log_level: LevelFilter::Info,
+        }
+    }
+}
+
+/// The sample file: every key with its default, commented out, and its meaning.
+pub fn sample() -> String {
+    let mut text = String::from(
+        "# brightstat.toml - every setting with its default.\n\
+         #\n\
+         # Better than to edit this file: put what you change into a file of your own in\n\
+         # conf.d/ beside it, such as conf.d/local.toml. Files there are read in the order of\n\
+         # their names, and the last word counts. Check with 'brightstat check-config'.\n",
+    );
+    let mut section = "";
+    for key in KEYS {
+        if key.section != section {
+            section = key.section;
+            text.push_str(&format!("\n[{section}]\n"));
+        } else {
+            text.push('\n');
+        }
+        for line in wrap(key.meaning, 88) {
+            text.push_str(&format!("# {line}\n"));
+        }
+        text.push_str(&format!("#{} = {}\n", key.name, key.default));
+    }
+    text
+}
+
+/// Breaks a sentence into lines of at most `width` characters.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}

@@ -1,0 +1,172 @@
+//! `brightstat.toml`: every setting typed, with a default, a meaning and checks.
+//!
+//! One table, [`keys::KEYS`], holds them all: reading a file, the shipped sample and the
+//! manual page are made from it, so that they cannot disagree. Files beside the main one
+//! in `conf.d/` are read after it in the order of their names, and the last word counts.
+
+pub mod keys;
+mod value;
+
+use std::fs;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use log::LevelFilter;
+use toml::de::{DeTable, DeValue};
+
+use crate::failure::{Exit, Failure};
+
+/// Where the configuration is looked for when nobody says otherwise.
+pub const DEFAULT_PATH: &str = "/etc/brightstat/brightstat.toml";
+
+/// All settings. The meaning of each is told in [`keys::KEYS`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `capture.interfaces`; empty means the one with the default route.
+    pub interfaces: Vec<String>,
+    /// `capture.promiscuous`.
+    pub promiscuous: bool,
+    /// `capture.snap_length`, bytes.
+    pub snap_length: u32,
+    /// `capture.kernel_buffer`, bytes.
+    pub kernel_buffer: u32,
+    /// `capture.filter`.
+    pub filter: String,
+    /// `capture.ring`, records.
+    pub ring: usize,
+    /// `network.local`; empty means the private ranges and the interfaces' own prefixes.
+    pub local: Vec<IpNet>,
+    /// `limits.hosts`.
+    pub hosts: usize,
+    /// `history.database`.
+    pub database: PathBuf,
+    /// `history.commit`.
+    pub commit: Duration,
+    /// `history.keep_minutes`.
+    pub keep_minutes: Duration,
+    /// `history.hosts_per_interval`.
+    pub hosts_per_interval: usize,
+    /// `history.ports_per_interval`.
+    pub ports_per_interval: usize,
+    /// `web.listen`.
+    pub listen: Vec<SocketAddr>,
+    /// `web.host_names`.
+    pub host_names: Vec<String>,
+    /// `web.allow`.
+    pub allow: Vec<IpNet>,
+    /// `web.connections`.
+    pub connections: usize,
+    /// `web.connections_per_address`.
+    pub connections_per_address: usize,
+    /// `daemon.user`; empty means to pick one.
+    pub user: String,
+    /// `daemon.log_level`.
+    pub log_level: LevelFilter,
+}
+
+/// A configuration that has been read, and what should be said about it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// The files they came from, in the order in which they were read.
+    pub files: Vec<PathBuf>,
+    /// Things that are odd but stop nothing, each with file and line.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the configuration at `path`, and `conf.d/*.toml` beside it.
+///
+/// Without a `path` the default one is read if it is there, else the defaults hold.
+///
+/// # Errors
+/// A named file that is not there or not readable, and any value that is wrong: one line
+/// with file, line and key.
+pub fn load(path: Option<&Path>) -> Result<Loaded, Failure> {
+    let mut loaded =
+        Loaded { config: Config::default(), files: Vec::new(), warnings: Vec::new() };
+    let main = path.unwrap_or_else(|| Path::new(DEFAULT_PATH));
+    match fs::read_to_string(main) {
+        Ok(text) => loaded.merge(main, &text)?,
+        Err(e) if e.kind() == ErrorKind::NotFound && path.is_none() => {}
+        Err(e) => return Err(unreadable(main, &e)),
+    }
+    let directory = main.parent().unwrap_or_else(|| Path::new("")).join("conf.d");
+    let mut extra: Vec<PathBuf> = match fs::read_dir(&directory) {
+        Ok(entries) => entries.filter_map(Result::ok).map(|entry| entry.path()).collect(),
+        Err(_) => Vec::new(),
+    };
+    extra.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    extra.sort();
+    for path in extra {
+        let text = fs::read_to_string(&path).map_err(|e| unreadable(&path, &e))?;
+        loaded.merge(&path, &text)?;
+    }
+    Ok(loaded)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    let (exit, advice) = match error.kind() {
+        ErrorKind::NotFound => (Exit::NoInput, "no such file; check the path"),
+        ErrorKind::PermissionDenied => (Exit::Permission, "you may not read this file"),
+        ErrorKind::InvalidData => (Exit::Config, "is not UTF-8 text"),
+        ErrorKind::IsADirectory => (Exit::NoInput, "is a directory; name the file in it"),
+        _ => return Failure::new(Exit::NoInput, format!("{}: {error}", path.display())),
+    };
+    Failure::new(exit, format!("{}: {advice}", path.display()))
+}
+
+impl Loaded {
+    /// Reads one file over what is known already.
+    fn merge(&mut self, path: &Path, text: &str) -> Result<(), Failure> {
+        let shown = path.display();
+        let line = |at: usize| text[..at.min(text.len())].matches('\n').count() + 1;
+        let table = DeTable::parse(text).map_err(|e| {
+            let at = e.span().map_or(0, |span| span.start);
+            let what = e.message().replace('\n', ", ");
+            Failure::new(Exit::Config, format!("{shown}:{}: not valid TOML: {what}", line(at)))
+        })?;
+        for (section, content) in table.get_ref() {
+            let name = section.get_ref();
+            let at = line(section.span().start);
+            let known = keys::KEYS.iter().any(|key| key.section == name);
+            let DeValue::Table(content) = content.get_ref() else {
+                self.warnings.push(match keys::KEYS.iter().find(|key| key.name == name) {
+                    Some(key) => format!(
+                        "{shown}:{at}: '{name}' stands outside its section and is ignored; put it under [{}]",
+                        key.section
+                    ),
+                    None => format!("{shown}:{at}: unknown key '{name}' is ignored"),
+                });
+                continue;
+            };
+            if !known {
+                self.warnings.push(format!("{shown}:{at}: unknown section [{name}] is ignored"));
+                continue;
+            }
+            for (key, value) in content {
+                let at = line(key.span().start);
+                let found =
+                    keys::KEYS.iter().find(|k| k.section == name && k.name == key.get_ref());
+                let key_name = key.get_ref();
+                let Some(found) = found else {
+                    self.warnings
+                        .push(format!("{shown}:{at}: unknown key '{name}.{key_name}' is ignored"));
+                    continue;
+                };
+                (found.set)(&mut self.config, value.get_ref()).map_err(|problem| {
+                    let at = line(value.span().start);
+                    Failure::new(Exit::Config, format!("{shown}:{at}: {name}.{key_name}: {problem}"))
+                })?;
+            }
+        }
+        self.files.push(path.to_owned());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+use super::*;
+
+fn read(text: &str) -> Result<Loaded, Failure> {
+    let mut loaded =
+        Loaded { config: Config::default(), files: Vec::new(), warnings: Vec::new() };
+    loaded.merge(Path::new("test.toml"), text)?;
+    Ok(loaded)
+}
+
+fn problem(text: &str) -> String {
+    let failure = read(text).unwrap_err();
+    assert_eq!(failure.exit, Exit::Config);
+    failure.message
+}
+
+#[test]
+fn the_shipped_sample_is_made_from_the_table() {
+    let shipped = include_str!("brightstat.toml");
+    assert_eq!(shipped, keys::sample(), "run 'make sample'");
+}
+
+#[test]
+fn the_sample_with_every_line_active_is_the_default() {
+    let active: String = keys::sample()
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(setting) if !setting.starts_with(' ') && !setting.is_empty() => setting,
+            _ => line,
+        })
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let loaded = read(&active).unwrap();
+    assert_eq!(loaded.config, Config::default());
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    for key in keys::KEYS {
+        assert!(active.contains(&format!("\n{} = {}\n", key.name, key.default)), "{}", key.name);
+    }
+}
+
+#[test]
+fn errors_name_file_line_and_key() {
+    assert_eq!(
+        problem("[web]\n\nlisten = \"nowhere\"\n"),
+        "test.toml:3: web.listen: expected an address with a port such as \"[::]:667\" or \
+         \"127.0.0.1:8080\", found \"nowhere\""
+    );
+    assert_eq!(
+        problem("[capture]\nsnap_length = 20"),
+        "test.toml:2: capture.snap_length: expected a whole number from 64 to 65535, found 20"
+    );
+    assert_eq!(
+        problem("[history]\ncommit = \"5 parsecs\""),
+        "test.toml:2: history.commit: expected a time such as \"5min\" from 1min to 60min, \
+         found \"5 parsecs\""
+    );
+    assert_eq!(
+        problem("[capture]\nkernel_buffer = \"1GiB\""),
+        "test.toml:2: capture.kernel_buffer: expected a size such as \"8MiB\" from 512KiB to \
+         256MiB, found \"1GiB\""
+    );
+    assert!(problem("[capture]\ninterfaces = [1]").contains("capture.interfaces: expected a list"));
+    assert!(problem("[network]\nlocal = [\"10.0.0.0/33\"]").contains("expected a prefix"));
+    assert!(problem("[capture\n").starts_with("test.toml:1: not valid TOML: "));
+    assert!(problem("a = 1\n[web]\nlisten = = 1\n").starts_with("test.toml:3: not valid TOML: "));
+}
+
+#[test]
+fn unknown_keys_warn_and_stop_nothing() {
+    let loaded = read("colour = 1\nfilter = \"\"\n[web]\nshiny = true\n[moon]\nx = 1\n").unwrap();
+    assert_eq!(
+        loaded.warnings,
+        [
+            "test.toml:1: unknown key 'colour' is ignored",
+            "test.toml:2: 'filter' stands outside its section and is ignored; put it under [capture]",
+            "test.toml:4: unknown key 'web.shiny' is ignored",
+            "test.toml:5: unknown section [moon] is ignored",
+        ]
+        .map(|w| w.to_owned())
+    );
+    assert_eq!(loaded.config, Config::default());
+}
+
+#[test]
+fn units_are_understood() {
+    let config = read(
+        "[capture]\nkernel_buffer = \"16 MiB\"\n[history]\ncommit = \"90s\"\nkeep_minutes = \"2w\"\n",
+    )
+    .unwrap()
+    .config;
+    assert_eq!(config.kernel_buffer, 16 << 20);
+    assert_eq!(config.commit.as_secs(), 90);
+    assert_eq!(config.keep_minutes.as_secs(), 14 * 86_400);
+}
+
+#[test]
+fn conf_d_is_read_in_the_order_of_names_and_the_last_word_counts() {
+    let directory = tempfile::tempdir().unwrap();
+    let main = directory.path().join("brightstat.toml");
+    fs::create_dir(directory.path().join("conf.d")).unwrap();
+    fs::write(&main, "[limits]\nhosts = 100\n[capture]\nsnap_length = 99\n").unwrap();
+    fs::write(directory.path().join("conf.d/20.toml"), "[limits]\nhosts = 300\n").unwrap();
+    fs::write(directory.path().join("conf.d/10.toml"), "[limits]\nhosts = 200\n").unwrap();
+    fs::write(directory.path().join("conf.d/notes.txt"), "not TOML").unwrap();
+    let loaded = load(Some(&main)).unwrap();
+    assert_eq!((loaded.config.hosts, loaded.config.snap_length), (300, 99));
+    assert_eq!(loaded.files.len(), 3);
+}
+
+#[test]
+fn a_named_file_must_be_there() {
+    let failure = load(Some(Path::new("/nonexistent/brightstat.toml"))).unwrap_err();
+    assert_eq!(failure.exit, Exit::NoInput);
+    assert!(failure.message.contains("no such file"), "{}", failure.message);
+}

@@ -1,0 +1,3 @@
+//! Puts the rooms together: threads, signals, privileges, systemd.
+
+pub mod worker;

@@ -1,0 +1,251 @@
+//! IPv4 and IPv6 headers, and the few transport fields that are counted.
+//!
+//! Rules (the outermost header only): every fragment counts under its protocol, only the
+//! first has ports; IPv6 extension headers are walked, AH and ESP are not passed; an IP
+//! length of 0 (segmentation offload, jumbograms) means "to the end of the frame".
+
+use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice};
+
+use super::record::{Defect, Fragment, HAS_PORTS, HAS_SEQUENCE, SIGNALS_ERROR};
+use super::{Addr, Network, PacketRecord, protocol, wire_from};
+
+/// Reads an IPv4 or IPv6 packet, told apart by the version nibble.
+pub(super) fn any(data: &[u8], record: &mut PacketRecord) {
+    match data.first().map(|first| first >> 4) {
+        Some(4) => v4(data, record),
+        Some(6) => v6(data, record),
+        Some(_) => record.set_defect(Defect::Malformed),
+        None => record.set_short(),
+    }
+}
+
+/// Reads an IPv4 packet (RFC 791).
+#[inline]
+pub(super) fn v4(data: &[u8], record: &mut PacketRecord) {
+    match Ipv4HeaderSlice::from_slice(data) {
+        Ok(header) => {
+            if !checksum_holds(header.slice()) {
+                record.set_defect(Defect::BadChecksum);
+            }
+            v4_header(&header, data, header.slice().len(), record);
+        }
+        Err(_) => v4_damaged(data, record),
+    }
+}
+
+/// An IPv4 header that etherparse refuses. Where only the options are cut off, the
+/// addresses still stand.
+#[cold]
+fn v4_damaged(data: &[u8], record: &mut PacketRecord) {
+    let Some(fixed) = data.first_chunk::<20>() else {
+        return match data.first() {
+            Some(first) if first >> 4 != 4 => record.set_defect(Defect::Malformed),
+            _ => record.set_short(),
+        };
+    };
+    if fixed[0] >> 4 != 4 || fixed[0] & 0xf < 5 {
+        return record.set_defect(Defect::Malformed);
+    }
+    record.set_short();
+    let header_len = usize::from(fixed[0] & 0xf) * 4;
+    let mut bare = *fixed;
+    bare[0] = 0x45;
+    if let Ok(header) = Ipv4HeaderSlice::from_slice(&bare) {
+        v4_header(&header, data, header_len, record);
+    }
+}
+
+#[inline]
+fn v4_header(header: &Ipv4HeaderSlice<'_>, data: &[u8], header_len: usize, record: &mut PacketRecord) {
+    record.set_network(Network::Ipv4);
+    record.source = Addr::v4(header.source());
+    record.destination = Addr::v4(header.destination());
+    record.protocol = header.protocol().0;
+    let on_wire = wire_from(data, record);
+    let total_len = match header.total_len() {
+        0 => on_wire,
+        len => u32::from(len),
+    };
+    let header_wire = header_len as u32;
+    if total_len < header_wire || total_len > on_wire {
+        record.set_defect(Defect::Malformed);
+    }
+    let payload_len = total_len.saturating_sub(header_wire);
+    let rest = data.get(header_len..).unwrap_or(&[]);
+    if header.more_fragments() || header.fragments_offset().value() != 0 {
+        let offset = u32::from(header.fragments_offset().value()) * 8;
+        let identification = u32::from(header.identification());
+        record.set_fragment(Fragment { identification, offset, length: payload_len });
+        if offset != 0 {
+            return;
+        }
+    }
+    transport(rest, payload_len, record);
+}
+
+/// The Internet checksum (RFC 1071) over the header, its own field included, is all ones.
+#[inline]
+fn checksum_holds(header: &[u8]) -> bool {
+    // Words in native order do as well: the sum is independent of byte order.
+    let words = header.chunks_exact(4);
+    let sum: u64 = words.map(|w| u64::from(u32::from_ne_bytes([w[0], w[1], w[2], w[3]]))).sum();
+    let sum = (sum >> 32) + (sum & 0xffff_ffff);
+    let sum = (sum >> 16) + (sum & 0xffff);
+    let sum = (sum >> 16) + (sum & 0xffff);
+    let sum = (sum >> 16) + (sum & 0xffff);
+    sum == 0xffff
+}
+
+/// Whether an IPv6 next-header value is an extension header that is passed.
+///
+/// Hop-by-hop options, routing, fragment, destination options (RFC 8200), mobility
+/// (RFC 6275), HIP (RFC 7401) and Shim6 (RFC 5533).
+#[inline]
+fn is_extension(next_header: u8) -> bool {
+    matches!(next_header, 0 | 43 | 44 | 60 | 135 | 139 | 140)
+}
+
+/// Reads an IPv6 packet (RFC 8200).
+#[inline]
+pub(super) fn v6(data: &[u8], record: &mut PacketRecord) {
+    let Ok(header) = Ipv6HeaderSlice::from_slice(data) else {
+        return match data.first() {
+            Some(first) if first >> 4 != 6 => record.set_defect(Defect::Malformed),
+            _ => record.set_short(),
+        };
+    };
+    record.set_network(Network::Ipv6);
+    record.source = Addr::v6(header.source());
+    record.destination = Addr::v6(header.destination());
+    let on_wire = wire_from(data, record).saturating_sub(40);
+    let payload_len = match header.payload_length() {
+        0 => on_wire,
+        len => u32::from(len),
+    };
+    if payload_len > on_wire {
+        record.set_defect(Defect::Malformed);
+    }
+    let next_header = header.next_header().0;
+    let rest = &data[40..];
+    if is_extension(next_header) {
+        extensions(next_header, rest, payload_len, record);
+    } else {
+        record.protocol = next_header;
+        transport(rest, payload_len, record);
+    }
+}
+
+/// Walks the extension headers to the upper-layer protocol. Ends for sure: each step
+/// moves on by at least 8 bytes.
+fn extensions(mut next_header: u8, mut rest: &[u8], mut left: u32, record: &mut PacketRecord) {
+    while is_extension(next_header) {
+        let Some(&[next, length, high, low, a, b, c, d]) = rest.first_chunk::<8>() else {
+            record.protocol = protocol::UNKNOWN_V6;
+            return record.set_short();
+        };
+        let size = if next_header == 44 { 8 } else { (usize::from(length) + 1) * 8 };
+        if left < size as u32 {
+            record.set_defect(Defect::Malformed);
+        }
+        left = left.saturating_sub(size as u32);
+        rest = rest.get(size..).unwrap_or(&[]);
+        if next_header == 44 {
+            let field = u16::from_be_bytes([high, low]);
+            let offset = u32::from(field & 0xfff8);
+            // An "atomic" fragment (RFC 6946) is a whole datagram.
+            if field & 0xfff9 != 0 {
+                let identification = u32::from_be_bytes([a, b, c, d]);
+                record.set_fragment(Fragment { identification, offset, length: left });
+            }
+            if offset != 0 {
+                record.protocol = next;
+                return;
+            }
+        }
+        next_header = next;
+    }
+    record.protocol = next_header;
+    transport(rest, left, record);
+}
+
+/// TCP and UDP ports, the TCP reset flag and sequence, ICMP unreachable.
+///
+/// `data` is what was captured of the transport header, `length` what the IP header says
+/// is there, in bytes.
+#[inline]
+fn transport(data: &[u8], length: u32, record: &mut PacketRecord) {
+    match record.protocol {
+        protocol::TCP => {
+            if ports(data, length, record) {
+                tcp(data, length, record);
+            }
+        }
+        protocol::UDP => {
+            ports(data, length, record);
+        }
+        protocol::ICMP => unreachable_message(data, length, 3, record),
+        protocol::ICMPV6 => unreachable_message(data, length, 1, record),
+        _ => {}
+    }
+}
+
+#[inline]
+fn ports(data: &[u8], length: u32, record: &mut PacketRecord) -> bool {
+    match data.first_chunk::<4>() {
+        Some(&[a, b, c, d]) if length >= 4 => {
+            record.source_port = u16::from_be_bytes([a, b]);
+            record.destination_port = u16::from_be_bytes([c, d]);
+            record.flags |= HAS_PORTS;
+            true
+        }
+        Some(_) => {
+            record.set_defect(Defect::Malformed);
+            false
+        }
+        None => {
+            record.set_short();
+            false
+        }
+    }
+}
+
+const FIN: u8 = 0x01;
+const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
+
+/// RFC 9293, section 3.1.
+#[inline]
+fn tcp(data: &[u8], length: u32, record: &mut PacketRecord) {
+    let Some(header) = data.first_chunk::<14>() else {
+        return record.set_short();
+    };
+    let header_len = u32::from(header[12] >> 4) * 4;
+    let flags = header[13];
+    if flags & RST != 0 {
+        record.flags |= SIGNALS_ERROR;
+    }
+    if header_len < 20 || header_len > length {
+        return record.set_defect(Defect::Malformed);
+    }
+    let occupied = length - header_len
+        + u32::from(flags & SYN != 0)
+        + u32::from(flags & FIN != 0);
+    if occupied != 0 && record.flags & super::record::FRAGMENT == 0 {
+        let sequence = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
+        record.sequence = sequence.wrapping_add(occupied);
+        record.flags |= HAS_SEQUENCE;
+    }
+}
+
+/// Type 3 of ICMP (RFC 792), type 1 of ICMPv6 (RFC 4443).
+fn unreachable_message(data: &[u8], length: u32, kind: u8, record: &mut PacketRecord) {
+    match data.first() {
+        Some(&first) if length > 0 => {
+            if first == kind {
+                record.flags |= SIGNALS_ERROR;
+            }
+        }
+        Some(_) => record.set_defect(Defect::Malformed),
+        None => record.set_short(),
+    }
+}

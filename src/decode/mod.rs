@@ -1,0 +1,50 @@
+//! Frame in, packet record out.
+//!
+//! [`decode`] runs on the capture threads, once per frame. It is a pure function: no
+//! allocation, no lock, no I/O, no panic, whatever the bytes are.
+//!
+//! Theory of operation: [`link`] walks the link layer (and the VLAN tags, MPLS labels,
+//! PPPoE and LLC/SNAP headers that count as link layer) until it meets the outermost
+//! IPv4, IPv6 or ARP header. [`ip`] reads that header and, behind it, just enough of TCP,
+//! UDP and ICMP. What lies inside is payload: the inner packet of a tunnel is not
+//! counted as a packet of its own. Only the headers that are needed are sliced: slicing
+//! whole packets costs about 440 instructions each, measured on etherparse 0.2x.
+
+mod ip;
+pub mod link;
+mod record;
+mod wifi;
+
+pub use link::LinkLayer;
+pub use record::{
+    Addr, Defect, Fragment, Mac, NO_TIME, Network, PacketRecord, protocol,
+};
+
+/// Decodes one frame.
+///
+/// `frame` is what was captured, `wire_len` its length on the wire in bytes, `timestamp`
+/// in nanoseconds since 1970 UTC (or [`NO_TIME`]). Anything may be wrong with the bytes:
+/// the record then says so in [`PacketRecord::defect`] and holds what could be read.
+#[inline]
+pub fn decode(link: LinkLayer, frame: &[u8], wire_len: u32, timestamp: i64) -> PacketRecord {
+    let captured_len = u32::try_from(frame.len()).unwrap_or(u32::MAX);
+    let mut record = PacketRecord::new(timestamp, wire_len, captured_len);
+    link::walk(link, frame, &mut record);
+    record
+}
+
+/// Bytes of `frame` that were on the wire from `rest` (a tail of the frame) on.
+#[inline]
+fn wire_from(rest: &[u8], record: &PacketRecord) -> u32 {
+    let passed = record.captured_len - rest.len() as u32;
+    record.wire_len.saturating_sub(passed)
+}
+
+/// The big-endian 16-bit number at `at`, if the slice reaches that far.
+#[inline]
+fn be16(data: &[u8], at: usize) -> Option<u16> {
+    data.get(at..at + 2)?.first_chunk().map(|b| u16::from_be_bytes(*b))
+}
+
+#[cfg(test)]
+mod tests;

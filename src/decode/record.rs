@@ -1,0 +1,379 @@
+//! The packet record: what the worker needs to know of one frame, in 64 bytes.
+//!
+//! Capture threads make records, the ring carries them, the worker thread counts
+//! them. The record is plain data: `Copy`, no pointer, no lifetime.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The 12 bytes in front of an IPv4 address inside an [`Addr`].
+///
+/// Not the IPv4-mapped prefix `::ffff:0:0/96`: a frame may carry that as a real IPv6
+/// address, and the two must stay two hosts. `0000::/8` is reserved by the IETF
+/// (RFC 4291, section 2.4), so no real network uses this one.
+const V4_MARK: [u8; 12] = *b"\0brightstat4";
+
+/// An IPv4 or IPv6 address in 16 bytes, cheap to hash and to compare.
+///
+/// The order is that of the bytes: IPv6 addresses by value, IPv4 addresses by value.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Addr(pub [u8; 16]);
+
+impl Addr {
+    /// The address of nobody: what a record holds when its frame is not IP.
+    pub const NONE: Addr = Addr([0; 16]);
+
+    /// An IPv4 address, in network order.
+    #[inline]
+    pub fn v4(bytes: [u8; 4]) -> Addr {
+        let mut whole = [0; 16];
+        whole[..12].copy_from_slice(&V4_MARK);
+        whole[12..].copy_from_slice(&bytes);
+        Addr(whole)
+    }
+
+    /// An IPv6 address, in network order.
+    #[inline]
+    pub fn v6(bytes: [u8; 16]) -> Addr {
+        Addr(bytes)
+    }
+
+    /// The address as the standard library's type.
+    pub fn ip(&self) -> IpAddr {
+        match self.0.strip_prefix(&V4_MARK) {
+            Some(&[a, b, c, d]) => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
+            _ => IpAddr::V6(Ipv6Addr::from(self.0)),
+        }
+    }
+}
+
+impl From<IpAddr> for Addr {
+    fn from(ip: IpAddr) -> Addr {
+        match ip {
+            IpAddr::V4(v4) => Addr::v4(v4.octets()),
+            IpAddr::V6(v6) => Addr::v6(v6.octets()),
+        }
+    }
+}
+
+impl fmt::Display for Addr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ip() {
+            IpAddr::V4(ip) => ip.fmt(f),
+            // Rust prints `::ffff:1.2.3.4` and, unlike inet_ntop, `::102:304`; tshark
+            // and inet_ntop print IPv4-compatible addresses with dots.
+            IpAddr::V6(ip) => match ip.segments() {
+                [0, 0, 0, 0, 0, 0, high, low] if high != 0 => {
+                    let low = low.to_be_bytes();
+                    let high = high.to_be_bytes();
+                    write!(f, "::{}.{}.{}.{}", high[0], high[1], low[0], low[1])
+                }
+                _ => ip.fmt(f),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Addr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A 48-bit hardware address; all zeros means "not known".
+#[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// Whether a frame has shown it.
+    #[inline]
+    pub fn is_known(&self) -> bool {
+        self.0 != [0; 6]
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl fmt::Debug for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The network layer that a frame carries: the EtherType level of the account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Network {
+    /// Anything else, and IP headers too broken to name two hosts.
+    Other = 0,
+    /// IPv4 with a readable header.
+    Ipv4 = 1,
+    /// IPv6 with a readable header.
+    Ipv6 = 2,
+    /// Address Resolution Protocol.
+    Arp = 3,
+}
+
+impl Network {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Network; 4] = [Network::Other, Network::Ipv4, Network::Ipv6, Network::Arp];
+
+    /// The name in reports, the API and the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Network::Other => "other",
+            Network::Ipv4 => "ipv4",
+            Network::Ipv6 => "ipv6",
+            Network::Arp => "arp",
+        }
+    }
+}
+
+/// What is wrong with a frame's headers. At most one is told per frame, the gravest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Defect {
+    /// Nothing.
+    None = 0,
+    /// The IPv4 header's checksum does not match (RFC 791, section 3.1).
+    BadChecksum = 1,
+    /// A header that was to be read is cut off by the capture's snap length.
+    Truncated = 2,
+    /// A header contradicts itself or the frame's length.
+    Malformed = 3,
+}
+
+/// IP protocol numbers that the decoder looks into.
+pub mod protocol {
+    /// Internet Control Message Protocol for IPv4.
+    pub const ICMP: u8 = 1;
+    /// Transmission Control Protocol.
+    pub const TCP: u8 = 6;
+    /// User Datagram Protocol.
+    pub const UDP: u8 = 17;
+    /// Internet Control Message Protocol for IPv6.
+    pub const ICMPV6: u8 = 58;
+    /// In an IPv6 record: the chain of extension headers leaves the capture, so the
+    /// protocol is not known. Never a real answer there, as hop-by-hop options (0) are
+    /// always passed.
+    pub const UNKNOWN_V6: u8 = 0;
+}
+
+/// The time stamp of a frame that has none (a pcapng simple packet block).
+pub const NO_TIME: i64 = i64::MIN;
+
+/// What is kept of one frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct PacketRecord {
+    /// Nanoseconds since 1970-01-01 00:00 UTC, or [`NO_TIME`].
+    pub timestamp: i64,
+    /// The outermost IP header's source, [`Addr::NONE`] without one.
+    pub source: Addr,
+    /// The outermost IP header's destination, [`Addr::NONE`] without one.
+    pub destination: Addr,
+    /// Bytes on the wire: the pcap header's `len`.
+    pub wire_len: u32,
+    /// Bytes captured: the pcap header's `caplen`.
+    pub captured_len: u32,
+    /// TCP or UDP source port; see [`PacketRecord::ports`].
+    pub(super) source_port: u16,
+    /// TCP or UDP destination port.
+    pub(super) destination_port: u16,
+    /// Fragments: the offset in bytes. TCP segments: the sequence number after the last
+    /// byte. Else 0.
+    pub(super) sequence: u32,
+    /// Fragments: identification (4 bytes) and length in bytes (2). Else the source MAC.
+    pub(super) extra: [u8; 6],
+    /// IP protocol (for IPv6 after the extension headers).
+    pub protocol: u8,
+    /// Bits 0 to 1 network, 2 to 3 defect, then the constants below.
+    pub(super) flags: u8,
+}
+
+pub(super) const DEFECT_SHIFT: u8 = 2;
+pub(super) const HAS_PORTS: u8 = 0x10;
+/// TCP: reset. ICMP and ICMPv6: destination unreachable.
+pub(super) const SIGNALS_ERROR: u8 = 0x20;
+pub(super) const FRAGMENT: u8 = 0x40;
+pub(super) const HAS_SEQUENCE: u8 = 0x80;
+
+/// Where one fragment lies in its datagram.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fragment {
+    /// The identification field (16 bits of it for IPv4).
+    pub identification: u32,
+    /// First byte, counted from the datagram's payload.
+    pub offset: u32,
+    /// Bytes, at most 65,535.
+    pub length: u32,
+}
+
+impl PacketRecord {
+    /// A record of a frame in which nothing has been recognised yet.
+    #[inline]
+    pub fn new(timestamp: i64, wire_len: u32, captured_len: u32) -> PacketRecord {
+        PacketRecord {
+            timestamp,
+            source: Addr::NONE,
+            destination: Addr::NONE,
+            wire_len,
+            captured_len,
+            source_port: 0,
+            destination_port: 0,
+            sequence: 0,
+            extra: [0; 6],
+            protocol: 0,
+            flags: 0,
+        }
+    }
+
+    /// The EtherType level.
+    #[inline]
+    pub fn network(&self) -> Network {
+        Network::ALL[usize::from(self.flags & 3)]
+    }
+
+    /// What is wrong with the frame.
+    #[inline]
+    pub fn defect(&self) -> Defect {
+        match (self.flags >> DEFECT_SHIFT) & 3 {
+            0 => Defect::None,
+            1 => Defect::BadChecksum,
+            2 => Defect::Truncated,
+            _ => Defect::Malformed,
+        }
+    }
+
+    /// Source and destination port, where the frame shows them: TCP and UDP, not in a
+    /// fragment after the first.
+    #[inline]
+    pub fn ports(&self) -> Option<(u16, u16)> {
+        (self.flags & HAS_PORTS != 0).then_some((self.source_port, self.destination_port))
+    }
+
+    /// The service port: the lower of the two ports.
+    #[inline]
+    pub fn service_port(&self) -> Option<u16> {
+        self.ports().map(|(source, destination)| source.min(destination))
+    }
+
+    /// The sequence number that follows this TCP segment's last, where the segment
+    /// occupies sequence space (data, SYN or FIN).
+    #[inline]
+    pub fn next_sequence(&self) -> Option<u32> {
+        (self.flags & HAS_SEQUENCE != 0).then_some(self.sequence)
+    }
+
+    /// A TCP segment with the reset flag.
+    #[inline]
+    pub fn is_reset(&self) -> bool {
+        self.flags & SIGNALS_ERROR != 0 && self.protocol == protocol::TCP
+    }
+
+    /// An ICMP or ICMPv6 "destination unreachable" message.
+    #[inline]
+    pub fn is_unreachable(&self) -> bool {
+        self.flags & SIGNALS_ERROR != 0 && self.protocol != protocol::TCP
+    }
+
+    /// Whether a flag is set that means extra work: a defect, a reset, an unreachable
+    /// message or a fragment. One test for the common case in which none is.
+    #[inline]
+    pub fn is_remarkable(&self) -> bool {
+        self.flags & (SIGNALS_ERROR | FRAGMENT | 3 << DEFECT_SHIFT) != 0
+    }
+
+    /// The place of a fragment in its datagram; `None` for a whole datagram.
+    pub fn fragment(&self) -> Option<Fragment> {
+        let [a, b, c, d, high, low] = self.extra;
+        (self.flags & FRAGMENT != 0).then_some(Fragment {
+            identification: u32::from_be_bytes([a, b, c, d]),
+            offset: self.sequence,
+            length: u32::from(u16::from_be_bytes([high, low])),
+        })
+    }
+
+    /// The hardware address that sent the frame, if its link layer shows one. Fragments
+    /// do not tell.
+    #[inline]
+    pub fn source_mac(&self) -> Mac {
+        if self.flags & FRAGMENT == 0 { Mac(self.extra) } else { Mac::default() }
+    }
+
+    #[inline]
+    pub(super) fn set_network(&mut self, network: Network) {
+        self.flags |= network as u8;
+    }
+
+    /// Notes a defect, unless a graver one is known already.
+    #[inline]
+    pub(super) fn set_defect(&mut self, defect: Defect) {
+        if (self.flags >> DEFECT_SHIFT) & 3 < defect as u8 {
+            self.flags = self.flags & !(3 << DEFECT_SHIFT) | (defect as u8) << DEFECT_SHIFT;
+        }
+    }
+
+    /// A header is missing: the snap length's fault, or the frame's own?
+    pub(super) fn set_short(&mut self) {
+        let cut = self.captured_len < self.wire_len;
+        self.set_defect(if cut { Defect::Truncated } else { Defect::Malformed });
+    }
+
+    pub(super) fn set_fragment(&mut self, fragment: Fragment) {
+        self.flags |= FRAGMENT;
+        self.sequence = fragment.offset;
+        self.extra[..4].copy_from_slice(&fragment.identification.to_be_bytes());
+        let length = u16::try_from(fragment.length).unwrap_or(u16::MAX);
+        self.extra[4..].copy_from_slice(&length.to_be_bytes());
+    }
+}
+
+impl fmt::Debug for PacketRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PacketRecord")
+            .field("network", &self.network())
+            .field("source", &self.source)
+            .field("destination", &self.destination)
+            .field("protocol", &self.protocol)
+            .field("ports", &self.ports())
+            .field("wire_len", &self.wire_len)
+            .field("captured_len", &self.captured_len)
+            .field("defect", &self.defect())
+            .field("fragment", &self.fragment())
+            .field("mac", &self.source_mac())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_fits_a_cache_line() {
+        assert_eq!(size_of::<PacketRecord>(), 64);
+    }
+
+    #[test]
+    fn a_mapped_ipv6_address_is_not_the_ipv4_address() {
+        let mapped: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
+        let plain: IpAddr = "192.0.2.1".parse().unwrap();
+        assert_ne!(Addr::from(mapped), Addr::from(plain));
+        assert_eq!(Addr::from(mapped).to_string(), "::ffff:192.0.2.1");
+        assert_eq!(Addr::from(plain).to_string(), "192.0.2.1");
+    }
+
+    #[test]
+    fn the_graver_defect_stays() {
+        let mut record = PacketRecord::new(0, 60, 60);
+        record.set_defect(Defect::Malformed);
+        record.set_defect(Defect::BadChecksum);
+        assert_eq!(record.defect(), Defect::Malformed);
+    }
+}

@@ -1,0 +1,294 @@
+//! The account of a finished run: what `brightstat report` prints.
+//!
+//! The JSON form is a contract; README documents every key. Rows are sorted by bytes,
+//! ties by address or number, so that equal input gives equal output.
+
+use std::fmt::Write;
+
+use serde_json::{Map, Value, json};
+
+use super::table::{TextTable, grouped, share};
+use super::time::{readable, rfc3339};
+use crate::account::{
+    Direction, ErrorKind, HostRow, InOut, PortRow, ProtocolRow, Snapshot, Volume, protocol_name,
+};
+use crate::decode::Network;
+use crate::failure::Failure;
+
+/// A snapshot with its rows in order, the longest tail of each table folded away.
+pub struct Report<'a> {
+    snapshot: &'a Snapshot,
+    hosts: Vec<HostRow>,
+    other_hosts: InOut,
+    ports: Vec<PortRow>,
+    other_ports: Volume,
+    problems: &'a [Failure],
+}
+
+impl<'a> Report<'a> {
+    /// Sorts a snapshot's rows and keeps the first `top` of hosts and ports (0: all);
+    /// the others are added up. `problems` are input that could not be read to its end.
+    pub fn new(snapshot: &'a Snapshot, top: usize, problems: &'a [Failure]) -> Report<'a> {
+        let keep = if top == 0 { usize::MAX } else { top };
+        let mut hosts = snapshot.hosts.clone();
+        hosts.sort_unstable_by_key(|row| (std::cmp::Reverse(row.traffic.bytes()), row.address));
+        let mut other_hosts = snapshot.other_hosts;
+        for row in hosts.drain(keep.min(hosts.len())..) {
+            other_hosts += row.traffic;
+        }
+        let mut ports = snapshot.ports.clone();
+        ports.sort_unstable_by_key(|row| {
+            (std::cmp::Reverse(row.volume.bytes), row.transport, row.port)
+        });
+        let mut other_ports = Volume::default();
+        for row in ports.drain(keep.min(ports.len())..) {
+            other_ports += row.volume;
+        }
+        Report { snapshot, hosts, other_hosts, ports, other_ports, problems }
+    }
+
+    /// The report as one JSON object.
+    pub fn to_json(&self) -> Value {
+        let s = self.snapshot;
+        let (first, last) = s.span.unzip();
+        let interfaces: Vec<Value> = s
+            .interfaces
+            .iter()
+            .map(|i| {
+                json!({
+                    "name": i.name,
+                    "link_type": i.link_type,
+                    "frames": i.total.packets,
+                    "bytes": i.total.bytes,
+                })
+            })
+            .collect();
+        let hosts: Vec<Value> = self.hosts.iter().map(host_json).collect();
+        let ports: Vec<Value> = self
+            .ports
+            .iter()
+            .map(|row| {
+                json!({
+                    "protocol": row.transport.name(),
+                    "port": row.port,
+                    "bytes": row.volume.bytes,
+                    "packets": row.volume.packets,
+                })
+            })
+            .collect();
+        let ethertypes = sorted(Network::ALL.iter().map(|network| {
+            let volume: Volume = s.interfaces.iter().map(|i| i.ethertypes[*network as usize]).sum();
+            (network.name().to_owned(), volume)
+        }));
+        let protocols = sorted(
+            s.protocols.iter().map(|row: &ProtocolRow| (protocol_name(row.number), row.volume)),
+        );
+        let directions: Map<String, Value> = Direction::ALL
+            .iter()
+            .map(|d| (d.name().to_owned(), json!(s.direction(*d))))
+            .collect();
+        let errors: Map<String, Value> = ErrorKind::NAMES
+            .iter()
+            .zip(s.errors())
+            .map(|(name, count)| ((*name).to_owned(), json!(count)))
+            .collect();
+        let mut other = Map::new();
+        if !self.other_hosts.is_zero() {
+            let mut row = in_out_json(self.other_hosts);
+            row.insert("folded_hosts".to_owned(), json!(s.folded_hosts));
+            other.insert("hosts".to_owned(), Value::Object(row));
+        }
+        if !self.other_ports.is_zero() {
+            other.insert("ports".to_owned(), json!(self.other_ports));
+        }
+        json!({
+            "frames": s.total.packets,
+            "bytes": s.total.bytes,
+            "captured_bytes": s.captured_bytes,
+            "first": first.and_then(rfc3339),
+            "last": last.and_then(rfc3339),
+            "interfaces": interfaces,
+            "ethertypes": ethertypes,
+            "protocols": protocols,
+            "hosts": hosts,
+            "ports": ports,
+            "directions": directions,
+            "errors": errors,
+            "other": other,
+            "none": {
+                "hosts": s.not_ip(),
+                "protocols": s.not_ip(),
+                "ports": s.without_port,
+            },
+            "drops": s.drops(),
+            "problems": self.problems.iter().map(|p| p.message.clone()).collect::<Vec<_>>(),
+        })
+    }
+
+    /// The report as tables for people.
+    pub fn to_text(&self) -> String {
+        let s = self.snapshot;
+        let mut text = String::new();
+        let _ = writeln!(
+            text,
+            "{} frames, {} bytes ({} captured)",
+            grouped(s.total.packets),
+            grouped(s.total.bytes),
+            grouped(s.captured_bytes)
+        );
+        if let Some((first, last)) = s.span {
+            let seconds = last.saturating_sub(first) / 1_000_000_000;
+            let _ = write!(text, "{} to {}", readable(first), readable(last));
+            if seconds > 0 {
+                let rate = s.total.bytes as f64 * 8.0 / seconds as f64;
+                let _ = write!(text, " ({} s, {})", grouped(seconds as u64), bit_rate(rate));
+            }
+            text.push('\n');
+        }
+        let mut table = TextTable::new(2, &["Interface", "link type", "frames", "bytes"]);
+        for i in &s.interfaces {
+            table.row(vec![
+                i.name.clone(),
+                i.link_type.clone(),
+                grouped(i.total.packets),
+                grouped(i.total.bytes),
+            ]);
+        }
+        section(&mut text, &table);
+
+        let whole = s.total.bytes;
+        let mut table = TextTable::new(1, &["Network", "packets", "bytes", "share"]);
+        let networks = Network::ALL.iter().map(|network| {
+            let volume: Volume = s.interfaces.iter().map(|i| i.ethertypes[*network as usize]).sum();
+            (network.name().to_owned(), volume)
+        });
+        volume_rows(&mut table, networks, whole);
+        section(&mut text, &table);
+
+        let mut table = TextTable::new(1, &["Protocol", "packets", "bytes", "share"]);
+        let protocols = s.protocols.iter().map(|row| (protocol_name(row.number), row.volume));
+        volume_rows(&mut table, protocols.chain([("(not IP)".to_owned(), s.not_ip())]), whole);
+        section(&mut text, &table);
+
+        let mut table = TextTable::new(1, &["Direction", "packets", "bytes", "share"]);
+        let directions =
+            Direction::ALL.iter().map(|d| (direction_text(*d).to_owned(), s.direction(*d)));
+        volume_rows(&mut table, directions, whole);
+        section(&mut text, &table);
+
+        let mut table =
+            TextTable::new(2, &["Host", "MAC", "bytes in", "bytes out", "packets in", "packets out"]);
+        for row in &self.hosts {
+            let mac = if row.mac.is_known() { row.mac.to_string() } else { String::new() };
+            table.row(in_out_cells(row.address.to_string(), mac, row.traffic));
+        }
+        if !self.other_hosts.is_zero() {
+            table.row(in_out_cells("(other)".to_owned(), String::new(), self.other_hosts));
+        }
+        section(&mut text, &table);
+
+        let mut table = TextTable::new(1, &["Service port", "packets", "bytes", "share"]);
+        for row in &self.ports {
+            let name = format!("{}/{}", row.port, row.transport.name());
+            table.row(volume_cells(name, row.volume, whole));
+        }
+        if !self.other_ports.is_zero() {
+            table.row(volume_cells("(other)".to_owned(), self.other_ports, whole));
+        }
+        if !s.without_port.is_zero() {
+            table.row(volume_cells("(no port)".to_owned(), s.without_port, whole));
+        }
+        section(&mut text, &table);
+
+        let mut table = TextTable::new(1, &["Error", "count"]);
+        for (name, count) in ErrorKind::NAMES.iter().zip(s.errors()).filter(|(_, count)| *count > 0) {
+            table.row(vec![name.replace('_', " "), grouped(count)]);
+        }
+        let drops = s.drops();
+        if drops.total() > 0 {
+            table.row(vec!["frames dropped".to_owned(), grouped(drops.total())]);
+        }
+        section(&mut text, &table);
+        text
+    }
+}
+
+fn section(text: &mut String, table: &TextTable) {
+    if !table.is_empty() {
+        text.push('\n');
+        text.push_str(&table.render());
+    }
+}
+
+fn direction_text(direction: Direction) -> &'static str {
+    match direction {
+        Direction::None => "(not IP)",
+        other => other.name(),
+    }
+}
+
+fn volume_rows(table: &mut TextTable, rows: impl Iterator<Item = (String, Volume)>, whole: u64) {
+    let mut rows: Vec<(String, Volume)> = rows.filter(|(_, volume)| !volume.is_zero()).collect();
+    rows.sort_by(|a, b| b.1.bytes.cmp(&a.1.bytes).then_with(|| a.0.cmp(&b.0)));
+    for (name, volume) in rows {
+        table.row(volume_cells(name, volume, whole));
+    }
+}
+
+fn volume_cells(name: String, volume: Volume, whole: u64) -> Vec<String> {
+    vec![name, grouped(volume.packets), grouped(volume.bytes), share(volume.bytes, whole)]
+}
+
+fn in_out_cells(name: String, mac: String, traffic: InOut) -> Vec<String> {
+    vec![
+        name,
+        mac,
+        grouped(traffic.received.bytes),
+        grouped(traffic.sent.bytes),
+        grouped(traffic.received.packets),
+        grouped(traffic.sent.packets),
+    ]
+}
+
+/// Name to packets and bytes, largest first, without the empty ones.
+fn sorted(rows: impl Iterator<Item = (String, Volume)>) -> Map<String, Value> {
+    let mut rows: Vec<(String, Volume)> = rows.filter(|(_, volume)| !volume.is_zero()).collect();
+    rows.sort_by(|a, b| b.1.bytes.cmp(&a.1.bytes).then_with(|| a.0.cmp(&b.0)));
+    rows.into_iter().map(|(name, volume)| (name, json!(volume))).collect()
+}
+
+/// The four counters of a host, as the API names them.
+pub fn in_out_json(traffic: InOut) -> Map<String, Value> {
+    [
+        ("bytes_in", traffic.received.bytes),
+        ("bytes_out", traffic.sent.bytes),
+        ("packets_in", traffic.received.packets),
+        ("packets_out", traffic.sent.packets),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), json!(value)))
+    .collect()
+}
+
+/// A host as the report and the API show it.
+pub fn host_json(row: &HostRow) -> Value {
+    let mut object = Map::new();
+    object.insert("addr".to_owned(), json!(row.address.to_string()));
+    if row.mac.is_known() {
+        object.insert("mac".to_owned(), json!(row.mac.to_string()));
+    }
+    object.insert("local".to_owned(), json!(row.local));
+    object.extend(in_out_json(row.traffic));
+    object.insert("first".to_owned(), json!(rfc3339(row.first)));
+    object.insert("last".to_owned(), json!(rfc3339(row.last)));
+    Value::Object(object)
+}
+
+/// A rate for people, in decimal units as networks are sold: `12.3 Mbit/s`.
+pub fn bit_rate(bits_per_second: f64) -> String {
+    let units = [(1e9, "Gbit/s"), (1e6, "Mbit/s"), (1e3, "kbit/s")];
+    match units.iter().find(|(size, _)| bits_per_second >= *size) {
+        Some((size, unit)) => format!("{:.1} {unit}", bits_per_second / size),
+        None => format!("{bits_per_second:.0} bit/s"),
+    }
+}

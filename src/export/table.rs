@@ -1,0 +1,94 @@
+//! Plain-text tables and numbers for people.
+
+/// A table whose columns line up.
+pub struct TextTable {
+    rows: Vec<Vec<String>>,
+    /// Columns that hold text, set flush left; the others are numbers.
+    left: usize,
+}
+
+impl TextTable {
+    /// A table with these column heads, the first `left` of which hold text.
+    pub fn new(left: usize, heads: &[&str]) -> TextTable {
+        TextTable { rows: vec![heads.iter().map(|head| (*head).to_owned()).collect()], left }
+    }
+
+    /// Adds a row.
+    pub fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
+    /// Whether there is nothing but the heads.
+    pub fn is_empty(&self) -> bool {
+        self.rows.len() == 1
+    }
+
+    /// The table as lines, each ending in a line feed.
+    pub fn render(&self) -> String {
+        let columns = self.rows[0].len();
+        let width = |column: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let mut text = String::new();
+        for row in &self.rows {
+            let mut line = String::from("  ");
+            for (column, cell) in row.iter().enumerate() {
+                let width = widths[column];
+                if column > 0 {
+                    line.push_str("  ");
+                }
+                if column < self.left {
+                    line.push_str(&format!("{cell:<width$}"));
+                } else {
+                    line.push_str(&format!("{cell:>width$}"));
+                }
+            }
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// A whole number with thin groups of three: `1 234 567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A share in percent, one decimal.
+pub fn share(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return "-".to_owned();
+    }
+    format!("{:.1} %", part as f64 * 100.0 / whole as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_three() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_234_567), "1 234 567");
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let mut table = TextTable::new(1, &["name", "bytes"]);
+        table.row(vec!["a".into(), "12345".into()]);
+        table.row(vec!["longer".into(), "1".into()]);
+        assert_eq!(table.render(), "  name    bytes\n  a       12345\n  longer      1\n");
+    }
+}

@@ -1,0 +1,40 @@
+//! brightstat watches a network and remembers what it saw: who used it, how much, on
+//! which ports and protocols.
+//!
+//! The flow goes one way:
+//!
+//! ```text
+//!  interface or file
+//!       |  libpcap
+//!  capture thread -- decode --> ring --> worker thread --> snapshot --> web
+//!                                             |  closed intervals
+//!                                             +--> store thread --> SQLite
+//! ```
+//!
+//! A module imports only modules that stand before it in this list:
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`failure`] | errors for people, exit codes |
+//! | [`config`] | `brightstat.toml` |
+//! | [`decode`] | frame to packet record |
+//! | [`ring`] | the bounded ring between capture and worker |
+//! | [`capture`] | live interfaces and capture files |
+//! | [`account`] | the counters |
+//! | [`store`] | SQLite history |
+//! | [`web`] | the guard, the JSON API and the page |
+//! | [`export`] | reports as JSON and as tables |
+//! | [`daemon`] | puts the modules together: threads, signals, privileges |
+//! | [`command`] | the command line |
+
+pub mod account;
+pub mod capture;
+pub mod command;
+pub mod config;
+pub mod daemon;
+pub mod decode;
+pub mod export;
+pub mod failure;
+pub mod ring;
+pub mod store;
+pub mod web;
