@@ -7,7 +7,9 @@
 //! rows + other + none = total, to the byte: *other* holds what a bounded table had to
 //! fold, *none* the frames that have no such thing (an ARP frame has no port).
 
-mod anomaly;
+mod flows;
+mod fragments;
+mod index;
 mod local;
 mod ports;
 mod snapshot;
@@ -17,11 +19,13 @@ mod volume;
 use ipnet::IpNet;
 
 use crate::decode::{Addr, Defect, Mac, NO_TIME, Network, PacketRecord, protocol};
-use anomaly::{Fragments, Retransmissions};
+use flows::{Flow, Flows, NO_SLOT};
+use fragments::Fragments;
+use ports::PORT_KEYS;
 use table::Table;
 
 pub use local::{Direction, LocalNetworks};
-pub use ports::{Ports, Transport};
+pub use ports::{PortKey, Transport};
 pub use snapshot::{
     ClosedInterval, Drops, HostRow, IntervalHost, IntervalInterface, IntervalPort,
     IntervalProtocol, InterfaceRow, KernelErrors, PortRow, ProtocolRow, Second, Snapshot,
@@ -81,36 +85,47 @@ struct Host {
     local: bool,
 }
 
-impl Host {
-    #[inline]
-    fn see(&mut self, timestamp: i64) {
-        if timestamp != NO_TIME {
-            self.last = timestamp;
-        }
-    }
+/// The counter of an interface for this network and direction, below [`CELLS`].
+#[inline]
+fn cell(network: Network, direction: Direction) -> u8 {
+    network as u8 * 5 + direction as u8
 }
+
+const CELLS: usize = 4 * 5;
 
 /// What is counted per interface.
 #[derive(Clone)]
 struct Interface {
     name: String,
     link_type: String,
-    directions: [Volume; 5],
-    ethertypes: [Volume; 4],
+    /// By [`cell`]: one counter to write per frame, all sums come from it.
+    cells: [Volume; CELLS],
     captured_bytes: u64,
     errors: [u64; ErrorKind::COUNT],
     drops: Drops,
     kernel: KernelErrors,
     is_capturing: bool,
-    /// `directions` and drops when the open interval began.
+    /// Directions and drops when the open interval began.
     at_interval: ([Volume; 5], Drops),
-    /// `directions` when the open second began.
+    /// Directions when the open second began.
     at_second: [Volume; 5],
 }
 
 impl Interface {
     fn total(&self) -> Volume {
-        self.directions.iter().copied().sum()
+        self.cells.iter().copied().sum()
+    }
+
+    fn count_error(&mut self, kind: ErrorKind) {
+        self.errors[kind as usize] += 1;
+    }
+
+    fn directions(&self) -> [Volume; 5] {
+        std::array::from_fn(|at| self.cells.iter().skip(at).step_by(5).copied().sum())
+    }
+
+    fn ethertypes(&self) -> [Volume; 4] {
+        std::array::from_fn(|at| self.cells[at * 5..at * 5 + 5].iter().copied().sum())
     }
 }
 
@@ -119,16 +134,15 @@ pub struct Accounts {
     interfaces: Vec<Interface>,
     hosts: Table<Addr, Host>,
     other_hosts: Split<InOut>,
-    ports: Ports,
+    ports: Table<PortKey, Split<Volume>>,
     without_port: Split<Volume>,
     protocols: Box<[Volume; PROTOCOLS]>,
     protocols_at_interval: Box<[Volume; PROTOCOLS]>,
-    retransmissions: Retransmissions,
     fragments: Fragments,
     local: LocalNetworks,
     first: i64,
     last: i64,
-    frames: u64,
+    flows: Flows,
 }
 
 impl Accounts {
@@ -138,16 +152,15 @@ impl Accounts {
             interfaces: Vec::new(),
             hosts: Table::new(host_limit),
             other_hosts: Split::default(),
-            ports: Ports::new(),
+            ports: Table::new(PORT_KEYS),
             without_port: Split::default(),
             protocols: Box::new([Volume::default(); PROTOCOLS]),
             protocols_at_interval: Box::new([Volume::default(); PROTOCOLS]),
-            retransmissions: Retransmissions::new(),
             fragments: Fragments::new(),
             local,
             first: NO_TIME,
             last: NO_TIME,
-            frames: 0,
+            flows: Flows::new(),
         }
     }
 
@@ -160,8 +173,7 @@ impl Accounts {
         self.interfaces.push(Interface {
             name: name.to_owned(),
             link_type: link_type.to_owned(),
-            directions: Default::default(),
-            ethertypes: Default::default(),
+            cells: Default::default(),
             captured_bytes: 0,
             errors: [0; ErrorKind::COUNT],
             drops: Drops::default(),
@@ -173,90 +185,167 @@ impl Accounts {
         self.interfaces.len() - 1
     }
 
-    /// Counts one frame of an interface, given by number. Runs once per frame.
+    /// Counts frames of an interface, given by number. This is the hot loop.
     #[inline]
-    pub fn count(&mut self, interface: usize, record: &PacketRecord) {
-        let bytes = u64::from(record.wire_len);
-        self.frames += 1;
-        if record.timestamp != NO_TIME {
-            if self.first == NO_TIME {
-                self.first = record.timestamp;
-            }
-            self.last = record.timestamp;
-        }
-        let network = record.network();
-        let direction = match network {
-            Network::Ipv4 | Network::Ipv6 => self.count_ip(interface, record, bytes),
-            Network::Arp | Network::Other => {
-                self.without_port.interval.count(bytes);
-                Direction::None
-            }
+    pub fn count(&mut self, interface: usize, records: &[PacketRecord]) {
+        let (Some(first), Some(last)) = (records.first(), records.last()) else {
+            return;
         };
+        if self.first == NO_TIME {
+            self.first = first.timestamp;
+        }
+        self.last = last.timestamp;
+        // Sums of this batch stay near at hand and are added once.
+        let mut cells = [Volume::default(); CELLS];
+        let mut captured_bytes = 0;
+        for record in records {
+            let bytes = u64::from(record.wire_len);
+            let cell = if record.is_ip() {
+                self.count_ip(interface, record, bytes)
+            } else {
+                self.without_port.interval.count(bytes);
+                cell(record.network(), Direction::None)
+            };
+            cells[usize::from(cell) % cells.len()].count(bytes);
+            captured_bytes += u64::from(record.captured_len);
+            if record.is_remarkable() {
+                self.count_errors(interface, record);
+            }
+        }
         let counters = &mut self.interfaces[interface];
-        counters.directions[direction as usize].count(bytes);
-        counters.ethertypes[network as usize].count(bytes);
-        counters.captured_bytes += u64::from(record.captured_len);
-        if record.is_remarkable() {
-            counters.count_errors(record);
+        counters.captured_bytes += captured_bytes;
+        for (sum, cell) in counters.cells.iter_mut().zip(cells) {
+            *sum += cell;
         }
     }
 
-    #[inline]
-    fn count_ip(&mut self, interface: usize, record: &PacketRecord, bytes: u64) -> Direction {
-        let mac = record.source_mac();
-        let source = self.host(record.source, None, record.timestamp);
+    /// Counts an IP packet and returns its cell.
+    #[inline(always)]
+    fn count_ip(&mut self, interface: usize, record: &PacketRecord, bytes: u64) -> u8 {
+        let flow = self.flows.place(interface, record);
+        let ends = (flow.source, flow.destination);
+        let hosts = match flow.fits(record) {
+            true => self.hosts.pair(ends, (&record.source, &record.destination)),
+            false => None,
+        };
+        match hosts {
+            Some((source, destination)) => {
+                source.traffic.interval.sent.count(bytes);
+                source.last = record.timestamp;
+                destination.traffic.interval.received.count(bytes);
+                destination.last = record.timestamp;
+            }
+            None => self.count_new_flow(interface, record, bytes),
+        }
+        self.protocols[protocol_row(record)].count(bytes);
+        let flow = self.flows.place(interface, record);
+        match self.ports.get(flow.port) {
+            Some(port) => port.interval.count(bytes),
+            None => self.without_port.interval.count(bytes),
+        }
+        if let Some(next) = record.next_sequence()
+            && flow.is_retransmission(next)
+        {
+            self.interfaces[interface].count_error(ErrorKind::TcpRetransmission);
+        }
+        flow.cell
+    }
+
+    /// Counts for the two hosts of a packet whose flow is not in its first place: if it is
+    /// nowhere, finds or makes their rows and that of the service port, and remembers it.
+    #[inline(never)]
+    fn count_new_flow(&mut self, interface: usize, record: &PacketRecord, bytes: u64) {
+        let Accounts { flows, hosts, .. } = self;
+        let is_known = flows.promote(interface, record, |flow| {
+            let ends = (flow.source, flow.destination);
+            let hosts = hosts.pair(ends, (&record.source, &record.destination));
+            hosts.is_some_and(|(source, destination)| {
+                source.traffic.interval.sent.count(bytes);
+                source.last = record.timestamp;
+                destination.traffic.interval.received.count(bytes);
+                destination.last = record.timestamp;
+                true
+            })
+        });
+        if is_known {
+            return;
+        }
+        let source = match self.hosts.find(&record.source) {
+            Some(slot) => slot,
+            None => self.new_host(record.source, None, record.timestamp),
+        };
         let host = self.hosts.at(source);
         host.traffic.interval.sent.count(bytes);
-        host.see(record.timestamp);
+        host.last = record.timestamp;
         let source_is_local = host.local;
+        let mac = record.source_mac();
         // The MAC in front of a remote address is the router's.
         if source_is_local && mac.is_known() {
             host.mac = mac;
         }
-        let destination = self.host(record.destination, Some(source), record.timestamp);
+        let destination = match self.hosts.find(&record.destination) {
+            Some(slot) => slot,
+            None => self.new_host(record.destination, Some(source), record.timestamp),
+        };
         let host = self.hosts.at(destination);
         host.traffic.interval.received.count(bytes);
-        host.see(record.timestamp);
+        host.last = record.timestamp;
         let direction = Direction::of(source_is_local, host.local);
-
-        self.protocols[protocol_row(record)].count(bytes);
-        match (record.service_port(), Transport::from_number(record.protocol)) {
-            (Some(port), Some(transport)) => self.ports.count(transport, port, bytes),
-            _ => self.without_port.interval.count(bytes),
-        }
-        if let Some(next) = record.next_sequence() {
-            let ports = record.ports().unwrap_or_default();
-            let ports = u64::from(ports.0) << 16 | u64::from(ports.1);
-            let ends = u64::from(source) << 32 | u64::from(destination);
-            let key = ends.rotate_left(16) ^ ports ^ (interface as u64) << 60;
-            if self.retransmissions.observe(key, next) {
-                self.interfaces[interface].errors[ErrorKind::TcpRetransmission as usize] += 1;
-            }
-        }
-        if let Some(fragment) = record.fragment() {
-            let ends = u64::from(source) << 32 | u64::from(destination);
-            if self.fragments.observe(ends ^ (interface as u64) << 60, record, fragment) {
-                self.interfaces[interface].errors[ErrorKind::OverlappingFragment as usize] += 1;
-            }
-        }
-        direction
+        let port = self.port(record);
+        *self.flows.place(interface, record) =
+            Flow::new(record, (source, destination), port, cell(record.network(), direction));
     }
 
-    #[inline]
-    fn host(&mut self, address: Addr, keep: Option<u32>, timestamp: i64) -> u32 {
-        let (local, other) = (&self.local, &mut self.other_hosts);
-        self.hosts.slot(
-            address,
-            keep,
-            || Host {
-                traffic: Split::default(),
-                first: timestamp,
-                last: timestamp,
-                mac: Mac::default(),
-                local: local.has(&address),
-            },
-            |_, evicted| other.fold(&evicted.traffic),
-        )
+    #[cold]
+    #[inline(never)]
+    fn new_host(&mut self, address: Addr, keep: Option<u32>, timestamp: i64) -> u32 {
+        let host = Host {
+            traffic: Split::default(),
+            first: timestamp,
+            last: timestamp,
+            mac: Mac::default(),
+            local: self.local.has(&address),
+        };
+        let other = &mut self.other_hosts;
+        self.hosts.insert(address, host, keep, |_, evicted| other.fold(&evicted.traffic))
+    }
+
+    /// The slot of the packet's service port.
+    fn port(&mut self, record: &PacketRecord) -> u32 {
+        let Some(port) = record.service_port() else {
+            return NO_SLOT;
+        };
+        let is_tcp = record.protocol == protocol::TCP;
+        let transport = if is_tcp { Transport::Tcp } else { Transport::Udp };
+        let key = PortKey { transport, port };
+        match self.ports.find(&key) {
+            Some(slot) => slot,
+            // The table has room for every port: none is ever folded.
+            None => self.ports.insert(key, Split::default(), None, |_, _| ()),
+        }
+    }
+
+    /// Counts what is remarkable about a frame.
+    #[cold]
+    fn count_errors(&mut self, interface: usize, record: &PacketRecord) {
+        let counters = &mut self.interfaces[interface];
+        match record.defect() {
+            Defect::None => {}
+            Defect::BadChecksum => counters.count_error(ErrorKind::BadIpv4Checksum),
+            Defect::Truncated => counters.count_error(ErrorKind::Truncated),
+            Defect::Malformed => counters.count_error(ErrorKind::Malformed),
+        }
+        if record.is_reset() {
+            counters.count_error(ErrorKind::TcpReset);
+        }
+        if record.is_unreachable() {
+            counters.count_error(ErrorKind::IcmpUnreachable);
+        }
+        if let Some(fragment) = record.fragment()
+            && self.fragments.observe(interface, record, fragment)
+        {
+            counters.count_error(ErrorKind::OverlappingFragment);
+        }
     }
 
     /// Sets the drop counters of an interface, in all since the start.
@@ -283,45 +372,28 @@ impl Accounts {
         for (address, host) in self.hosts.iter_mut() {
             host.local = local.has(address);
         }
+        self.flows.clear();
         self.local = local;
+    }
+
+    /// Frames counted so far, and bytes captured of them.
+    pub fn captured(&self) -> Volume {
+        let packets = self.interfaces.iter().map(|i| i.total().packets).sum();
+        Volume { packets, bytes: self.interfaces.iter().map(|i| i.captured_bytes).sum() }
     }
 
     /// The prefixes that count as inside.
     pub fn local_prefixes(&self) -> &[IpNet] {
         self.local.prefixes()
     }
-
-    /// Frames counted so far.
-    pub fn frames(&self) -> u64 {
-        self.frames
-    }
 }
 
 /// The row of a packet's protocol.
 #[inline]
 fn protocol_row(record: &PacketRecord) -> usize {
-    match (record.network(), record.protocol) {
-        (Network::Ipv6, protocol::UNKNOWN_V6) => UNKNOWN_PROTOCOL,
-        (_, number) => usize::from(number),
-    }
-}
-
-impl Interface {
-    #[cold]
-    fn count_errors(&mut self, record: &PacketRecord) {
-        let mut count = |kind: ErrorKind| self.errors[kind as usize] += 1;
-        match record.defect() {
-            Defect::None => {}
-            Defect::BadChecksum => count(ErrorKind::BadIpv4Checksum),
-            Defect::Truncated => count(ErrorKind::Truncated),
-            Defect::Malformed => count(ErrorKind::Malformed),
-        }
-        if record.is_reset() {
-            count(ErrorKind::TcpReset);
-        }
-        if record.is_unreachable() {
-            count(ErrorKind::IcmpUnreachable);
-        }
+    match record.protocol {
+        protocol::UNKNOWN_V6 if record.network() == Network::Ipv6 => UNKNOWN_PROTOCOL,
+        number => usize::from(number),
     }
 }
 

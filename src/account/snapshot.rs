@@ -299,8 +299,8 @@ impl Accounts {
             name: i.name.clone(),
             link_type: i.link_type.clone(),
             total: i.total(),
-            directions: i.directions,
-            ethertypes: i.ethertypes,
+            directions: i.directions(),
+            ethertypes: i.ethertypes(),
             captured_bytes: i.captured_bytes,
             errors: i.errors,
             drops: i.drops,
@@ -315,7 +315,11 @@ impl Accounts {
             last: host.last,
             traffic: host.traffic.total(),
         });
-        let ports = self.ports.totals();
+        let ports = self.ports.iter().map(|(key, split)| PortRow {
+            transport: key.transport,
+            port: key.port,
+            volume: split.total(),
+        });
         Snapshot {
             total: self.interfaces.iter().map(super::Interface::total).sum(),
             captured_bytes: self.interfaces.iter().map(|i| i.captured_bytes).sum(),
@@ -324,7 +328,7 @@ impl Accounts {
             hosts: hosts.collect(),
             other_hosts: self.other_hosts.total(),
             folded_hosts: self.hosts.evicted(),
-            ports: ports.map(|(transport, port, volume)| PortRow { transport, port, volume }).collect(),
+            ports: ports.collect(),
             without_port: self.without_port.total(),
             protocols: protocol_rows(|at| self.protocols[at])
                 .map(|(number, volume)| ProtocolRow { number, volume })
@@ -343,10 +347,11 @@ impl Accounts {
         };
         for i in &mut self.interfaces {
             let (directions, drops) = i.at_interval;
-            i.at_interval = (i.directions, i.drops);
+            let now = i.directions();
+            i.at_interval = (now, i.drops);
             interval.interfaces.push(IntervalInterface {
                 name: i.name.clone(),
-                directions: std::array::from_fn(|at| i.directions[at] - directions[at]),
+                directions: std::array::from_fn(|at| now[at] - directions[at]),
                 dropped: i.drops.total().saturating_sub(drops.total()),
             });
         }
@@ -356,9 +361,13 @@ impl Accounts {
                 interval.hosts.push(IntervalHost { address: *address, mac: host.mac, traffic });
             }
         }
-        self.ports.close(|transport, port, volume| {
-            interval.ports.push(IntervalPort { transport, port, volume });
-        });
+        for (key, split) in self.ports.iter_mut() {
+            let volume = split.close();
+            if !volume.is_zero() {
+                let (transport, port) = (key.transport, key.port);
+                interval.ports.push(IntervalPort { transport, port, volume });
+            }
+        }
         let (now, then) = (&self.protocols, &self.protocols_at_interval);
         interval.protocols = protocol_rows(|at| now[at] - then[at])
             .map(|(number, volume)| IntervalProtocol { number, volume })
@@ -371,10 +380,11 @@ impl Accounts {
     pub fn close_second(&mut self, start: i64) -> Second {
         let mut second = Second { start, ..Second::default() };
         for i in &mut self.interfaces {
-            for at in 0..5 {
-                second.directions[at] += i.directions[at] - i.at_second[at];
+            let now = i.directions();
+            for (at, sum) in second.directions.iter_mut().enumerate() {
+                *sum += now[at] - i.at_second[at];
             }
-            i.at_second = i.directions;
+            i.at_second = now;
         }
         second
     }

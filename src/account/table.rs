@@ -9,17 +9,10 @@
 //! To evict, a hand walks the slots: a marked row loses its mark and is passed, the first
 //! unmarked row goes. So a row that is seen once per turn of the hand stays, whatever
 //! flood goes by. Exact recency would cost a list move per packet.
-//!
-//! The hash is seeded per process from the operating system's random numbers: nobody on
-//! the network can choose addresses that collide.
 
-use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::OnceLock;
+use std::hash::Hash;
 
-use foldhash::SharedSeed;
-use foldhash::fast::SeedableRandomState;
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
+use super::index::Index;
 
 struct Row<K, V> {
     key: K,
@@ -29,42 +22,23 @@ struct Row<K, V> {
 
 /// A table of at most `limit` rows. `K` is cheap to copy.
 pub struct Table<K, V> {
-    index: HashTable<u32>,
+    index: Index,
     rows: Vec<Row<K, V>>,
     hand: usize,
     limit: usize,
     evicted: u64,
-    hasher: SeedableRandomState,
-}
-
-/// A hasher seeded once per process, with 128 bits from the operating system.
-fn seeded_hasher() -> SeedableRandomState {
-    static SEED: OnceLock<SharedSeed> = OnceLock::new();
-    let random = || RandomState::new().hash_one(0u8);
-    SeedableRandomState::with_seed(random(), SEED.get_or_init(|| SharedSeed::from_u64(random())))
 }
 
 impl<K: Hash + Eq + Copy, V> Table<K, V> {
     /// An empty table for at most `limit` rows (at least 2: the two ends of a packet).
     pub fn new(limit: usize) -> Table<K, V> {
         Table {
-            index: HashTable::new(),
+            index: Index::new(),
             rows: Vec::new(),
             hand: 0,
             limit: limit.clamp(2, u32::MAX as usize),
             evicted: 0,
-            hasher: seeded_hasher(),
         }
-    }
-
-    /// Rows in the table.
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Whether the table has no row.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
     }
 
     /// Rows that had to make room, in all.
@@ -72,33 +46,53 @@ impl<K: Hash + Eq + Copy, V> Table<K, V> {
         self.evicted
     }
 
-    /// The slot of `key`. A new key gets a row made by `make`; should that cost another
-    /// row its place, `fold` is given the row that goes. The row in slot `keep` never goes.
+    /// The slot of `key`, if it has a row. Marks the row as seen.
     #[inline]
-    pub fn slot(
-        &mut self,
-        key: K,
-        keep: Option<u32>,
-        make: impl FnOnce() -> V,
-        fold: impl FnOnce(&K, &V),
-    ) -> u32 {
-        let hash = self.hasher.hash_one(key);
+    pub fn find(&mut self, key: &K) -> Option<u32> {
+        let hash = self.index.hash(key);
         let rows = &mut self.rows;
-        if let Some(&slot) = self.index.find(hash, |&slot| rows[slot as usize].key == key) {
-            rows[slot as usize].seen = true;
-            return slot;
-        }
-        self.insert(key, hash, keep, make(), fold)
+        self.index.find(hash, |slot| match rows.get_mut(slot as usize) {
+            Some(row) if row.key == *key => {
+                row.seen = true;
+                true
+            }
+            _ => false,
+        })
     }
 
-    fn insert(
+    /// The rows in two slots, if they are still those of these keys (and two, not one).
+    /// Marks them as seen.
+    #[inline(always)]
+    pub fn pair(&mut self, slots: (u32, u32), keys: (&K, &K)) -> Option<(&mut V, &mut V)> {
+        let slots = [slots.0 as usize, slots.1 as usize];
+        match self.rows.get_disjoint_mut(slots) {
+            Ok([first, second]) if first.key == *keys.0 && second.key == *keys.1 => {
+                (first.seen, second.seen) = (true, true);
+                Some((&mut first.value, &mut second.value))
+            }
+            _ => None,
+        }
+    }
+
+    /// The row in `slot`, whosever it is; `None` if there is no such slot.
+    #[inline]
+    pub fn get(&mut self, slot: u32) -> Option<&mut V> {
+        self.rows.get_mut(slot as usize).map(|row| &mut row.value)
+    }
+
+    /// Adds a row for `key`, which has none, and returns its slot. Should that cost
+    /// another row its place, `fold` is given the row that goes. The row in slot `keep`
+    /// never goes.
+    #[cold]
+    #[inline(never)]
+    pub fn insert(
         &mut self,
         key: K,
-        hash: u64,
-        keep: Option<u32>,
         value: V,
+        keep: Option<u32>,
         fold: impl FnOnce(&K, &V),
     ) -> u32 {
+        let hash = self.index.hash(&key);
         let row = Row { key, value, seen: false };
         let slot = if self.rows.len() < self.limit {
             self.rows.push(row);
@@ -110,8 +104,7 @@ impl<K: Hash + Eq + Copy, V> Table<K, V> {
             *place = row;
             slot
         };
-        let (rows, hasher) = (&self.rows, &self.hasher);
-        self.index.insert_unique(hash, slot, |&slot| hasher.hash_one(rows[slot as usize].key));
+        self.index.insert(hash, slot);
         slot
     }
 
@@ -125,18 +118,13 @@ impl<K: Hash + Eq + Copy, V> Table<K, V> {
                 row.seen = false;
                 continue;
             }
-            let hash = self.hasher.hash_one(row.key);
-            if let Entry::Occupied(entry) =
-                self.index.entry(hash, |&other| other == slot, |_| hash)
-            {
-                entry.remove();
-            }
+            self.index.remove(self.index.hash(&row.key), slot);
             self.evicted += 1;
             return slot;
         }
     }
 
-    /// The row in `slot`, as given by [`Table::slot`].
+    /// The row in `slot`, as given by [`Table::find`] or [`Table::insert`].
     #[inline]
     pub fn at(&mut self, slot: u32) -> &mut V {
         &mut self.rows[slot as usize].value
@@ -158,8 +146,15 @@ mod tests {
     use super::*;
 
     fn add(table: &mut Table<u32, u64>, key: u32, other: &mut u64) {
-        let slot = table.slot(key, None, || 0, |_, value| *other += value);
+        let slot = slot(table, key, None, other);
         *table.at(slot) += 1;
+    }
+
+    fn slot(table: &mut Table<u32, u64>, key: u32, keep: Option<u32>, other: &mut u64) -> u32 {
+        match table.find(&key) {
+            Some(slot) => slot,
+            None => table.insert(key, 0, keep, |_, value| *other += value),
+        }
     }
 
     #[test]
@@ -169,7 +164,7 @@ mod tests {
         for key in 0..100_000 {
             add(&mut table, key % 7_919, &mut other);
         }
-        assert_eq!(table.len(), 100);
+        assert_eq!(table.iter().len(), 100);
         assert_eq!(table.iter().map(|(_, v)| v).sum::<u64>() + other, 100_000);
     }
 
@@ -201,9 +196,11 @@ mod tests {
     fn the_row_to_keep_is_kept_even_in_the_smallest_table() {
         let mut table: Table<u32, u64> = Table::new(2);
         for key in (0..1_000).step_by(2) {
-            let first = table.slot(key, None, || 0, |_, _| ());
-            let second = table.slot(key + 1, Some(first), || 0, |_, _| ());
+            let first = slot(&mut table, key, None, &mut 0);
+            let second = slot(&mut table, key + 1, Some(first), &mut 0);
             assert_ne!(first, second);
+            assert!(table.pair((first, second), (&key, &(key + 1))).is_some());
+            assert!(table.pair((second, first), (&key, &(key + 1))).is_none());
         }
     }
 }

@@ -3,11 +3,10 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use pcap::{Capture, Offline, Precision};
 
-use super::{BATCH, link_type_name, timestamp};
+use super::{link_type_name, timestamp};
 use crate::decode::{LinkLayer, NO_TIME, decode};
 use crate::failure::{Exit, Failure};
 use crate::ring::Sender;
@@ -70,36 +69,41 @@ impl CaptureFile {
         link_type_name(self.capture.get_datalink())
     }
 
-    /// Reads the file to its end, waiting where the ring is full. `progress` is kept at
-    /// the number of file bytes read so far.
+    /// Reads the file to its end, waiting where the ring is full.
     ///
     /// # Errors
     /// A file that is damaged or cut short; all frames before the damage have been sent.
-    pub fn read(mut self, ring: &mut Sender, progress: &AtomicU64) -> Result<(), Failure> {
+    pub fn read(mut self, ring: &mut Sender) -> Result<(), Failure> {
         let link = self.link;
-        // Simple packet blocks of pcapng have no time stamp; libpcap says 0 then. It calls
-        // classic capture files version 2, pcapng version 1.
+        // Simple packet blocks of pcapng have no time stamp; libpcap says 0 then, and they
+        // are taken to follow the frame before. libpcap calls classic capture files
+        // version 2, pcapng version 1.
         let is_pcapng = self.capture.major_version() == 1;
-        let mut wanted = true;
+        let mut last = NO_TIME;
         loop {
-            let mut bytes = 0;
-            let read = self.capture.dispatch(Some(BATCH), |packet| {
-                let header = packet.header;
-                let time = match timestamp(header, Precision::Nano) {
-                    0 if is_pcapng => NO_TIME,
-                    time => time,
-                };
-                wanted &= ring.send(decode(link, packet.data, header.len, time));
-                // A classic capture file has 16 bytes of header per frame.
-                bytes += 16 + u64::from(header.caplen);
+            let capture = &mut self.capture;
+            let read = ring.fill(|slots| {
+                let mut used = 0_usize;
+                let read = capture.dispatch(Some(slots.len()), |packet| {
+                    let mut time = timestamp(packet.header, Precision::Nano);
+                    if time == 0 && is_pcapng {
+                        time = used.checked_sub(1).map_or(last, |at| slots[at].timestamp);
+                    }
+                    // libpcap hands over no more than it was asked for.
+                    if let Some(slot) = slots.get_mut(used) {
+                        decode(link, packet.data, packet.header.len, time, slot);
+                        used += 1;
+                    }
+                });
+                last = used.checked_sub(1).map_or(last, |at| slots[at].timestamp);
+                (used, read)
             });
             ring.wake_if_filling();
-            progress.fetch_add(bytes, Ordering::Relaxed);
             match read {
-                Ok(0) => return Ok(()),
-                Ok(_) if !wanted => return Ok(()),
-                Ok(_) => {}
-                Err(e) => {
+                None if ring.wait_for_room() => {}
+                None | Some(Ok(0)) => return Ok(()),
+                Some(Ok(_)) => {}
+                Some(Err(e)) => {
                     return Err(Failure::new(
                         Exit::Data,
                         format!(

@@ -20,10 +20,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use pcap::{Active, Capture, Error, Precision, Stat};
 
-use super::{BATCH, link_type_name, timestamp};
+use super::{link_type_name, timestamp};
 use crate::account::{Drops, KernelErrors};
 use crate::decode::{LinkLayer, decode};
-use crate::ring::Sender;
+use crate::ring::{BATCH, Sender};
 
 /// The kernel hands over a block that is not full after this time. Shorter costs
 /// wake-ups on a quiet network, longer delays the page.
@@ -197,18 +197,31 @@ fn read(
     let mut next_look = Instant::now();
     let mut until: Option<Instant> = None;
     loop {
-        let taken = capture.dispatch(Some(BATCH), |packet| {
-            let time = timestamp(packet.header, Precision::Nano);
-            ring.offer(decode(link, packet.data, packet.header.len, time));
+        let taken = ring.fill(|slots| {
+            let (mut used, most) = (0, slots.len());
+            let taken = capture.dispatch(Some(most), |packet| {
+                let time = timestamp(packet.header, Precision::Nano);
+                // libpcap hands over no more than it was asked for.
+                if let Some(slot) = slots.get_mut(used) {
+                    decode(link, packet.data, packet.header.len, time, slot);
+                    used += 1;
+                }
+            });
+            (used, taken.map(|taken| taken == most))
+        });
+        let more = taken.unwrap_or_else(|| {
+            // No room: the frames are counted as dropped, so that the kernel's ring drains.
+            let taken = capture.dispatch(Some(BATCH), |packet| ring.drop_frame(packet.header.len));
+            taken.map(|taken| taken == BATCH)
         });
         ring.wake_if_filling();
         status.rounds.fetch_add(1, Ordering::Relaxed);
         let now = Instant::now();
-        if now >= next_look || taken.is_err() {
+        if now >= next_look || more.is_err() {
             note_counters(name, &mut capture, status, &mut seen);
             next_look = now + TRY_AGAIN;
         }
-        let taken = taken?;
+        let more = more?;
         if stop.is_stopped() {
             // The block that the kernel is filling comes after the block timeout.
             let end = *until.get_or_insert(now + BLOCK_TIMEOUT + Duration::from_millis(50));
@@ -217,7 +230,7 @@ fn read(
                 return Ok(());
             }
             wait(&capture, None, end - now);
-        } else if taken < BATCH {
+        } else if !more {
             wait(&capture, Some(stop), next_look.saturating_duration_since(now));
         }
     }

@@ -12,9 +12,6 @@ use pcap::{Linktype, PacketHeader, Precision};
 
 use crate::decode::NO_TIME;
 
-/// Frames that are handled between two looks at the clock, the stop flag and the ring.
-const BATCH: usize = 4_096;
-
 /// libpcap's name for a link type, such as `EN10MB`.
 fn link_type_name(link_type: Linktype) -> String {
     link_type.get_name().unwrap_or_else(|_| link_type.0.to_string())
@@ -27,12 +24,19 @@ fn link_type_name(link_type: Linktype) -> String {
 #[inline]
 fn timestamp(header: &PacketHeader, precision: Precision) -> i64 {
     let seconds = i64::from(header.ts.tv_sec);
-    let fraction = i64::from(header.ts.tv_usec);
-    let seconds = if (-(1 << 31)..0).contains(&seconds) { seconds + (1 << 32) } else { seconds };
     let fraction = match precision {
-        Precision::Nano => fraction,
-        Precision::Micro => fraction * 1_000,
+        Precision::Nano => i64::from(header.ts.tv_usec),
+        Precision::Micro => i64::from(header.ts.tv_usec) * 1_000,
     };
+    if (0..1 << 32).contains(&seconds) {
+        return seconds * 1_000_000_000 + fraction;
+    }
+    odd_timestamp(seconds, fraction)
+}
+
+#[cold]
+fn odd_timestamp(seconds: i64, fraction: i64) -> i64 {
+    let seconds = if (-(1 << 31)..0).contains(&seconds) { seconds + (1 << 32) } else { seconds };
     // Past the year 2262 only a damaged file goes.
     seconds
         .checked_mul(1_000_000_000)

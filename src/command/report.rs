@@ -3,10 +3,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -56,28 +53,35 @@ pub fn run(arguments: &ReportArguments) -> Result<(), Failure> {
 
 /// Reads one file in a thread of its own; this thread is the worker.
 fn read(worker: &mut Worker, path: &Path, file: CaptureFile) -> Result<(), Failure> {
-    let progress = Arc::new(AtomicU64::new(0));
     let (mut sender, mut receiver) = ring(DEFAULT_CAPACITY, thread::current());
     let link_type = file.link_type();
-    let counter = progress.clone();
     let reader = thread::Builder::new()
         .name("capture".to_owned())
-        .spawn(move || file.read(&mut sender, &counter))
+        .spawn(move || file.read(&mut sender))
         .map_err(|e| Failure::new(Exit::Unavailable, format!("cannot start a thread: {e}")))?;
     receiver.set_producer(reader.thread().clone());
     worker.add(&path.display().to_string(), &link_type, receiver);
-    let bar = progress_bar(path, progress);
-    worker.run_to_end();
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
+    match progress_bar(path) {
+        Some((bar, size)) => {
+            let start = worker.accounts().captured();
+            worker.run_to_end(|accounts| {
+                let done = accounts.captured() - start;
+                bar.set_position((done.bytes + done.packets * HEADER).min(size));
+            });
+            bar.finish_and_clear();
+        }
+        None => worker.run_to_end(|_| ()),
     }
     reader
         .join()
         .unwrap_or_else(|_| Err(Failure::new(Exit::Io, format!("{}: reader failed", path.display()))))
 }
 
-/// A progress bar on a terminal, for a file that takes a moment.
-fn progress_bar(path: &Path, progress: Arc<AtomicU64>) -> Option<ProgressBar> {
+/// Bytes of a classic capture file in front of each frame.
+const HEADER: u64 = 16;
+
+/// A progress bar on a terminal, for a file that takes a moment; and the file's size.
+fn progress_bar(path: &Path) -> Option<(ProgressBar, u64)> {
     const WORTH_A_BAR: u64 = 16 << 20;
     let size = path.metadata().ok()?.len();
     if size < WORTH_A_BAR || !io::stderr().is_terminal() {
@@ -87,14 +91,7 @@ fn progress_bar(path: &Path, progress: Arc<AtomicU64>) -> Option<ProgressBar> {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {eta}").ok()?;
     bar.set_style(style);
     bar.set_message(path.display().to_string());
-    let drawn = bar.clone();
-    thread::spawn(move || {
-        while !drawn.is_finished() {
-            drawn.set_position(progress.load(Ordering::Relaxed).min(size));
-            thread::sleep(Duration::from_millis(200));
-        }
-    });
-    Some(bar)
+    Some((bar, size))
 }
 
 fn print(report: &Report<'_>, json: bool) -> Result<(), Failure> {

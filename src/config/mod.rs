@@ -7,6 +7,7 @@
 pub mod keys;
 mod value;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -129,12 +130,14 @@ impl Loaded {
             let what = e.message().replace('\n', ", ");
             Failure::new(Exit::Config, format!("{shown}:{}: not valid TOML: {what}", line(at)))
         })?;
+        // The table is in the order of names; people read files in the order of lines.
+        let mut warnings = BTreeMap::new();
         for (section, content) in table.get_ref() {
             let name = section.get_ref();
             let at = line(section.span().start);
             let known = keys::KEYS.iter().any(|key| key.section == name);
             let DeValue::Table(content) = content.get_ref() else {
-                self.warnings.push(match keys::KEYS.iter().find(|key| key.name == name) {
+                warnings.insert(at, match keys::KEYS.iter().find(|key| key.name == name) {
                     Some(key) => format!(
                         "{shown}:{at}: '{name}' stands outside its section and is ignored; put it under [{}]",
                         key.section
@@ -144,7 +147,7 @@ impl Loaded {
                 continue;
             };
             if !known {
-                self.warnings.push(format!("{shown}:{at}: unknown section [{name}] is ignored"));
+                warnings.insert(at, format!("{shown}:{at}: unknown section [{name}] is ignored"));
                 continue;
             }
             for (key, value) in content {
@@ -153,8 +156,8 @@ impl Loaded {
                     keys::KEYS.iter().find(|k| k.section == name && k.name == key.get_ref());
                 let key_name = key.get_ref();
                 let Some(found) = found else {
-                    self.warnings
-                        .push(format!("{shown}:{at}: unknown key '{name}.{key_name}' is ignored"));
+                    let warning = format!("{shown}:{at}: unknown key '{name}.{key_name}' is ignored");
+                    warnings.insert(at, warning);
                     continue;
                 };
                 (found.set)(&mut self.config, value.get_ref()).map_err(|problem| {
@@ -164,6 +167,7 @@ impl Loaded {
             }
         }
         self.files.push(path.to_owned());
+        self.warnings.extend(warnings.into_values());
         Ok(())
     }
 }

@@ -109,11 +109,20 @@ impl Worker {
         let mut drained = 0;
         for source in sources {
             let interface = source.interface;
-            drained += source.receiver.drain(BATCH, |record| {
-                if record.timestamp >= clock.second_end || record.timestamp < clock.floor {
-                    clock.roll(record.timestamp, accounts);
+            drained += source.receiver.drain(BATCH, |mut records| {
+                if clock.is_stopped {
+                    return accounts.count(interface, records);
                 }
-                accounts.count(interface, record);
+                // A run of records of the open second, then the clock, then the next run.
+                while let Some(first) = records.first() {
+                    if !clock.is_open(first.timestamp) {
+                        clock.roll(first.timestamp, accounts);
+                    }
+                    let end = records.iter().position(|r| !clock.is_open(r.timestamp));
+                    let (run, rest) = records.split_at(end.unwrap_or(records.len()).max(1));
+                    accounts.count(interface, run);
+                    records = rest;
+                }
             });
         }
         drained
@@ -123,10 +132,13 @@ impl Worker {
         self.sources.iter().all(|source| source.receiver.is_finished())
     }
 
-    /// Counts until every source has ended: how capture files are read.
-    pub fn run_to_end(&mut self) {
+    /// Counts until every source has ended: how capture files are read. `look` is called
+    /// now and then, with the counters as they stand.
+    pub fn run_to_end(&mut self, mut look: impl FnMut(&Accounts)) {
         loop {
-            if self.drain() == 0 {
+            let drained = self.drain();
+            look(&self.accounts);
+            if drained == 0 {
                 if self.is_finished() {
                     break;
                 }
@@ -250,6 +262,7 @@ impl Outbox {
 
 /// The packet clock: closes seconds and minutes as time stamps pass their ends.
 struct Clock {
+    is_stopped: bool,
     /// The open second ends here, nanoseconds since 1970 UTC.
     second_end: i64,
     /// Time stamps before this mean that the clock was set back.
@@ -263,8 +276,9 @@ impl Clock {
     /// A clock that never closes anything, for capture files.
     fn stopped() -> Clock {
         Clock {
-            second_end: i64::MAX,
-            floor: i64::MIN,
+            is_stopped: true,
+            second_end: 0,
+            floor: 0,
             minute: 0,
             seconds: VecDeque::new(),
             closed: Vec::new(),
@@ -272,7 +286,7 @@ impl Clock {
     }
 
     fn starting_at(time: i64) -> Clock {
-        let mut clock = Clock::stopped();
+        let mut clock = Clock { is_stopped: false, ..Clock::stopped() };
         clock.open(time);
         clock
     }
@@ -282,6 +296,12 @@ impl Clock {
         self.second_end = (second + 1) * SECOND;
         self.floor = second * SECOND - TOLERANCE;
         self.minute = second.div_euclid(MINUTE) * MINUTE;
+    }
+
+    /// Whether a time stamp lies in the open second, or is a little late for it.
+    #[inline]
+    fn is_open(&self, time: i64) -> bool {
+        (self.floor..self.second_end).contains(&time)
     }
 
     /// A frame's time stamp lies outside the open second.
@@ -308,7 +328,7 @@ impl Clock {
 
     /// Time has passed without a frame to show it.
     fn roll_by_wall(&mut self, time: i64, accounts: &mut Accounts) {
-        if time >= self.second_end || time < self.floor {
+        if !self.is_open(time) {
             self.roll(time, accounts);
         }
     }

@@ -78,13 +78,19 @@ const ETHERTYPE_ARP: u16 = 0x0806;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
 
 /// Reads a frame's link layer and what follows into `record`.
-#[inline]
+#[inline(always)]
 pub(super) fn walk(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
     match link {
         LinkLayer::Ethernet => match frame.first_chunk::<14>() {
             Some(header) => {
                 record.extra.copy_from_slice(&header[6..12]);
-                ethertype(u16::from_be_bytes([header[12], header[13]]), &frame[14..], record);
+                let (kind, rest) = (u16::from_be_bytes([header[12], header[13]]), &frame[14..]);
+                // Most frames by far, so they do not take the long way.
+                if kind == ETHERTYPE_IPV4 {
+                    ip::v4(rest, record);
+                } else {
+                    ethertype(kind, rest, record);
+                }
             }
             None => record.set_short(),
         },
@@ -92,6 +98,7 @@ pub(super) fn walk(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
     }
 }
 
+#[inline(never)]
 fn uncommon(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
     match link {
         LinkLayer::Ethernet => walk(link, frame, record),
@@ -176,7 +183,6 @@ pub(super) fn after(
 }
 
 /// Goes on by EtherType (or, up to 1,500, by the length field of IEEE 802.3).
-#[inline]
 pub(super) fn ethertype(kind: u16, data: &[u8], record: &mut PacketRecord) {
     match kind {
         ETHERTYPE_IPV4 => ip::v4(data, record),

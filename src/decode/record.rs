@@ -4,6 +4,7 @@
 //! them. The record is plain data: `Copy`, no pointer, no lifetime.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The 12 bytes in front of an IPv4 address inside an [`Addr`].
@@ -16,8 +17,18 @@ const V4_MARK: [u8; 12] = *b"\0brightstat4";
 /// An IPv4 or IPv6 address in 16 bytes, cheap to hash and to compare.
 ///
 /// The order is that of the bytes: IPv6 addresses by value, IPv4 addresses by value.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Addr(pub [u8; 16]);
+
+impl Hash for Addr {
+    /// As two numbers: that of an array would hash its length as well.
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        state.write_u64(u64::from_ne_bytes([a, b, c, d, e, f, g, h]));
+        state.write_u64(self.tail());
+    }
+}
 
 impl Addr {
     /// The address of nobody: what a record holds when its frame is not IP.
@@ -36,6 +47,13 @@ impl Addr {
     #[inline]
     pub fn v6(bytes: [u8; 16]) -> Addr {
         Addr(bytes)
+    }
+
+    /// The last eight bytes as a number: all of an IPv4 address, an interface identifier.
+    #[inline]
+    pub fn tail(&self) -> u64 {
+        let [.., a, b, c, d, e, f, g, h] = self.0;
+        u64::from_ne_bytes([a, b, c, d, e, f, g, h])
     }
 
     /// The address as the standard library's type.
@@ -181,10 +199,8 @@ pub struct PacketRecord {
     pub wire_len: u32,
     /// Bytes captured: the pcap header's `caplen`.
     pub captured_len: u32,
-    /// TCP or UDP source port; see [`PacketRecord::ports`].
-    pub(super) source_port: u16,
-    /// TCP or UDP destination port.
-    pub(super) destination_port: u16,
+    /// TCP or UDP ports, source in the upper half; see [`PacketRecord::ports`].
+    pub(super) port_pair: u32,
     /// Fragments: the offset in bytes. TCP segments: the sequence number after the last
     /// byte. Else 0.
     pub(super) sequence: u32,
@@ -214,29 +230,41 @@ pub struct Fragment {
     pub length: u32,
 }
 
-impl PacketRecord {
-    /// A record of a frame in which nothing has been recognised yet.
+impl Default for PacketRecord {
+    /// A record of no frame: nothing recognised, no bytes.
     #[inline]
-    pub fn new(timestamp: i64, wire_len: u32, captured_len: u32) -> PacketRecord {
+    fn default() -> PacketRecord {
         PacketRecord {
-            timestamp,
+            timestamp: 0,
             source: Addr::NONE,
             destination: Addr::NONE,
-            wire_len,
-            captured_len,
-            source_port: 0,
-            destination_port: 0,
+            wire_len: 0,
+            captured_len: 0,
+            port_pair: 0,
             sequence: 0,
             extra: [0; 6],
             protocol: 0,
             flags: 0,
         }
     }
+}
 
+impl PacketRecord {
     /// The EtherType level.
     #[inline]
     pub fn network(&self) -> Network {
-        Network::ALL[usize::from(self.flags & 3)]
+        match self.flags & 3 {
+            0 => Network::Other,
+            1 => Network::Ipv4,
+            2 => Network::Ipv6,
+            _ => Network::Arp,
+        }
+    }
+
+    /// Whether the network is IPv4 or IPv6.
+    #[inline]
+    pub fn is_ip(&self) -> bool {
+        matches!(self.network(), Network::Ipv4 | Network::Ipv6)
     }
 
     /// What is wrong with the frame.
@@ -254,7 +282,20 @@ impl PacketRecord {
     /// fragment after the first.
     #[inline]
     pub fn ports(&self) -> Option<(u16, u16)> {
-        (self.flags & HAS_PORTS != 0).then_some((self.source_port, self.destination_port))
+        let (source, destination) = ((self.port_pair >> 16) as u16, self.port_pair as u16);
+        (self.flags & HAS_PORTS != 0).then_some((source, destination))
+    }
+
+    /// Both ports as one number, source first; 0 where there are none.
+    #[inline]
+    pub fn port_pair(&self) -> u32 {
+        self.port_pair
+    }
+
+    /// The protocol, and whether there are ports, as one number.
+    #[inline]
+    pub fn kind(&self) -> u16 {
+        u16::from_le_bytes([self.protocol, self.flags]) & u16::from_le_bytes([0xff, HAS_PORTS])
     }
 
     /// The service port: the lower of the two ports.
@@ -325,8 +366,9 @@ impl PacketRecord {
         self.set_defect(if cut { Defect::Truncated } else { Defect::Malformed });
     }
 
+    /// Notes the place of a fragment, over the MAC and the TCP sequence.
     pub(super) fn set_fragment(&mut self, fragment: Fragment) {
-        self.flags |= FRAGMENT;
+        self.flags = self.flags & !HAS_SEQUENCE | FRAGMENT;
         self.sequence = fragment.offset;
         self.extra[..4].copy_from_slice(&fragment.identification.to_be_bytes());
         let length = u16::try_from(fragment.length).unwrap_or(u16::MAX);
@@ -371,7 +413,7 @@ mod tests {
 
     #[test]
     fn the_graver_defect_stays() {
-        let mut record = PacketRecord::new(0, 60, 60);
+        let mut record = PacketRecord::default();
         record.set_defect(Defect::Malformed);
         record.set_defect(Defect::BadChecksum);
         assert_eq!(record.defect(), Defect::Malformed);

@@ -3,6 +3,7 @@
 //! The JSON form is a contract; README documents every key. Rows are sorted by bytes,
 //! ties by address or number, so that equal input gives equal output.
 
+use std::cmp::Reverse;
 use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
@@ -29,21 +30,14 @@ impl<'a> Report<'a> {
     /// Sorts a snapshot's rows and keeps the first `top` of hosts and ports (0: all);
     /// the others are added up. `problems` are input that could not be read to its end.
     pub fn new(snapshot: &'a Snapshot, top: usize, problems: &'a [Failure]) -> Report<'a> {
-        let keep = if top == 0 { usize::MAX } else { top };
-        let mut hosts = snapshot.hosts.clone();
-        hosts.sort_unstable_by_key(|row| (std::cmp::Reverse(row.traffic.bytes()), row.address));
-        let mut other_hosts = snapshot.other_hosts;
-        for row in hosts.drain(keep.min(hosts.len())..) {
-            other_hosts += row.traffic;
-        }
-        let mut ports = snapshot.ports.clone();
-        ports.sort_unstable_by_key(|row| {
-            (std::cmp::Reverse(row.volume.bytes), row.transport, row.port)
+        let (hosts, rest) = busiest(snapshot.hosts.clone(), top, |row| {
+            (Reverse(row.traffic.bytes()), row.address)
         });
-        let mut other_ports = Volume::default();
-        for row in ports.drain(keep.min(ports.len())..) {
-            other_ports += row.volume;
-        }
+        let other_hosts = rest.iter().fold(snapshot.other_hosts, |sum, row| sum + row.traffic);
+        let (ports, rest) = busiest(snapshot.ports.clone(), top, |row| {
+            (Reverse(row.volume.bytes), row.transport, row.port)
+        });
+        let other_ports = rest.iter().map(|row| row.volume).sum();
         Report { snapshot, hosts, other_hosts, ports, other_ports, problems }
     }
 
@@ -211,6 +205,22 @@ impl<'a> Report<'a> {
         section(&mut text, &table);
         text
     }
+}
+
+/// The first `top` rows (0: all) in the order of their keys, and the others unordered.
+pub fn busiest<T, K: Ord>(
+    mut rows: Vec<T>,
+    top: usize,
+    key: impl Fn(&T) -> K,
+) -> (Vec<T>, Vec<T>) {
+    let mut rest = Vec::new();
+    if top > 0 && top < rows.len() {
+        // No need to sort a million rows to show twenty.
+        rows.select_nth_unstable_by_key(top, &key);
+        rest = rows.split_off(top);
+    }
+    rows.sort_unstable_by_key(&key);
+    (rows, rest)
 }
 
 fn section(text: &mut String, table: &TextTable) {

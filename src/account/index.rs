@@ -1,0 +1,148 @@
+//! The hash index of a table: from a key's hash to the slot of its row.
+//!
+//! Open addressing with linear probing, at most half full. An entry is 32 bits of the
+//! hash and a 32-bit slot, so that neither growing nor removing has to look at keys. It
+//! is our own because it is on the path of every packet of a busy network: a look-up
+//! takes 20 instructions less than one in `hashbrown`, measured; there are three a packet.
+//!
+//! The hash is seeded per process from the operating system's random numbers: nobody on
+//! the network can choose addresses that collide.
+
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::OnceLock;
+
+use foldhash::SharedSeed;
+use foldhash::fast::SeedableRandomState;
+
+/// The least number of places; a power of two, as all are.
+const LEAST: usize = 64;
+
+/// An entry: the hash in the upper half, the slot and 1 in the lower; 0 is a free place.
+pub(super) struct Index {
+    entries: Vec<u64>,
+    used: usize,
+    hasher: SeedableRandomState,
+}
+
+impl Index {
+    pub(super) fn new() -> Index {
+        static SEED: OnceLock<SharedSeed> = OnceLock::new();
+        let random = || RandomState::new().hash_one(0u8);
+        let shared = SEED.get_or_init(|| SharedSeed::from_u64(random()));
+        let hasher = SeedableRandomState::with_seed(random(), shared);
+        Index { entries: vec![0; LEAST], used: 0, hasher }
+    }
+
+    #[inline]
+    pub(super) fn hash(&self, key: &impl Hash) -> u32 {
+        self.hasher.hash_one(key) as u32
+    }
+
+    /// The slot that was inserted with this hash and of which `is_it` says that it is the
+    /// one.
+    #[inline]
+    pub(super) fn find(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+        let mask = self.entries.len() - 1;
+        let mut at = hash as usize & mask;
+        loop {
+            let entry = self.entries[at];
+            if (entry >> 32) as u32 == hash {
+                // A free place looks like hash 0, slot -1: no row has that.
+                let slot = (entry as u32).wrapping_sub(1);
+                if is_it(slot) {
+                    return Some(slot);
+                }
+            }
+            if entry == 0 {
+                return None;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// Adds an entry. The same slot must not be in the index yet.
+    pub(super) fn insert(&mut self, hash: u32, slot: u32) {
+        if (self.used + 1) * 2 > self.entries.len() {
+            self.grow();
+        }
+        self.used += 1;
+        self.put(u64::from(hash) << 32 | u64::from(slot + 1));
+    }
+
+    fn put(&mut self, entry: u64) {
+        let mask = self.entries.len() - 1;
+        let mut at = (entry >> 32) as usize & mask;
+        while self.entries[at] != 0 {
+            at = (at + 1) & mask;
+        }
+        self.entries[at] = entry;
+    }
+
+    fn grow(&mut self) {
+        let old = std::mem::take(&mut self.entries);
+        self.entries = vec![0; old.len() * 2];
+        for entry in old.into_iter().filter(|entry| *entry != 0) {
+            self.put(entry);
+        }
+    }
+
+    /// Takes the entry of `slot` out, if it is there.
+    pub(super) fn remove(&mut self, hash: u32, slot: u32) {
+        let mask = self.entries.len() - 1;
+        let wanted = u64::from(hash) << 32 | u64::from(slot + 1);
+        let mut hole = hash as usize & mask;
+        while self.entries[hole] != wanted {
+            if self.entries[hole] == 0 {
+                return;
+            }
+            hole = (hole + 1) & mask;
+        }
+        self.used -= 1;
+        // Entries behind the hole move up, unless they would come before their home.
+        let mut at = hole;
+        loop {
+            at = (at + 1) & mask;
+            let entry = self.entries[at];
+            if entry == 0 {
+                break;
+            }
+            let home = (entry >> 32) as usize & mask;
+            if at.wrapping_sub(home) & mask >= at.wrapping_sub(hole) & mask {
+                self.entries[hole] = entry;
+                hole = at;
+            }
+        }
+        self.entries[hole] = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_found_until_they_are_removed_even_when_hashes_collide() {
+        let mut index = Index::new();
+        // Hashes that crowd around the end of the table, so that probing wraps.
+        let hash = |slot: u32| (slot % 7).wrapping_sub(3);
+        for slot in 0..500 {
+            index.insert(hash(slot), slot);
+        }
+        for gone in (0..500).step_by(3) {
+            index.remove(hash(gone), gone);
+        }
+        for slot in 0..500 {
+            let found = index.find(hash(slot), |other| other == slot);
+            assert_eq!(found, (slot % 3 != 0).then_some(slot));
+        }
+        assert_eq!(index.used, 500 - 167);
+    }
+
+    #[test]
+    fn two_tables_hash_differently() {
+        assert_ne!(
+            (0..4u32).map(|key| Index::new().hash(&key)).collect::<Vec<_>>(),
+            (0..4u32).map(|key| Index::new().hash(&key)).collect::<Vec<_>>()
+        );
+    }
+}
