@@ -1,7 +1,9 @@
 //! The command line: what each subcommand does.
 
 pub mod args;
+mod man;
 pub mod report;
+pub mod run;
 
 use crate::failure::Failure;
 
@@ -12,7 +14,13 @@ use crate::failure::Failure;
 pub fn run(arguments: args::Arguments) -> Result<(), Failure> {
     use args::Command;
     match arguments.command {
+        Command::Run(arguments) => run::run(arguments),
         Command::Report(arguments) => report::run(&arguments),
-        _ => todo!(),
+        Command::CheckConfig(arguments) => run::check_config(&arguments),
+        Command::Interfaces => {
+            run::list_interfaces();
+            Ok(())
+        }
+        Command::Man { directory } => man::write(&directory),
     }
 }

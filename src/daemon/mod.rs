@@ -1,3 +1,239 @@
 //! Puts the rooms together: threads, signals, privileges, systemd.
+//!
+//! Order of a start: everything that needs root (listeners), then root is given up, then
+//! the database, then the threads, and last the word to systemd that we are ready. The
+//! main thread then waits for signals and looks after the others.
 
+mod interfaces;
+pub mod logger;
+mod privileges;
+mod status;
+mod supervise;
 pub mod worker;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock, mpsc};
+use std::thread::{self, JoinHandle};
+
+use log::{info, warn};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use crate::account::Accounts;
+use crate::config::{self, Config};
+use crate::failure::{Exit, Failure};
+use crate::store::{self, Store};
+use crate::web::guard::{Counts, Guard};
+use crate::web::names::Admission;
+use crate::web::routes;
+use interfaces::Interfaces;
+use status::Status;
+use worker::{Kept, Published, Worker};
+
+/// How the daemon was called: what on the command line goes before the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `--interface`, any number of times.
+    pub interfaces: Vec<String>,
+    /// `--listen`, any number of times.
+    pub listen: Vec<SocketAddr>,
+    /// `--database`.
+    pub database: Option<PathBuf>,
+}
+
+impl Options {
+    /// Reads the configuration and puts the command line over it.
+    ///
+    /// # Errors
+    /// See [`config::load`].
+    pub fn load(&self) -> Result<Config, Failure> {
+        let loaded = config::load(self.config.as_deref())?;
+        for warning in &loaded.warnings {
+            warn!("{warning}");
+        }
+        let mut config = loaded.config;
+        if !self.interfaces.is_empty() {
+            config.interfaces.clone_from(&self.interfaces);
+        }
+        if !self.listen.is_empty() {
+            config.listen.clone_from(&self.listen);
+        }
+        if let Some(database) = &self.database {
+            config.database = std::path::absolute(database).unwrap_or_else(|_| database.clone());
+        }
+        Ok(config)
+    }
+}
+
+/// Runs the daemon until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Whatever keeps it from starting. Once it runs, nothing but a signal ends it.
+pub fn run(options: &Options) -> Result<(), Failure> {
+    logger::start(log::LevelFilter::Info);
+    let config = options.load()?;
+    logger::start(config.log_level);
+    // Blocked before the first thread is made, so that only our descriptor gets them.
+    let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]);
+    let no_signals = |e| Failure::new(Exit::Unavailable, format!("cannot watch for signals: {e}"));
+    signals.thread_block().map_err(no_signals)?;
+    let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK).map_err(no_signals)?;
+
+    let names = interfaces::choose(&config, !options.interfaces.is_empty())?;
+    let listeners = listen(&config.listen)?;
+    privileges::drop_root(&config.user, &config.database)?;
+    let store = Store::open(&config.database, config.keep_minutes)?;
+    let directory = private_directory()?;
+    let socket = directory.path.join("web.sock");
+    let server = Arc::new(routes::listen(&socket)?);
+
+    let published = Arc::new(Published::default());
+    let store_status = Arc::new(store::Status::new(config.commit));
+    let (intervals, to_store) = mpsc::sync_channel(64);
+    let status = store_status.clone();
+    let store = spawn("store", move || store.run(&to_store, &status))?;
+
+    let (commands, to_worker) = mpsc::channel();
+    let local = interfaces::local_networks(&config, &names);
+    let kept = Kept { hosts: config.hosts_per_interval, ports: config.ports_per_interval };
+    let worker = Worker::new(Accounts::new(config.hosts, local.clone()));
+    let shared = published.clone();
+    let worker = spawn("worker", move || worker.run(&to_worker, &shared, intervals, kept))?;
+
+    let mut captures = Interfaces::new(commands.clone(), worker.thread().clone())?;
+    for name in &names {
+        captures.watch(name, &config)?;
+    }
+
+    let guard = Arc::new(Guard {
+        backend: socket,
+        admission: RwLock::new(admission(&config, local.clone())),
+        connections: config.connections,
+        connections_per_address: config.connections_per_address,
+        counts: Counts::default(),
+    });
+    let web = Arc::new(Status::new(&config, &published, &store_status, &captures, &guard));
+    let (answering, source) = (server.clone(), web.clone());
+    let answers = spawn("answers", move || routes::run(&answering, &*source))?;
+    let over = Arc::new(AtomicBool::new(false));
+    let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
+    let (guarding, stop) = (guard.clone(), over.clone());
+    spawn("guard", move || crate::web::guard::run(&guarding, &listeners, &stop))?;
+
+    for address in &addresses {
+        info!("the page is at {}", url(*address));
+    }
+    let mut supervisor = supervise::Supervisor {
+        options: options.clone(),
+        config,
+        local,
+        captures,
+        commands,
+        worker: worker.thread().clone(),
+        published,
+        store: store_status,
+        guard,
+    };
+    supervisor.run(&signals);
+
+    // Down the flow, each room finishing what the one before has given it.
+    over.store(true, Ordering::Relaxed);
+    supervisor.stop();
+    drop(supervisor);
+    join("worker", worker);
+    join("store", store);
+    server.unblock();
+    join("answers", answers);
+    info!("stopped; all counts are written");
+    Ok(())
+}
+
+/// Who may ask the web server, by this configuration.
+fn admission(config: &Config, local: crate::account::LocalNetworks) -> Admission {
+    let host_name = nix::unistd::gethostname().unwrap_or_default();
+    let host_name = host_name.to_string_lossy();
+    Admission::new(local, config.allow.clone(), &host_name, &config.host_names)
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(256 << 10)
+        .spawn(body)
+        .map_err(|e| Failure::new(Exit::Unavailable, format!("cannot start the {name} thread: {e}")))
+}
+
+fn join(name: &str, thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        warn!("the {name} thread ended badly");
+    }
+}
+
+/// Opens the public listeners. An IPv6 wildcard falls back to IPv4 where there is no IPv6.
+fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Failure> {
+    let open = |address: &SocketAddr| match TcpListener::bind(address) {
+        Err(e) if e.raw_os_error() == Some(nix::libc::EAFNOSUPPORT) && address.ip().is_unspecified() => {
+            TcpListener::bind(("0.0.0.0", address.port()))
+        }
+        other => other,
+    };
+    addresses
+        .iter()
+        .map(|address| {
+            open(address).map_err(|e| match e.kind() {
+                std::io::ErrorKind::AddrInUse => Failure::new(
+                    Exit::Unavailable,
+                    format!(
+                        "{address}: the port is taken; stop the other program ('ss -ltnp' names it) \
+                         or set web.listen to another port"
+                    ),
+                ),
+                std::io::ErrorKind::PermissionDenied => Failure::new(
+                    Exit::Permission,
+                    format!(
+                        "{address}: ports below 1024 need root; run as root, or use a higher one \
+                         (--listen [::]:8667)"
+                    ),
+                ),
+                _ => Failure::new(Exit::Unavailable, format!("{address}: cannot listen: {e}; check web.listen")),
+            })
+        })
+        .collect()
+}
+
+/// The address of the page, as one can type it.
+fn url(address: SocketAddr) -> String {
+    let host = match address.ip() {
+        ip if ip.is_unspecified() => nix::unistd::gethostname()
+            .map_or_else(|_| "localhost".to_owned(), |name| name.to_string_lossy().into_owned()),
+        ip if ip.is_ipv6() => format!("[{ip}]"),
+        ip => ip.to_string(),
+    };
+    format!("http://{host}:{}/", address.port())
+}
+
+/// A directory that only this user can enter, for the private socket; removed at the end.
+struct PrivateDirectory {
+    path: PathBuf,
+}
+
+impl Drop for PrivateDirectory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+fn private_directory() -> Result<PrivateDirectory, Failure> {
+    let base = std::env::var_os("RUNTIME_DIRECTORY")
+        .map_or_else(std::env::temp_dir, PathBuf::from);
+    // mkdtemp makes it with mode 0700.
+    nix::unistd::mkdtemp(&base.join("brightstat-XXXXXX"))
+        .map(|path| PrivateDirectory { path })
+        .map_err(|e| {
+            Failure::new(Exit::Unavailable, format!("{}: cannot make a directory: {e}", base.display()))
+        })
+}

@@ -1,0 +1,68 @@
+//! `brightstat run`, `check-config` and `interfaces`.
+
+use super::args::{CheckArguments, RunArguments};
+use crate::capture::interfaces;
+use crate::config::{self, keys};
+use crate::daemon::{self, Options};
+use crate::export::table::TextTable;
+use crate::failure::Failure;
+
+/// Runs the daemon until it is told to stop.
+///
+/// # Errors
+/// See [`daemon::run`].
+pub fn run(arguments: RunArguments) -> Result<(), Failure> {
+    daemon::run(&Options {
+        config: arguments.config,
+        interfaces: arguments.interfaces,
+        listen: arguments.listen,
+        database: arguments.database,
+    })
+}
+
+/// Reads the configuration and says what it found.
+///
+/// # Errors
+/// The first thing that is wrong, with file, line and key.
+pub fn check_config(arguments: &CheckArguments) -> Result<(), Failure> {
+    if arguments.sample {
+        print!("{}", keys::sample());
+        return Ok(());
+    }
+    let loaded = config::load(arguments.file.as_deref())?;
+    for warning in &loaded.warnings {
+        eprintln!("brightstat: warning: {warning}");
+    }
+    if loaded.files.is_empty() {
+        println!("{}: not there; the defaults hold", config::DEFAULT_PATH);
+    }
+    for file in &loaded.files {
+        println!("{}: read", file.display());
+    }
+    println!("The configuration is good.");
+    Ok(())
+}
+
+/// Lists the interfaces.
+pub fn list_interfaces() {
+    let mut table = TextTable::new(6, &["", "Interface", "state", "speed", "MAC", "addresses"]);
+    for interface in interfaces::list() {
+        let mark = if interface.has_default_route { "*" } else { "" };
+        let state = match (interface.is_up, interface.state.as_str()) {
+            (false, _) => "off",
+            (true, "unknown" | "") => "on",
+            (true, state) => state,
+        };
+        let speed = interface.speed.map_or(String::new(), |speed| format!("{speed} Mbit/s"));
+        let addresses: Vec<String> = interface.addresses.iter().map(ToString::to_string).collect();
+        table.row(vec![
+            mark.to_owned(),
+            interface.name,
+            state.to_owned(),
+            speed,
+            interface.mac.unwrap_or_default(),
+            addresses.join(" "),
+        ]);
+    }
+    print!("{}", table.render());
+}

@@ -1,0 +1,103 @@
+//! The answer of `GET /api/v1/status`: how the daemon itself is doing.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use serde_json::{Value, json};
+
+use super::interfaces::{Interfaces, Statuses};
+use super::worker::Published;
+use crate::account::Snapshot;
+use crate::config::Config;
+use crate::export::time::rfc3339;
+use crate::store;
+use crate::web::guard::Guard;
+use crate::web::routes::Source;
+
+/// Everything that is worth a line in the status.
+pub(super) struct Status {
+    database: PathBuf,
+    host_limit: usize,
+    published: Arc<Published>,
+    store: Arc<store::Status>,
+    captures: Statuses,
+    guard: Arc<Guard>,
+}
+
+impl Status {
+    pub(super) fn new(
+        config: &Config,
+        published: &Arc<Published>,
+        store: &Arc<store::Status>,
+        captures: &Interfaces,
+        guard: &Arc<Guard>,
+    ) -> Status {
+        Status {
+            database: config.database.clone(),
+            host_limit: config.hosts,
+            published: published.clone(),
+            store: store.clone(),
+            captures: captures.statuses(),
+            guard: guard.clone(),
+        }
+    }
+}
+
+impl Source for Status {
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.published.latest()
+    }
+
+    fn status(&self) -> Value {
+        let snapshot = self.published.latest();
+        let captures = self.captures.lock().unwrap_or_else(PoisonError::into_inner);
+        let interfaces: Vec<Value> = captures
+            .iter()
+            .map(|(name, status)| {
+                json!({
+                    "name": name,
+                    "is_capturing": status.is_capturing(),
+                    "trouble": status.trouble(),
+                })
+            })
+            .collect();
+        let size = |suffix: &str| {
+            let mut path = self.database.clone().into_os_string();
+            path.push(suffix);
+            std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+        };
+        json!({
+            "name": "brightstat",
+            "version": env!("CARGO_PKG_VERSION"),
+            "time": rfc3339(snapshot.taken_at),
+            "uptime_seconds": snapshot.uptime.as_secs(),
+            "packets": snapshot.total.packets,
+            "bytes": snapshot.total.bytes,
+            "drops": snapshot.drops(),
+            "interfaces": interfaces,
+            "hosts": { "rows": snapshot.hosts.len(), "limit": self.host_limit, "folded": snapshot.folded_hosts },
+            "store": {
+                "database": self.database.display().to_string(),
+                "size_bytes": size("") + size("-wal"),
+                "intervals_written": self.store.committed(),
+                "intervals_waiting": self.store.waiting(),
+                "intervals_lost": self.store.lost() + self.published.lost_intervals(),
+                "trouble": self.store.trouble(),
+            },
+            "web": {
+                "requests_answered": self.guard.counts.answered.load(Ordering::Relaxed),
+                "requests_refused": self.guard.counts.refused.load(Ordering::Relaxed),
+            },
+            "memory_resident_bytes": resident_bytes(),
+        })
+    }
+}
+
+/// Resident memory of this process, bytes (`/proc/self/status`, VmRSS).
+fn resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kilobytes * 1_024)
+}
