@@ -11,7 +11,7 @@ use std::path::Path;
 use caps::{CapSet, Capability, CapsHashSet};
 use log::{info, warn};
 use nix::sys::prctl;
-use nix::unistd::{Gid, Uid, User, geteuid, setgid, setgroups, setuid};
+use nix::unistd::{Gid, Uid, geteuid, setgid, setgroups, setuid};
 
 use crate::failure::{Exit, Failure};
 
@@ -90,10 +90,6 @@ fn keep_only_capture() -> Result<(), caps::errors::CapsError> {
 
 /// The user to become: the configured one; else `_brightstat`, who called sudo, `nobody`.
 fn account(user: &str) -> Result<Account, Failure> {
-    let by_name = |name: &str| {
-        let found = User::from_name(name).ok().flatten()?;
-        Some(Account { name: name.to_owned(), uid: found.uid, gid: found.gid })
-    };
     if !user.is_empty() {
         return by_name(user).ok_or_else(|| {
             Failure::new(
@@ -109,6 +105,22 @@ fn account(user: &str) -> Result<Account, Failure> {
         .ok_or_else(|| {
             Failure::new(Exit::Config, "daemon.user: there is neither a user _brightstat nor nobody; name one")
         })
+}
+
+/// Looks a user up in /etc/passwd, where sysusers and adduser put system users. The name
+/// service would load a dozen libraries into a process that is to stay small.
+fn by_name(name: &str) -> Option<Account> {
+    let text = fs::read_to_string("/etc/passwd").ok()?;
+    text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let found = fields.next()? == name;
+        let (uid, gid) = (fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?);
+        found.then(|| Account {
+            name: name.to_owned(),
+            uid: Uid::from_raw(uid),
+            gid: Gid::from_raw(gid),
+        })
+    })
 }
 
 /// Gives the database and its companions to the account, and their directory too if it
