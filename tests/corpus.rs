@@ -4,6 +4,7 @@
 //! says) and is no part of it. Each capture has a `FILE.truth.json` made from tshark and
 //! a second decoder; its `judge` says how much of it must be met. Where we differ on
 //! purpose, README has the table ("Where brightstat and tshark differ").
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -53,7 +54,7 @@ fn expected(truth: &Value) -> Counts {
     let mut counts = Counts::new();
     let t = &truth["totals"];
     counts.insert("total".into(), pair(t, "frames", "wire"));
-    counts.insert("captured".into(), (pair(t, "frames", "cap")).into());
+    counts.insert("captured".into(), pair(t, "frames", "cap"));
     for (name, row) in object(&truth["l3"]) {
         // RARP and IP headers that name no hosts are "other" here.
         let name = match name.as_str() {
@@ -103,9 +104,10 @@ fn counted(report: &Value) -> Counts {
 }
 
 fn number(name: &str) -> String {
-    (0..=256u16)
-        .find(|n| brightstat::account::protocol_name(*n) == name)
-        .map_or_else(|| panic!("protocol {name}"), |n| if n == 256 { "?".into() } else { n.to_string() })
+    (0..=256u16).find(|n| brightstat::account::protocol_name(*n) == name).map_or_else(
+        || panic!("protocol {name}"),
+        |n| if n == 256 { "?".into() } else { n.to_string() },
+    )
 }
 
 fn differences(truth: &Value, report: &Value) -> Vec<String> {

@@ -38,7 +38,8 @@ pub fn list() -> Vec<Interface> {
         let name = entry.interface_name;
         let interface = found.entry(name.clone()).or_insert_with(|| Interface {
             addresses: Vec::new(),
-            mac: attribute(&name, "address").filter(|mac| mac.bytes().any(|b| b != b'0' && b != b':')),
+            mac: attribute(&name, "address")
+                .filter(|mac| mac.bytes().any(|b| b != b'0' && b != b':')),
             is_up: false,
             state: attribute(&name, "operstate").unwrap_or_default(),
             speed: attribute(&name, "speed").and_then(|speed| speed.parse().ok()),
@@ -91,7 +92,8 @@ pub fn default_route() -> Option<String> {
     v4.or_else(v6).map(|(_, name)| name)
 }
 
-fn attribute(interface: &str, name: &str) -> Option<String> {
+/// A file of `/sys/class/net/INTERFACE`, if it says something.
+pub(super) fn attribute(interface: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(format!("/sys/class/net/{interface}/{name}")).ok()?;
     let text = text.trim();
     (!text.is_empty() && text != "-1").then(|| text.to_owned())

@@ -8,7 +8,6 @@
 //! end the thread waits for the block that the kernel still holds, so that every frame
 //! seen before the signal is counted.
 
-use std::fs;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +19,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use pcap::{Active, Capture, Error, Precision, Stat};
 
+use super::interfaces::attribute;
 use super::{link_type_name, timestamp};
 use crate::account::{Drops, KernelErrors};
 use crate::decode::{LinkLayer, decode};
@@ -219,6 +219,7 @@ fn read(
         let now = Instant::now();
         if now >= next_look || more.is_err() {
             note_counters(name, &mut capture, status, &mut seen);
+            note_link(name, status);
             next_look = now + TRY_AGAIN;
         }
         let more = more?;
@@ -255,6 +256,26 @@ fn timeout(duration: Duration) -> PollTimeout {
     PollTimeout::from(milliseconds)
 }
 
+/// Notes whether the interface is switched on. libpcap keeps a handle whose interface goes
+/// down, says nothing, and goes on when it is up again.
+fn note_link(name: &str, status: &Status) {
+    const IFF_UP: u32 = 1;
+    let flags = attribute(name, "flags");
+    let flags = flags.and_then(|text| u32::from_str_radix(text.trim_start_matches("0x"), 16).ok());
+    let is_up = flags.is_none_or(|flags| flags & IFF_UP != 0);
+    status.capturing.store(is_up, Ordering::Relaxed);
+    let trouble = (!is_up).then(|| DOWN.to_owned());
+    match &trouble {
+        Some(text) if status.set_trouble(trouble.clone()) => {
+            warn!("{name}: {text}; waiting for it");
+        }
+        None if status.set_trouble(None) => info!("{name}: capturing again"),
+        _ => {}
+    }
+}
+
+const DOWN: &str = "the interface is down ('ip link set up' brings it up)";
+
 /// Adds up libpcap's drop counters, which are 32 bits wide and start again at each
 /// opening, and reads the kernel's error counters.
 fn note_counters(name: &str, capture: &mut Capture<Active>, status: &Status, seen: &mut Stat) {
@@ -266,8 +287,9 @@ fn note_counters(name: &str, capture: &mut Capture<Active>, status: &Status, see
         *seen = stat;
     }
     let counter = |file: &str| -> u64 {
-        let path = format!("/sys/class/net/{name}/statistics/{file}");
-        fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+        attribute(name, &format!("statistics/{file}"))
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0)
     };
     status.receive_errors.store(counter("rx_errors"), Ordering::Relaxed);
     status.receive_dropped.store(counter("rx_dropped"), Ordering::Relaxed);
@@ -283,7 +305,7 @@ pub fn explain(error: &Error) -> String {
     if text.contains("No such device") || text.contains("disappeared") {
         "there is no such interface (see 'brightstat interfaces')".to_owned()
     } else if text.contains("not up") || text.contains("went down") || text.contains("is down") {
-        "the interface is down ('ip link set up' brings it up)".to_owned()
+        DOWN.to_owned()
     } else if text.contains("permission") || text.contains("not permitted") {
         "no permission to capture: run as root or with the capability CAP_NET_RAW".to_owned()
     } else {

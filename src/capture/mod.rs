@@ -22,6 +22,8 @@ fn link_type_name(link_type: Linktype) -> String {
 /// libpcap reads the unsigned seconds of a classic capture file as signed: times from
 /// 2038 on come out negative.
 #[inline]
+// On 32-bit targets these fields are narrower.
+#[allow(clippy::useless_conversion)]
 fn timestamp(header: &PacketHeader, precision: Precision) -> i64 {
     let seconds = i64::from(header.ts.tv_sec);
     let fraction = match precision {

@@ -16,7 +16,10 @@ use crate::failure::{Exit, Failure};
 /// The directory cannot be written.
 pub fn write(directory: &Path) -> Result<(), Failure> {
     let failed = |e: io::Error| {
-        Failure::new(Exit::Io, format!("{}: cannot write the manual pages: {e}", directory.display()))
+        Failure::new(
+            Exit::Io,
+            format!("{}: cannot write the manual pages: {e}", directory.display()),
+        )
     };
     fs::create_dir_all(directory).map_err(failed)?;
     clap_mangen::generate_to(Arguments::command(), directory).map_err(failed)?;

@@ -39,7 +39,10 @@ pub(super) fn choose(config: &Config, is_typed: bool) -> Result<Vec<String>, Fai
                 format!("{name}: there is no such interface; there are {}", known.join(", ")),
             ));
         }
-        if !is_absent && (text.contains("syntax") || text.contains("filter")) && !config.filter.is_empty() {
+        if !is_absent
+            && (text.contains("syntax") || text.contains("filter"))
+            && !config.filter.is_empty()
+        {
             return Err(Failure::new(
                 Exit::Config,
                 format!("capture.filter: \"{}\": {text}; see pcap-filter(7)", config.filter),
@@ -106,7 +109,12 @@ pub(super) struct Interfaces {
 
 impl Interfaces {
     pub(super) fn new(commands: Sender<Command>, worker: Thread) -> Result<Interfaces, Failure> {
-        Ok(Interfaces { captures: BTreeMap::new(), statuses: Statuses::default(), commands, worker })
+        Ok(Interfaces {
+            captures: BTreeMap::new(),
+            statuses: Statuses::default(),
+            commands,
+            worker,
+        })
     }
 
     pub(super) fn statuses(&self) -> Statuses {
@@ -121,7 +129,10 @@ impl Interfaces {
     pub(super) fn watch(&mut self, name: &str, config: &Config) -> Result<(), Failure> {
         let options = options(config);
         let stop = StopSignal::new().map_err(|e| {
-            Failure::new(Exit::Unavailable, format!("{name}: cannot watch for the stop signal: {e}"))
+            Failure::new(
+                Exit::Unavailable,
+                format!("{name}: cannot watch for the stop signal: {e}"),
+            )
         })?;
         let (sender, receiver) = ring(config.ring, self.worker.clone());
         let status = Arc::new(Status::default());

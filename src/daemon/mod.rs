@@ -160,11 +160,9 @@ fn admission(config: &Config, local: crate::account::LocalNetworks) -> Admission
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .stack_size(256 << 10)
-        .spawn(body)
-        .map_err(|e| Failure::new(Exit::Unavailable, format!("cannot start the {name} thread: {e}")))
+    thread::Builder::new().name(name.to_owned()).stack_size(256 << 10).spawn(body).map_err(|e| {
+        Failure::new(Exit::Unavailable, format!("cannot start the {name} thread: {e}"))
+    })
 }
 
 fn join(name: &str, thread: JoinHandle<()>) {
@@ -176,7 +174,10 @@ fn join(name: &str, thread: JoinHandle<()>) {
 /// Opens the public listeners. An IPv6 wildcard falls back to IPv4 where there is no IPv6.
 fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Failure> {
     let open = |address: &SocketAddr| match TcpListener::bind(address) {
-        Err(e) if e.raw_os_error() == Some(nix::libc::EAFNOSUPPORT) && address.ip().is_unspecified() => {
+        Err(e)
+            if e.raw_os_error() == Some(nix::libc::EAFNOSUPPORT)
+                && address.ip().is_unspecified() =>
+        {
             TcpListener::bind(("0.0.0.0", address.port()))
         }
         other => other,
@@ -228,12 +229,14 @@ impl Drop for PrivateDirectory {
 }
 
 fn private_directory() -> Result<PrivateDirectory, Failure> {
-    let base = std::env::var_os("RUNTIME_DIRECTORY")
-        .map_or_else(std::env::temp_dir, PathBuf::from);
+    let base = std::env::var_os("RUNTIME_DIRECTORY").map_or_else(std::env::temp_dir, PathBuf::from);
     // mkdtemp makes it with mode 0700.
     nix::unistd::mkdtemp(&base.join("brightstat-XXXXXX"))
         .map(|path| PrivateDirectory { path })
         .map_err(|e| {
-            Failure::new(Exit::Unavailable, format!("{}: cannot make a directory: {e}", base.display()))
+            Failure::new(
+                Exit::Unavailable,
+                format!("{}: cannot make a directory: {e}", base.display()),
+            )
         })
 }

@@ -99,12 +99,14 @@ fn account(user: &str) -> Result<Account, Failure> {
         });
     }
     let sudo = || std::env::var("SUDO_USER").ok().filter(|name| name != "root");
-    by_name("_brightstat")
-        .or_else(|| by_name(&sudo()?))
-        .or_else(|| by_name("nobody"))
-        .ok_or_else(|| {
-            Failure::new(Exit::Config, "daemon.user: there is neither a user _brightstat nor nobody; name one")
-        })
+    by_name("_brightstat").or_else(|| by_name(&sudo()?)).or_else(|| by_name("nobody")).ok_or_else(
+        || {
+            Failure::new(
+                Exit::Config,
+                "daemon.user: there is neither a user _brightstat nor nobody; name one",
+            )
+        },
+    )
 }
 
 /// Looks a user up in /etc/passwd, where sysusers and adduser put system users. The name

@@ -48,9 +48,10 @@ struct Progress {
 impl Progress {
     /// Whether every thread has moved on since `before`.
     fn is_past(&self, before: &Progress) -> bool {
-        let captures = self.captures.iter().all(|(name, rounds)| {
-            before.captures.get(name).is_none_or(|earlier| rounds > earlier)
-        });
+        let captures = self
+            .captures
+            .iter()
+            .all(|(name, rounds)| before.captures.get(name).is_none_or(|earlier| rounds > earlier));
         captures && self.worker > before.worker && self.store > before.store
     }
 }

@@ -152,7 +152,8 @@ fn open_once(path: &Path) -> Result<Connection, Trouble> {
     let pragma = |name: &str| {
         connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i32>(0))
     };
-    let (id, version) = (pragma("application_id").map_err(judge)?, pragma("user_version").map_err(judge)?);
+    let (id, version) =
+        (pragma("application_id").map_err(judge)?, pragma("user_version").map_err(judge)?);
     let tables: i64 = connection
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
         .map_err(judge)?;
@@ -218,7 +219,9 @@ fn judge(path: &Path, error: &rusqlite::Error) -> Trouble {
         ),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => failure(
             Exit::Unavailable,
-            format!("{shown}: another process is writing this database; is brightstat running already?"),
+            format!(
+                "{shown}: another process is writing this database; is brightstat running already?"
+            ),
         ),
         _ => failure(Exit::Io, format!("{shown}: {error}")),
     }
@@ -231,7 +234,10 @@ fn move_aside(path: &Path) -> Result<PathBuf, Failure> {
     };
     let number = (1..).find(|number| !renamed(*number, "").exists()).unwrap_or(1);
     std::fs::rename(path, renamed(number, "")).map_err(|e| {
-        Failure::new(Exit::Io, format!("{}: damaged, and cannot be moved aside: {e}", path.display()))
+        Failure::new(
+            Exit::Io,
+            format!("{}: damaged, and cannot be moved aside: {e}", path.display()),
+        )
     })?;
     for suffix in ["-wal", "-shm"] {
         let companion = PathBuf::from(format!("{}{suffix}", path.display()));

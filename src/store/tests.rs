@@ -1,5 +1,5 @@
 use super::*;
-use crate::account::{IntervalHost, IntervalInterface, IntervalPort, InOut, Transport, Volume};
+use crate::account::{InOut, IntervalHost, IntervalInterface, IntervalPort, Transport, Volume};
 use crate::decode::{Addr, Mac};
 
 fn volume(packets: u64, bytes: u64) -> Volume {
@@ -114,7 +114,10 @@ fn what_cannot_be_written_waits_and_is_written_later() {
     let status = Status::default();
     // A page limit is a full disk for SQLite.
     let pages = sum(&store, "PRAGMA page_count");
-    store.connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
+    store
+        .connection
+        .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+        .unwrap();
     let mut large = interval(120);
     large.hosts = (0..5_000u32)
         .map(|n| IntervalHost { address: Addr::v4(n.to_be_bytes()), ..large.hosts[0] })

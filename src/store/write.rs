@@ -83,8 +83,20 @@ fn write_interval(transaction: &Transaction<'_>, interval: &ClosedInterval) -> R
         let [inward, outward, internal, transit, none] =
             row.directions.map(|volume| (int(volume.packets), int(volume.bytes)));
         put.execute(params![
-            MINUTE, start, id, inward.0, inward.1, outward.0, outward.1, internal.0, internal.1,
-            transit.0, transit.1, none.0, none.1, int(row.dropped)
+            MINUTE,
+            start,
+            id,
+            inward.0,
+            inward.1,
+            outward.0,
+            outward.1,
+            internal.0,
+            internal.1,
+            transit.0,
+            transit.1,
+            none.0,
+            none.1,
+            int(row.dropped)
         ])?;
     }
     let mut put = transaction.prepare_cached(PUT_HOST)?;
@@ -117,7 +129,13 @@ fn put_host(put: &mut CachedStatement<'_>, start: i64, id: i64, traffic: InOut) 
     }
     let (received, sent) = (traffic.received, traffic.sent);
     put.execute(params![
-        MINUTE, start, id, int(received.packets), int(received.bytes), int(sent.packets), int(sent.bytes)
+        MINUTE,
+        start,
+        id,
+        int(received.packets),
+        int(received.bytes),
+        int(sent.packets),
+        int(sent.bytes)
     ])?;
     Ok(())
 }
@@ -147,7 +165,8 @@ fn host_id(transaction: &Transaction<'_>, address: &str, mac: Mac) -> Result<i64
     match found {
         Some((id, known)) => {
             if mac.is_some() && mac != known {
-                let mut set = transaction.prepare_cached("UPDATE host SET mac = ?2 WHERE id = ?1")?;
+                let mut set =
+                    transaction.prepare_cached("UPDATE host SET mac = ?2 WHERE id = ?1")?;
                 set.execute(params![id, mac])?;
             }
             Ok(id)

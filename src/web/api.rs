@@ -130,9 +130,8 @@ fn page_of<T, K: Ord>(rows: Vec<T>, page: Page, key: impl Fn(&T) -> K) -> (Vec<T
 /// `GET /api/v1/hosts`: busiest first. Rows + other + none = total.
 pub fn hosts(snapshot: &Snapshot, page: Page) -> Value {
     let count = snapshot.hosts.len();
-    let (rows, rest) = page_of(snapshot.hosts.clone(), page, |row| {
-        (Reverse(row.traffic.bytes()), row.address)
-    });
+    let (rows, rest) =
+        page_of(snapshot.hosts.clone(), page, |row| (Reverse(row.traffic.bytes()), row.address));
     let other = rest.iter().fold(snapshot.other_hosts, |sum, row| sum + row.traffic);
     json!({
         "time": rfc3339(snapshot.taken_at),

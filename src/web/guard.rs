@@ -103,7 +103,12 @@ fn admit(guard: &Arc<Guard>, open: &Arc<Mutex<Open>>, stream: TcpStream, client:
     let admitted = guard.admission.read().unwrap_or_else(PoisonError::into_inner).admits(address);
     if !admitted {
         debug!("web: {address} is not in a local network; see web.allow");
-        return refuse(guard, stream, 403, "Your address is not in a local network (see web.allow).");
+        return refuse(
+            guard,
+            stream,
+            403,
+            "Your address is not in a local network (see web.allow).",
+        );
     }
     {
         let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,17 +122,18 @@ fn admit(guard: &Arc<Guard>, open: &Arc<Mutex<Open>>, stream: TcpStream, client:
     }
     let ticket = Ticket { open: open.clone(), address };
     let guard = guard.clone();
-    let spawned = thread::Builder::new().name("web".to_owned()).stack_size(STACK).spawn(move || {
-        let _ticket = ticket;
-        match serve(&guard, &stream) {
-            Ok(()) => guard.counts.answered.fetch_add(1, Ordering::Relaxed),
-            Err(Refusal::Gone) => guard.counts.refused.fetch_add(1, Ordering::Relaxed),
-            Err(Refusal::Say(status, why)) => {
-                refuse(&guard, stream, status, why);
-                0
-            }
-        };
-    });
+    let spawned =
+        thread::Builder::new().name("web".to_owned()).stack_size(STACK).spawn(move || {
+            let _ticket = ticket;
+            match serve(&guard, &stream) {
+                Ok(()) => guard.counts.answered.fetch_add(1, Ordering::Relaxed),
+                Err(Refusal::Gone) => guard.counts.refused.fetch_add(1, Ordering::Relaxed),
+                Err(Refusal::Say(status, why)) => {
+                    refuse(&guard, stream, status, why);
+                    0
+                }
+            };
+        });
     if let Err(e) = spawned {
         debug!("web: no thread for {address}: {e}");
     }
@@ -277,7 +283,9 @@ fn check(guard: &Guard, bytes: &[u8]) -> Result<Option<String>, Refusal> {
         }
         _ => String::new(),
     };
-    Ok(Some(format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{etag}Connection: close\r\n\r\n")))
+    Ok(Some(format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\n{etag}Connection: close\r\n\r\n"
+    )))
 }
 
 /// Answers with a status and one sentence, without waiting long for anybody.

@@ -69,12 +69,21 @@ mod tests {
     #[test]
     fn names_of_ours_are_known_and_others_are_not() {
         for host in [
-            "192.168.1.5", "192.168.1.5:667", "[::1]:667", "[fe80::1]", "localhost:8080", "pi",
-            "PI.local", "pi.local.:667", "pi.example.org", "stat.example.com:80",
+            "192.168.1.5",
+            "192.168.1.5:667",
+            "[::1]:667",
+            "[fe80::1]",
+            "localhost:8080",
+            "pi",
+            "PI.local",
+            "pi.local.:667",
+            "pi.example.org",
+            "stat.example.com:80",
         ] {
             assert!(admission().knows(host), "{host}");
         }
-        for host in ["", "evil.example.com", "pi.evil.com", "192.168.1.5.evil.com", "[::1", "a:b:c"] {
+        for host in ["", "evil.example.com", "pi.evil.com", "192.168.1.5.evil.com", "[::1", "a:b:c"]
+        {
             assert!(!admission().knows(host), "{host}");
         }
     }

@@ -1,0 +1,64 @@
+# brightstat: the front door. `make` alone lists what can be done.
+#
+# On a fresh Debian machine with Rust, every target sets up what it needs by itself: it
+# installs missing Debian packages with apt, once, and says so.
+
+CARGO ?= cargo
+BINARY := target/release/brightstat
+# What `make run` adds to the command line, such as RUN="--interface wlan0".
+RUN ?=
+# A package is there if its command or file is there: command-or-file:package.
+BUILD_NEEDS := cc:build-essential /usr/include/pcap/pcap.h:libpcap-dev
+TEST_NEEDS := $(BUILD_NEEDS) ip:iproute2 chromium:chromium shellcheck:shellcheck \
+	mandoc:mandoc
+BENCH_NEEDS := $(BUILD_NEEDS) ip:iproute2 valgrind:valgrind darkstat:darkstat tcpdump:tcpdump \
+	ethtool:ethtool python3:python3
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test check unit bench man sample install clean need-%
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## watch this machine's network and serve the page (asks for root)
+	@./tests/as-root.sh env HOME="$$HOME" $(BINARY) run --database "$(CURDIR)/target/run/brightstat.db" $(RUN)
+
+test: ## everything that .ci/run runs: check, unit tests, captures, live tests
+	@./tests/need.sh $(TEST_NEEDS)
+	@$(MAKE) --no-print-directory check
+	$(CARGO) test --locked --lib --bins --test corpus --test cli
+	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test live -- --test-threads=4
+
+check: ## formatting, lints, shell scripts, manual pages, the sample configuration
+	@./tests/need.sh $(TEST_NEEDS)
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	shellcheck .ci/run tests/*.sh
+	$(CARGO) run --quiet --locked -- check-config src/config/brightstat.toml
+	$(CARGO) run --quiet --locked -- man target/man
+	mandoc -T lint -W error target/man/*
+
+build: ## the release binary, in target/release
+	@./tests/need.sh $(BUILD_NEEDS)
+	$(CARGO) build --locked --release
+
+bench: build ## speed and memory, as ratios to darkstat and to bare libpcap (root)
+	@./tests/need.sh $(BENCH_NEEDS)
+	@./tests/as-root.sh python3 tests/bench.py --binary $(BINARY)
+
+man: build ## the manual pages, in target/man
+	$(BINARY) man target/man
+
+sample: ## write the sample configuration anew from the table of settings
+	$(CARGO) run --quiet --locked -- check-config --sample > target/sample.toml
+	mv target/sample.toml src/config/brightstat.toml
+
+install: build man ## install below PREFIX (/usr/local) of DESTDIR
+	install -D -m 755 $(BINARY) $(DESTDIR)$(or $(PREFIX),/usr/local)/bin/brightstat
+	install -d $(DESTDIR)$(or $(PREFIX),/usr/local)/share/man/man1 $(DESTDIR)$(or $(PREFIX),/usr/local)/share/man/man5
+	install -m 644 target/man/*.1 $(DESTDIR)$(or $(PREFIX),/usr/local)/share/man/man1
+	install -m 644 target/man/*.5 $(DESTDIR)$(or $(PREFIX),/usr/local)/share/man/man5
+	install -D -m 644 src/config/brightstat.toml $(DESTDIR)/etc/brightstat/brightstat.toml
+
+clean: ## remove everything that was built
+	$(CARGO) clean

@@ -1,0 +1,397 @@
+//! The daemon on real interfaces: known frames over a cable between two namespaces.
+//!
+//! These tests need root (namespaces, raw sockets) and fail without it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::frames::{Expected, mixture};
+use common::{Cable, Daemon, binary, directory, query, wait_for};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+fn pair(row: &Value) -> (u64, u64) {
+    (row["packets"].as_u64().unwrap(), row["bytes"].as_u64().unwrap())
+}
+
+/// The API's tables against what was sent, row by row.
+fn assert_api_agrees(daemon: &Daemon<'_>, expected: &Expected) {
+    let hosts = daemon.json("/api/v1/hosts?limit=0");
+    let counted = hosts["hosts"].as_array().unwrap();
+    assert_eq!(counted.len(), expected.hosts.len());
+    for row in counted {
+        let want = expected.hosts[row["addr"].as_str().unwrap()];
+        let names = ["bytes_in", "bytes_out", "packets_in", "packets_out"];
+        assert_eq!(names.map(|name| row[name].as_u64().unwrap()), want, "{row}");
+    }
+    assert_eq!(pair(&hosts["none"]), expected.not_ip);
+
+    let ports = daemon.json("/api/v1/ports?limit=0");
+    assert_eq!(ports["ports"].as_array().unwrap().len(), expected.ports.len());
+    for row in ports["ports"].as_array().unwrap() {
+        let key = (row["protocol"].as_str().unwrap().to_owned(), row["port"].as_u64().unwrap());
+        assert_eq!(pair(row), expected.ports[&key], "{row}");
+    }
+    assert_eq!(pair(&ports["none"]), expected.without_port);
+
+    let protocols = daemon.json("/api/v1/protocols");
+    assert_eq!(protocols["protocols"].as_array().unwrap().len(), expected.protocols.len());
+    for row in protocols["protocols"].as_array().unwrap() {
+        assert_eq!(pair(row), expected.protocols[row["protocol"].as_str().unwrap()], "{row}");
+    }
+
+    let interfaces = daemon.json("/api/v1/interfaces");
+    assert_eq!(pair(&interfaces["interfaces"][0]), (expected.packets, expected.bytes));
+    assert_eq!(interfaces["interfaces"][0]["link_type"], "EN10MB");
+    // Pages add up to the same whole.
+    let page = daemon.json("/api/v1/hosts?limit=3&offset=2");
+    let rows = page["hosts"].as_array().unwrap().iter().chain([&page["other"]]);
+    let bytes: u64 = rows.map(|row| row["bytes_in"].as_u64().unwrap()).sum();
+    assert_eq!(bytes + page["none"]["bytes"].as_u64().unwrap(), expected.bytes);
+}
+
+/// The numbers in the tables of the page, as a browser shows them.
+fn page_text(cable: &Cable) -> String {
+    let profile = tempfile::tempdir().unwrap();
+    let output = cable
+        .receiver
+        .command("chromium")
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--lang=en-US",
+            "--virtual-time-budget=4000",
+            "--dump-dom",
+        ])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("http://127.0.0.1:{}/", common::PORT))
+        .output()
+        .expect("these tests need chromium (make test installs it)");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// `1234567` as the page shows it.
+fn shown(number: u64) -> String {
+    brightstat::export::table::grouped(number).replace(' ', ",")
+}
+
+#[test]
+fn known_traffic_agrees_in_api_page_and_database_to_the_byte() {
+    let cable = Cable::new();
+    let directory = directory();
+    let mut daemon = Daemon::start(&cable.receiver, directory.path(), &["--interface", "rx"]);
+    daemon.wait_for_log("rx: capturing");
+    let (frames, expected) = mixture(5_000);
+    cable.send(&frames);
+
+    let live = daemon.wait_for_frames(expected.packets);
+    assert_eq!(live["totals"]["packets"], expected.packets);
+    assert_eq!(live["totals"]["bytes"], expected.bytes);
+    assert_eq!(live["drops"], serde_json::json!({ "kernel": 0, "interface": 0, "ring": 0 }));
+    let (inward, outward) = (&live["totals"]["bytes_in"], &live["totals"]["bytes_out"]);
+    let directed = inward.as_u64().unwrap() + outward.as_u64().unwrap();
+    assert_eq!(directed + expected.not_ip.1, expected.bytes);
+    assert_api_agrees(&daemon, &expected);
+
+    let page = page_text(&cable);
+    for number in [expected.packets, expected.bytes] {
+        assert!(
+            page.contains(&format!("<td>{}</td>", shown(number))),
+            "{number} is not on the page:\n{page}"
+        );
+    }
+    let busiest = daemon.json("/api/v1/hosts?limit=10");
+    for host in busiest["hosts"].as_array().unwrap() {
+        let cells: String = ["bytes_in", "bytes_out", "packets_in", "packets_out"]
+            .map(|name| format!("<td>{}</td>", shown(host[name].as_u64().unwrap())))
+            .concat();
+        assert!(page.contains(&cells), "{host} is not on the page:\n{page}");
+    }
+
+    assert_eq!(daemon.stop(), 0);
+    let sum = |sql: &str| query(directory.path(), sql) as u64;
+    assert_eq!(sum("SELECT sum(bytes) FROM v_interface"), expected.bytes);
+    assert_eq!(sum("SELECT sum(packets) FROM v_interface"), expected.packets);
+    assert_eq!(sum("SELECT sum(bytes_in) FROM v_host"), expected.bytes);
+    assert_eq!(sum("SELECT sum(bytes_out) FROM v_host"), expected.bytes);
+    assert_eq!(sum("SELECT sum(bytes) FROM v_port"), expected.bytes);
+    assert_eq!(sum("SELECT sum(bytes) FROM v_protocol"), expected.bytes);
+    for (address, row) in &expected.hosts {
+        let of = |column: &str| {
+            sum(&format!("SELECT sum({column}) FROM v_host WHERE address = '{address}'"))
+        };
+        let names = ["bytes_in", "bytes_out", "packets_in", "packets_out"];
+        assert_eq!(names.map(of), *row, "{address}");
+    }
+    for ((protocol, port), row) in &expected.ports {
+        let of = |column: &str| {
+            sum(&format!(
+                "SELECT sum({column}) FROM v_port WHERE protocol = '{protocol}' AND port = {port}"
+            ))
+        };
+        assert_eq!((of("packets"), of("bytes")), *row, "{protocol}/{port}");
+    }
+}
+
+#[test]
+fn history_goes_on_after_kill_9() {
+    let cable = Cable::new();
+    let directory = directory();
+    let config = directory.path().join("brightstat.toml");
+    std::fs::write(&config, "[capture]\ninterfaces = [\"rx\"]\n[history]\ncommit = \"1min\"\n")
+        .unwrap();
+    let arguments = ["--config", config.to_str().unwrap()];
+    let (frames, expected) = mixture(2_000);
+
+    let mut daemon = Daemon::start(&cable.receiver, directory.path(), &arguments);
+    daemon.wait_for_log("rx: capturing");
+    cable.send(&frames);
+    daemon.wait_for_frames(expected.packets);
+    // A closed minute, and then a commit.
+    wait_for("the first minute to be written", 150, || {
+        let written = daemon.json("/api/v1/status")["store"]["intervals_written"].as_u64();
+        (written > Some(0)).then_some(())
+    });
+    cable.send(&frames[..500]);
+    daemon.kill();
+
+    assert_eq!(
+        query(directory.path(), "SELECT sum(bytes) FROM v_interface") as u64,
+        expected.bytes
+    );
+    let mut daemon = Daemon::start(&cable.receiver, directory.path(), &arguments);
+    daemon.wait_for_log("rx: capturing");
+    cable.send(&frames);
+    daemon.wait_for_frames(expected.packets);
+    assert_eq!(daemon.stop(), 0);
+    assert_eq!(
+        query(directory.path(), "SELECT sum(bytes) FROM v_interface") as u64,
+        2 * expected.bytes,
+        "what was written before the kill and what came after it"
+    );
+    let path = directory.path().join("db/brightstat.db");
+    let check: String = rusqlite::Connection::open(path)
+        .unwrap()
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(check, "ok");
+}
+
+#[test]
+fn an_interface_may_be_absent_go_down_and_come_back() {
+    let cable = Cable::new();
+    let directory = directory();
+    let config = directory.path().join("brightstat.toml");
+    std::fs::write(&config, "[capture]\ninterfaces = [\"rx\", \"usb0\"]\n").unwrap();
+    let mut daemon =
+        Daemon::start(&cable.receiver, directory.path(), &["--config", config.to_str().unwrap()]);
+    daemon.wait_for_log("rx: capturing");
+    daemon.wait_for_log("usb0: there is no such interface");
+    let (frames, expected) = mixture(300);
+    cable.send(&frames);
+    daemon.wait_for_frames(expected.packets);
+
+    cable.receiver.ip("link set rx down");
+    daemon.wait_for_log("rx: the interface is down");
+    cable.receiver.ip("link set rx up");
+    wait_for("rx to be captured again", 15, || {
+        (daemon.log_text().matches("rx: capturing").count() == 2).then_some(())
+    });
+    cable.send(&frames);
+    let live = daemon.wait_for_frames(2 * expected.packets);
+    assert_eq!(live["totals"]["bytes"], 2 * expected.bytes);
+
+    cable.receiver.ip("link add usb0 type dummy");
+    cable.receiver.ip("link set usb0 up");
+    daemon.wait_for_log("usb0: capturing");
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn a_reload_takes_over_what_it_can_and_keeps_the_counts() {
+    let cable = Cable::new();
+    let directory = directory();
+    let config = directory.path().join("brightstat.toml");
+    let write = |text: &str| std::fs::write(&config, text).unwrap();
+    write("[capture]\ninterfaces = [\"rx\"]\n");
+    let mut daemon =
+        Daemon::start(&cable.receiver, directory.path(), &["--config", config.to_str().unwrap()]);
+    daemon.wait_for_log("rx: capturing");
+    let (frames, expected) = mixture(300);
+    cable.send(&frames);
+    daemon.wait_for_frames(expected.packets);
+
+    write("[capture]\nsnap_length = \"long\"\n");
+    daemon.signal(Signal::SIGHUP);
+    daemon.wait_for_log("brightstat.toml:2: capture.snap_length: expected a whole number");
+
+    write(
+        "[capture]\ninterfaces = [\"rx\"]\n[network]\nlocal = [\"198.51.100.0/24\"]\n[limits]\nhosts = 99\n",
+    );
+    daemon.signal(Signal::SIGHUP);
+    daemon.wait_for_log("limits.hosts has changed; that takes a restart");
+    daemon.wait_for_log("configuration reloaded");
+    // The test's own connections come over loopback, which is no longer local: refused.
+    assert_eq!(daemon.get("/api/v1/status").0, 403);
+
+    write(
+        "[capture]\ninterfaces = [\"rx\"]\n[network]\nlocal = [\"198.51.100.0/24\", \"127.0.0.0/8\"]\n",
+    );
+    daemon.signal(Signal::SIGHUP);
+    wait_for("the second reload", 10, || (daemon.get("/api/v1/status").0 == 200).then_some(()));
+    cable.send(&frames);
+    let live = daemon.wait_for_frames(2 * expected.packets);
+    assert_eq!(live["totals"]["bytes"], 2 * expected.bytes);
+    let transit = live["totals"]["bytes_transit"].as_u64().unwrap();
+    assert_eq!(transit, expected.bytes - expected.not_ip.1, "all of it is transit now");
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn the_guard_turns_away_what_is_not_sound_and_goes_on() {
+    let cable = Cable::new();
+    let directory = directory();
+    let mut daemon = Daemon::start(&cable.receiver, directory.path(), &["--interface", "rx"]);
+    daemon.wait_for_log("rx: capturing");
+    let status = |request: &str| -> u16 {
+        let answer = daemon.talk(request.as_bytes());
+        answer.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0)
+    };
+    assert_eq!(status("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"), 200);
+    assert_eq!(status("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n"), 421);
+    assert_eq!(status("GET / HTTP/1.1\r\n\r\n"), 400);
+    assert_eq!(status("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: 127.0.0.1\r\n\r\n"), 400);
+    assert_eq!(status("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"), 405);
+    assert_eq!(
+        status("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        400
+    );
+    assert_eq!(status("GET /api/v1/nothing HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"), 404);
+    assert_eq!(status("GET /api/v1/hosts?limit=x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"), 400);
+    let long = format!("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: {}\r\n\r\n", "x".repeat(20_000));
+    assert_eq!(status(&long), 431);
+    assert_eq!(status("\x16\x03\x01 TLS, perhaps\r\n\r\n"), 400);
+
+    // Half-sent requests take places, but not all, and not for long.
+    let held: Vec<_> = cable.receiver.run(|| {
+        let connect = |_| std::net::TcpStream::connect(("127.0.0.1", common::PORT)).unwrap();
+        (0..100).map(connect).collect()
+    });
+    let threads = std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap().count();
+    assert!(threads < 64, "{threads} threads");
+    std::thread::sleep(Duration::from_secs(6));
+    assert_eq!(status("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"), 200);
+    drop(held);
+    let counts = daemon.json("/api/v1/status");
+    assert!(counts["web"]["requests_refused"].as_u64().unwrap() >= 84, "{counts}");
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn root_is_given_up_but_for_the_right_to_capture() {
+    let cable = Cable::new();
+    let directory = directory();
+    let mut daemon = Daemon::start(&cable.receiver, directory.path(), &["--interface", "rx"]);
+    daemon.wait_for_log("rx: capturing");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().next().unwrap().to_owned()
+    };
+    assert_ne!(field("Uid:"), "0");
+    assert_ne!(field("Gid:"), "0");
+    // Bit 13 is CAP_NET_RAW (capabilities(7)).
+    assert_eq!(u64::from_str_radix(&field("CapEff:"), 16).unwrap(), 1 << 13);
+    assert_eq!(u64::from_str_radix(&field("CapPrm:"), 16).unwrap(), 1 << 13);
+    assert_eq!(field("NoNewPrivs:"), "1");
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn systemd_hears_when_the_daemon_is_ready_alive_and_stopping() {
+    let cable = Cable::new();
+    let directory = directory();
+    let path = directory.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut child = cable
+        .receiver
+        .command(binary())
+        .args(["run", "--interface", "rx", "--database"])
+        .arg(directory.path().join("db/brightstat.db"))
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "4000000")
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let hear = |wanted: &str| {
+        let mut buffer = [0; 1_024];
+        wait_for(wanted, 25, || {
+            let length = socket.recv(&mut buffer).ok()?;
+            String::from_utf8_lossy(&buffer[..length]).contains(wanted).then_some(())
+        });
+    };
+    hear("READY=1");
+    hear("STATUS=");
+    hear("WATCHDOG=1");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();
+    hear("STOPPING=1");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_full_disk_stops_no_counting() {
+    let cable = Cable::new();
+    let directory = directory();
+    let disk = directory.path().join("db");
+    std::fs::create_dir(&disk).unwrap();
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=400k,mode=755", "none"])
+        .arg(&disk)
+        .status()
+        .unwrap();
+    assert!(mounted.success());
+    struct Unmount<'a>(&'a std::path::Path);
+    impl Drop for Unmount<'_> {
+        fn drop(&mut self) {
+            let _ = std::process::Command::new("umount").arg("-l").arg(self.0).status();
+        }
+    }
+    let _unmount = Unmount(&disk);
+    let config = directory.path().join("brightstat.toml");
+    std::fs::write(&config, "[capture]\ninterfaces = [\"rx\"]\n[history]\ncommit = \"1min\"\n")
+        .unwrap();
+    let mut daemon =
+        Daemon::start(&cable.receiver, directory.path(), &["--config", config.to_str().unwrap()]);
+    daemon.wait_for_log("rx: capturing");
+    let filler = disk.join("filler");
+    let _ = std::fs::write(&filler, vec![0; 1 << 20]);
+    let (frames, expected) = mixture(2_000);
+    cable.send(&frames);
+    wait_for("the store to notice", 150, || {
+        let trouble = daemon.json("/api/v1/status")["store"]["trouble"].clone();
+        (trouble == "the disk is full; make room").then_some(())
+    });
+    cable.send(&frames);
+    let live = daemon.wait_for_frames(2 * expected.packets);
+    assert_eq!(live["totals"]["bytes"], 2 * expected.bytes);
+    std::fs::remove_file(&filler).unwrap();
+    wait_for("the store to recover", 60, || {
+        let trouble = daemon.json("/api/v1/status")["store"]["trouble"].clone();
+        trouble.is_null().then_some(())
+    });
+    assert_eq!(daemon.stop(), 0);
+    assert_eq!(
+        query(directory.path(), "SELECT sum(bytes) FROM v_interface") as u64,
+        2 * expected.bytes
+    );
+}
