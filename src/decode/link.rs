@@ -298,6 +298,9 @@ fn frame_relay(frame: &[u8], record: &mut PacketRecord) {
             ethertype(u16::from_be_bytes([*high, *low]), rest, record);
         }
         [] | [_] => record.set_short(),
+        cut if cut.len() < 8 && [3, 0, 0x80, 0, 0, 0].starts_with(&cut[..cut.len().min(6)]) => {
+            record.set_short();
+        }
         _ => {}
     }
 }
@@ -336,5 +339,8 @@ fn nflog(frame: &[u8], record: &mut PacketRecord) {
             };
         }
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or(&[]);
+    }
+    if record.captured_len < record.wire_len {
+        record.set_short();
     }
 }
