@@ -49,4 +49,4 @@ fn wire_from(rest: &[u8], record: &PacketRecord) -> u32 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
