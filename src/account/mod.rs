@@ -188,13 +188,14 @@ impl Accounts {
     /// Counts frames of an interface, given by number. This is the hot loop.
     #[inline]
     pub fn count(&mut self, interface: usize, records: &[PacketRecord]) {
-        let (Some(first), Some(last)) = (records.first(), records.last()) else {
-            return;
-        };
-        if self.first == NO_TIME {
-            self.first = first.timestamp;
+        // Frames without a time stamp do not count for the span.
+        let mut times = records.iter().map(|r| r.timestamp).filter(|time| *time != NO_TIME);
+        if let Some(last) = times.next_back() {
+            if self.first == NO_TIME {
+                self.first = times.next().unwrap_or(last);
+            }
+            self.last = last;
         }
-        self.last = last.timestamp;
         // Sums of this batch stay near at hand and are added once.
         let mut cells = [Volume::default(); CELLS];
         let mut captured_bytes = 0;
