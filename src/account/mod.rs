@@ -372,6 +372,9 @@ impl Accounts {
     pub fn set_local(&mut self, local: LocalNetworks) {
         for (address, host) in self.hosts.iter_mut() {
             host.local = local.has(address);
+            if !host.local {
+                host.mac = Mac::default();
+            }
         }
         self.flows.clear();
         self.local = local;
