@@ -257,6 +257,7 @@ impl Accounts {
     #[inline(never)]
     fn count_new_flow(&mut self, interface: usize, record: &PacketRecord, bytes: u64) {
         let Accounts { flows, hosts, .. } = self;
+        let known = *flows.place(interface, record);
         let is_known = flows.promote(interface, record, |flow| {
             let ends = (flow.source, flow.destination);
             let hosts = hosts.pair(ends, (&record.source, &record.destination));
@@ -293,8 +294,11 @@ impl Accounts {
         host.last = record.timestamp;
         let direction = Direction::of(source_is_local, host.local);
         let port = self.port(record);
-        *self.flows.place(interface, record) =
-            Flow::new(record, (source, destination), port, cell(record.network(), direction));
+        let cell = cell(record.network(), direction);
+        let flow = Flow::new(record, (source, destination), port, cell);
+        // The flow of a host to itself always comes here: `pair` lends no row twice.
+        let goes_on = source == destination && known.is_same(&flow);
+        *self.flows.place(interface, record) = if goes_on { known } else { flow };
     }
 
     #[cold]
