@@ -319,8 +319,15 @@ fn an_unknown_link_layer_counts_bytes_only() {
 #[test]
 fn a_link_layer_that_is_cut_is_truncated_and_one_that_ends_is_malformed() {
     use LinkLayer::{Cooked1, Cooked2, Ethernet, Loop, Null, Pppoe, Prism};
-    let lengths =
-        [(Ethernet, 13), (Cooked1, 15), (Cooked2, 19), (Null, 3), (Loop, 3), (Pppoe, 5), (Prism, 143)];
+    let lengths = [
+        (Ethernet, 13),
+        (Cooked1, 15),
+        (Cooked2, 19),
+        (Null, 3),
+        (Loop, 3),
+        (Pppoe, 5),
+        (Prism, 143),
+    ];
     for (link, short) in lengths {
         let frame = vec![0; short];
         assert_eq!(whole(link, &frame).defect(), Defect::Malformed, "{link:?}");

@@ -263,7 +263,8 @@ fn ipv6_extension_headers_are_passed() {
     }
     let mut long = cat(&[&options(6), &[0; 16], &tcp((9, 8), 1, ACK, b"")]);
     long[1] = 2;
-    let chain = cat(&[&options(43), &options(60), &options(44), &fragment_header(60, 0, false), &long]);
+    let chain =
+        cat(&[&options(43), &options(60), &options(44), &fragment_header(60, 0, false), &long]);
     let record = packet(&ipv6(0, &chain));
     assert_eq!((record.protocol, record.ports()), (6, Some((9, 8))));
     assert_eq!(record.defect(), Defect::None);
