@@ -24,13 +24,8 @@ pub enum Direction {
 
 impl Direction {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Direction; 5] = [
-        Direction::In,
-        Direction::Out,
-        Direction::Internal,
-        Direction::Transit,
-        Direction::None,
-    ];
+    pub const ALL: [Direction; 5] =
+        [Direction::In, Direction::Out, Direction::Internal, Direction::Transit, Direction::None];
 
     /// The direction of a packet by which of its ends are local.
     #[inline]

@@ -27,8 +27,8 @@ use table::Table;
 pub use local::{Direction, LocalNetworks};
 pub use ports::{PortKey, Transport};
 pub use snapshot::{
-    ClosedInterval, Drops, HostRow, IntervalHost, IntervalInterface, IntervalPort,
-    IntervalProtocol, InterfaceRow, KernelErrors, PortRow, ProtocolRow, Second, Snapshot,
+    ClosedInterval, Drops, HostRow, InterfaceRow, IntervalHost, IntervalInterface, IntervalPort,
+    IntervalProtocol, KernelErrors, PortRow, ProtocolRow, Second, Snapshot,
 };
 pub use volume::{InOut, Split, Volume};
 
