@@ -26,8 +26,8 @@ run: build ## watch this machine's network and serve the page (asks for root)
 test: ## everything that .ci/run runs: check, unit tests, captures, live tests
 	@./tests/need.sh $(TEST_NEEDS)
 	@$(MAKE) --no-print-directory check
-	$(CARGO) test --locked --lib --bins --test corpus --test cli
-	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test live -- --test-threads=4
+	$(CARGO) test --locked --lib --bins --test corpus
+	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cli --test live
 
 check: ## formatting, lints, shell scripts, manual pages, the sample configuration
 	@./tests/need.sh $(TEST_NEEDS)

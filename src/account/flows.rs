@@ -21,7 +21,7 @@ const WINDOW: i32 = 1 << 24;
 pub const NO_SLOT: u32 = u32::MAX;
 
 /// What is remembered of one flow.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Flow {
     /// Slot of the source in the host table.
     pub source: u32,
@@ -63,6 +63,11 @@ impl Flow {
     #[inline]
     pub fn fits(&self, record: &PacketRecord) -> bool {
         self.ports == record.port_pair() && self.kind == record.kind()
+    }
+
+    /// Whether `other` is this flow, perhaps at another point of it.
+    pub fn is_same(&self, other: &Flow) -> bool {
+        *self == Flow { sequence: self.sequence, ..*other }
     }
 
     /// Takes in a TCP segment that ends before `next`. Whether it is a retransmission:

@@ -188,13 +188,14 @@ impl Accounts {
     /// Counts frames of an interface, given by number. This is the hot loop.
     #[inline]
     pub fn count(&mut self, interface: usize, records: &[PacketRecord]) {
-        let (Some(first), Some(last)) = (records.first(), records.last()) else {
-            return;
-        };
-        if self.first == NO_TIME {
-            self.first = first.timestamp;
+        // Frames without a time stamp do not count for the span.
+        let mut times = records.iter().map(|r| r.timestamp).filter(|time| *time != NO_TIME);
+        if let Some(last) = times.next_back() {
+            if self.first == NO_TIME {
+                self.first = times.next().unwrap_or(last);
+            }
+            self.last = last;
         }
-        self.last = last.timestamp;
         // Sums of this batch stay near at hand and are added once.
         let mut cells = [Volume::default(); CELLS];
         let mut captured_bytes = 0;
@@ -256,6 +257,7 @@ impl Accounts {
     #[inline(never)]
     fn count_new_flow(&mut self, interface: usize, record: &PacketRecord, bytes: u64) {
         let Accounts { flows, hosts, .. } = self;
+        let known = *flows.place(interface, record);
         let is_known = flows.promote(interface, record, |flow| {
             let ends = (flow.source, flow.destination);
             let hosts = hosts.pair(ends, (&record.source, &record.destination));
@@ -292,8 +294,11 @@ impl Accounts {
         host.last = record.timestamp;
         let direction = Direction::of(source_is_local, host.local);
         let port = self.port(record);
-        *self.flows.place(interface, record) =
-            Flow::new(record, (source, destination), port, cell(record.network(), direction));
+        let cell = cell(record.network(), direction);
+        let flow = Flow::new(record, (source, destination), port, cell);
+        // The flow of a host to itself always comes here: `pair` lends no row twice.
+        let goes_on = source == destination && known.is_same(&flow);
+        *self.flows.place(interface, record) = if goes_on { known } else { flow };
     }
 
     #[cold]
@@ -371,6 +376,9 @@ impl Accounts {
     pub fn set_local(&mut self, local: LocalNetworks) {
         for (address, host) in self.hosts.iter_mut() {
             host.local = local.has(address);
+            if !host.local {
+                host.mac = Mac::default();
+            }
         }
         self.flows.clear();
         self.local = local;

@@ -28,16 +28,16 @@ pub(super) fn choose(config: &Config, is_typed: bool) -> Result<Vec<String>, Fai
             continue;
         };
         let text = explain(&error);
-        if text.contains("no permission") {
-            return Err(Failure::new(Exit::Permission, format!("{name}: {text}")));
-        }
-        let is_absent = !list().iter().any(|interface| interface.name == *name);
+        let known: Vec<String> = list().into_iter().map(|interface| interface.name).collect();
+        let is_absent = !known.contains(name);
         if is_absent && is_typed {
-            let known: Vec<String> = list().into_iter().map(|interface| interface.name).collect();
             return Err(Failure::new(
                 Exit::NoInput,
                 format!("{name}: there is no such interface; there are {}", known.join(", ")),
             ));
+        }
+        if text.contains("no permission") {
+            return Err(Failure::new(Exit::Permission, format!("{name}: {text}")));
         }
         if !is_absent
             && (text.contains("syntax") || text.contains("filter"))

@@ -4,7 +4,7 @@
 //! DLT values (<https://www.tcpdump.org/linktypes.html>).
 
 use super::record::Defect;
-use super::{Network, PacketRecord, be16, ip, wifi};
+use super::{Network, PacketRecord, ip, wifi};
 
 /// How the frames of one capture begin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -193,23 +193,27 @@ pub(super) fn ethertype(kind: u16, data: &[u8], record: &mut PacketRecord) {
 }
 
 /// VLAN tags, MPLS labels, PPPoE and 802.3 length fields. A loop, not a recursion: a
-/// frame may be nothing but tags.
+/// frame may be nothing but tags, or nothing but SNAP headers that say "802.3 length".
 fn tagged(mut kind: u16, mut data: &[u8], record: &mut PacketRecord) {
-    // 802.1Q, 802.1ad and the tag types that came before it.
-    while matches!(kind, 0x8100 | 0x88a8 | 0x9100 | 0x9200 | 0x9300) {
-        let (Some(next), Some(rest)) = (be16(data, 2), data.get(4..)) else {
-            return record.set_short();
+    loop {
+        let next = match kind {
+            ETHERTYPE_IPV4 => return ip::v4(data, record),
+            ETHERTYPE_IPV6 => return ip::v6(data, record),
+            ETHERTYPE_ARP => return record.set_network(Network::Arp),
+            // 802.1Q, 802.1ad and the tag types that came before it.
+            0x8100 | 0x88a8 | 0x9100 | 0x9200 | 0x9300 => match data {
+                [_, _, high, low, rest @ ..] => (u16::from_be_bytes([*high, *low]), rest),
+                _ => return record.set_short(),
+            },
+            0x8847 | 0x8848 => return mpls(data, record),
+            0x8864 => return pppoe(data, record),
+            0..=1500 => match snap(data, record) {
+                Some(next) => next,
+                None => return,
+            },
+            _ => return,
         };
-        (kind, data) = (next, rest);
-    }
-    match kind {
-        ETHERTYPE_IPV4 => ip::v4(data, record),
-        ETHERTYPE_IPV6 => ip::v6(data, record),
-        ETHERTYPE_ARP => record.set_network(Network::Arp),
-        0x8847 | 0x8848 => mpls(data, record),
-        0x8864 => pppoe(data, record),
-        0..=1500 => llc(data, record),
-        _ => {}
+        (kind, data) = next;
     }
 }
 
@@ -223,16 +227,23 @@ fn cooked(protocol: u16, data: &[u8], record: &mut PacketRecord) {
     }
 }
 
-/// IEEE 802.2 LLC, with SNAP (RFC 1042) or the rare IP service access point.
+/// IEEE 802.2 LLC and what it carries.
 pub(super) fn llc(data: &[u8], record: &mut PacketRecord) {
+    tagged(0, data, record);
+}
+
+/// IEEE 802.2 LLC: with SNAP (RFC 1042), returns the EtherType and what it is the type
+/// of; otherwise reads what there is to read, behind the rare IP service access point.
+fn snap<'a>(data: &'a [u8], record: &mut PacketRecord) -> Option<(u16, &'a [u8])> {
     match data {
         [0xaa, 0xaa, 0x03, 0, 0, 0 | 0xf8, high, low, rest @ ..] => {
-            ethertype(u16::from_be_bytes([*high, *low]), rest, record);
+            return Some((u16::from_be_bytes([*high, *low]), rest));
         }
         [0x06, 0x06, _, rest @ ..] => ip::v4(rest, record),
         [_, _, _, ..] if !data.starts_with(&[0xaa, 0xaa, 0x03]) || data.len() >= 8 => {}
         _ => record.set_short(),
     }
+    None
 }
 
 /// The label stack (RFC 3032); what it carries is told by the first nibble, as routers do.
@@ -287,6 +298,9 @@ fn frame_relay(frame: &[u8], record: &mut PacketRecord) {
             ethertype(u16::from_be_bytes([*high, *low]), rest, record);
         }
         [] | [_] => record.set_short(),
+        cut if cut.len() < 8 && [3, 0, 0x80, 0, 0, 0].starts_with(&cut[..cut.len().min(6)]) => {
+            record.set_short();
+        }
         _ => {}
     }
 }
@@ -325,5 +339,8 @@ fn nflog(frame: &[u8], record: &mut PacketRecord) {
             };
         }
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or(&[]);
+    }
+    if record.captured_len < record.wire_len {
+        record.set_short();
     }
 }

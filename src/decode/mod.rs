@@ -46,11 +46,5 @@ fn wire_from(rest: &[u8], record: &PacketRecord) -> u32 {
     record.wire_len.wrapping_sub(passed)
 }
 
-/// The big-endian 16-bit number at `at`, if the slice reaches that far.
-#[inline]
-fn be16(data: &[u8], at: usize) -> Option<u16> {
-    data.get(at..at + 2)?.first_chunk().map(|b| u16::from_be_bytes(*b))
-}
-
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
