@@ -73,7 +73,7 @@ pub struct ReportArguments {
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub top: usize,
     /// Hosts to tell apart; beyond that the least recently seen are added up as "other"
-    #[arg(long, value_name = "N", default_value_t = 131_072, value_parser = clap::value_parser!(u32).range(16..))]
+    #[arg(long, value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(16..))]
     pub max_hosts: u32,
 }
 

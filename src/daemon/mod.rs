@@ -22,6 +22,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::account::Accounts;
+use crate::capture::interfaces::list;
 use crate::config::{self, Config};
 use crate::failure::{Exit, Failure};
 use crate::store::{self, Store};
@@ -125,7 +126,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     spawn("guard", move || crate::web::guard::run(&guarding, &listeners, &stop))?;
 
     for address in &addresses {
-        info!("the page is at {}", url(*address));
+        info!("the page is at {}", url(*address, &names));
     }
     let mut supervisor = supervise::Supervisor {
         options: options.clone(),
@@ -206,15 +207,23 @@ fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Failure> {
         .collect()
 }
 
-/// The address of the page, as one can type it.
-fn url(address: SocketAddr) -> String {
-    let host = match address.ip() {
-        ip if ip.is_unspecified() => nix::unistd::gethostname()
-            .map_or_else(|_| "localhost".to_owned(), |name| name.to_string_lossy().into_owned()),
-        ip if ip.is_ipv6() => format!("[{ip}]"),
-        ip => ip.to_string(),
+/// The address of the page, as one can type it on another machine: of a listener on all
+/// addresses, that of the first watched interface which has one.
+fn url(listener: SocketAddr, watched: &[String]) -> String {
+    let own = || {
+        let interfaces = list().into_iter().filter(|i| watched.contains(&i.name));
+        let addresses = interfaces.flat_map(|i| i.addresses).map(|net| net.addr());
+        addresses.min_by_key(|address| (address.is_loopback(), address.is_ipv6()))
     };
-    format!("http://{host}:{}/", address.port())
+    let address = match listener.ip() {
+        ip if ip.is_unspecified() => own(),
+        ip => Some(ip.to_canonical()),
+    };
+    let port = listener.port();
+    match address {
+        Some(address) => format!("http://{}/", SocketAddr::new(address, port)),
+        None => format!("http://localhost:{port}/"),
+    }
 }
 
 /// A directory that only this user can enter, for the private socket; removed at the end.
