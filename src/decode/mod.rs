@@ -12,6 +12,7 @@
 
 mod ip;
 pub mod link;
+mod quick;
 mod record;
 mod wifi;
 
@@ -35,7 +36,19 @@ pub fn decode(
     timestamp: i64,
     record: &mut PacketRecord,
 ) {
-    let captured_len = frame.len() as u32;
+    record.timestamp = timestamp;
+    record.wire_len = wire_len;
+    record.captured_len = frame.len() as u32;
+    if link == LinkLayer::Ethernet && quick::read(frame, record) {
+        return;
+    }
+    thorough(link, frame, record);
+}
+
+/// Decodes a frame of any kind. Timestamp and lengths are in the record.
+#[inline(never)]
+fn thorough(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
+    let PacketRecord { timestamp, wire_len, captured_len, .. } = *record;
     *record = PacketRecord { timestamp, wire_len, captured_len, ..PacketRecord::default() };
     link::walk(link, frame, record);
 }
