@@ -35,12 +35,9 @@ impl Direction {
     /// The direction of a packet by which of its ends are local.
     #[inline]
     pub fn of(source_is_local: bool, destination_is_local: bool) -> Direction {
-        match (source_is_local, destination_is_local) {
-            (false, true) => Direction::In,
-            (true, false) => Direction::Out,
-            (true, true) => Direction::Internal,
-            (false, false) => Direction::Transit,
-        }
+        use Direction::{In, Internal, Out, Transit};
+        [[Transit, In], [Out, Internal]][usize::from(source_is_local)]
+            [usize::from(destination_is_local)]
     }
 
     /// The name in reports and the API.

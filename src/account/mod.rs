@@ -92,9 +92,8 @@ impl Host {
     /// of a remote address is the router's.
     #[inline]
     fn learn_mac(&mut self, record: &PacketRecord) {
-        let mac = record.source_mac();
-        if mac.is_known() {
-            self.mac = mac;
+        if record.shows_mac() {
+            self.mac = record.source_mac();
         }
     }
 }
@@ -435,9 +434,17 @@ impl Accounts {
 #[inline]
 fn protocol_row(record: &PacketRecord) -> u16 {
     match record.protocol() {
-        protocol::UNKNOWN_V6 if record.network() == Network::Ipv6 => UNKNOWN_PROTOCOL,
+        0 => protocol_row_of_0(record.network()),
         number => u16::from(number),
     }
+}
+
+/// Number 0 is hop-by-hop options in IPv4, where it makes no sense, and in IPv6 not known.
+#[cold]
+#[inline(never)]
+fn protocol_row_of_0(network: Network) -> u16 {
+    const { assert!(protocol::UNKNOWN_V6 == 0) };
+    if network == Network::Ipv6 { UNKNOWN_PROTOCOL } else { 0 }
 }
 
 /// The usual lower-case name of an IP protocol (IANA protocol numbers), else its number.

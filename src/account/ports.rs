@@ -49,15 +49,18 @@ const PORT_KEYS: usize = 2 * 65_536;
 /// ports tells: 512 KiB, of which the system provides the pages that are touched. A hash
 /// index takes 30 instructions more per look-up, and twice the memory when it is full.
 pub struct Ports {
-    /// By [`place`]: the slot of the row and 1, or 0.
-    slots: Box<[u32]>,
+    /// The slot of a port's row and 1, or 0; UDP after TCP.
+    slots: Box<[u32; PORT_KEYS]>,
     rows: Vec<(PortKey, Split<Volume>)>,
 }
 
 impl Ports {
     /// No ports yet.
     pub fn new() -> Ports {
-        Ports { slots: vec![0; PORT_KEYS].into_boxed_slice(), rows: Vec::new() }
+        // Through a vector, as that is zeroed where it lies: by the system, on first touch.
+        let slots = vec![0; PORT_KEYS].into_boxed_slice();
+        let slots = slots.try_into().unwrap_or_else(|_| Box::new([0; PORT_KEYS]));
+        Ports { slots, rows: Vec::new() }
     }
 
     /// The slot of the packet's service port; [`NO_SLOT`] if it has none.
@@ -66,8 +69,8 @@ impl Ports {
         let Some(port) = record.service_port() else {
             return NO_SLOT;
         };
-        let is_tcp = record.protocol() == protocol::TCP;
-        let place = usize::from(is_tcp) << 16 | usize::from(port);
+        // Of the two protocols with ports, TCP is even and UDP odd.
+        let place = usize::from(record.protocol() & 1) << 16 | usize::from(port);
         match self.slots[place] {
             0 => self.add(place),
             known => known - 1,
@@ -77,7 +80,7 @@ impl Ports {
     #[cold]
     #[inline(never)]
     fn add(&mut self, place: usize) -> u32 {
-        let transport = if place >> 16 == 0 { Transport::Udp } else { Transport::Tcp };
+        let transport = if place >> 16 == 0 { Transport::Tcp } else { Transport::Udp };
         self.rows.push((PortKey { transport, port: place as u16 }, Split::default()));
         let count = self.rows.len() as u32;
         self.slots[place] = count;

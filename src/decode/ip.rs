@@ -107,6 +107,12 @@ fn checksum_holds(header: &[u8]) -> bool {
     sum.is_multiple_of(0xffff)
 }
 
+/// The bytes at `at`; zeros if the header does not reach so far, which the callers know.
+#[inline(always)]
+pub(super) fn field<const N: usize>(header: &[u8], at: usize) -> [u8; N] {
+    header.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; N])
+}
+
 /// The sum of a header without options, to be divided by 65,535: where the checksum holds,
 /// nothing remains.
 ///
@@ -116,10 +122,9 @@ fn checksum_holds(header: &[u8]) -> bool {
 /// the sum is 0, which the test would pass too, cannot be: the version is 4.
 #[inline(always)]
 pub(super) fn ones_sum(header: &[u8; 20]) -> u64 {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, tail @ ..] = *header;
-    let first = u64::from_ne_bytes([a, b, c, d, e, f, g, h]);
-    let second = u64::from_ne_bytes([i, j, k, l, m, n, o, p]);
-    let third = u64::from(u32::from_ne_bytes(tail));
+    let first = u64::from_ne_bytes(field(header, 0));
+    let second = u64::from_ne_bytes(field(header, 8));
+    let third = u64::from(u32::from_ne_bytes(field(header, 16)));
     let (sum, carry) = first.overflowing_add(second);
     let (sum, last_carry) = sum.overflowing_add(third + u64::from(carry));
     sum.wrapping_add(u64::from(last_carry))

@@ -7,7 +7,7 @@
 //! left to the thorough way, which would make the same record of it all: a test holds the
 //! two against each other.
 
-use super::ip::{self, FIN, RST, SYN};
+use super::ip::{FIN, RST, SYN, field, ones_sum};
 use super::record::{
     EXTRA_SHIFT, FLAGS_SHIFT, HAS_PORTS, HAS_SEQUENCE, PROTOCOL_SHIFT, SIGNALS_ERROR,
 };
@@ -23,17 +23,19 @@ pub(super) fn read(frame: &[u8], record: &mut PacketRecord) -> bool {
     let Some(headers) = frame.first_chunk::<HEADERS>() else {
         return false;
     };
-    let (link, headers) = split::<14, 40, HEADERS>(headers);
-    let (ip, transport) = split::<20, 20, 40>(headers);
+    let (link, ip, transport) = (&headers[..14], &headers[14..34], &headers[34..]);
+    let Some(ip) = ip.first_chunk::<20>() else {
+        return false;
+    };
 
-    let is_ipv4 = link[12..14] == [0x08, 0x00];
+    let is_ipv4 = field(link, 12) == [0x08, 0x00];
     let without_options = ip[0] == 0x45;
-    let total_len = u32::from(u16::from_be_bytes([ip[2], ip[3]]));
+    let total_len = u32::from(u16::from_be_bytes(field(ip, 2)));
     // As in the thorough way, a wire length below that of the headers wraps.
     let fits = total_len <= record.wire_len.wrapping_sub(14);
     // All but "don't fragment": offset and "more fragments".
-    let is_whole = u16::from_ne_bytes([ip[6], ip[7]]) & 0x3fff_u16.to_be() == 0;
-    if !(is_ipv4 && without_options && fits && is_whole) || ip::ones_sum(ip) % 0xffff != 0 {
+    let is_whole = u16::from_ne_bytes(field(ip, 6)) & 0x3fff_u16.to_be() == 0;
+    if !(is_ipv4 && without_options && fits && is_whole) || ones_sum(ip) % 0xffff != 0 {
         return false;
     }
 
@@ -53,36 +55,21 @@ pub(super) fn read(frame: &[u8], record: &mut PacketRecord) -> bool {
             + u32::from(bits & FIN != 0);
         if occupied != 0 {
             flags |= HAS_SEQUENCE;
-            let [.., a, b, c, d] = *transport.first_chunk::<8>().unwrap_or(&[0; 8]);
-            sequence = u32::from_be_bytes([a, b, c, d]).wrapping_add(occupied);
+            sequence = u32::from_be_bytes(field(transport, 4)).wrapping_add(occupied);
         }
     } else if ip[9] != protocol::UDP || total_len < 20 + 4 {
         return false;
     }
 
-    let [_, _, _, _, _, _, a, b, c, d, e, f, _, _] = *link;
-    let ports = [transport[0], transport[1], transport[2], transport[3]];
-    record.source = Addr::v4([ip[12], ip[13], ip[14], ip[15]]);
-    record.destination = Addr::v4([ip[16], ip[17], ip[18], ip[19]]);
-    record.facts = u64::from(u32::from_le_bytes(ports))
+    record.source = Addr::v4(field(ip, 12));
+    record.destination = Addr::v4(field(ip, 16));
+    record.facts = u64::from(u32::from_le_bytes(field(transport, 0)))
         | u64::from(ip[9]) << PROTOCOL_SHIFT
         | u64::from(flags) << FLAGS_SHIFT
-        | u64::from(u16::from_le_bytes([e, f])) << EXTRA_SHIFT;
+        | u64::from(u16::from_le_bytes(field(link, 10))) << EXTRA_SHIFT;
     record.sequence = sequence;
-    record.extra = u32::from_le_bytes([a, b, c, d]);
+    record.extra = u32::from_le_bytes(field(link, 6));
     true
-}
-
-/// The first `A` and the other `B` bytes of `N`.
-#[inline(always)]
-fn split<const A: usize, const B: usize, const N: usize>(
-    bytes: &[u8; N],
-) -> (&[u8; A], &[u8; B]) {
-    const { assert!(A + B == N) };
-    match (bytes.first_chunk(), bytes.last_chunk()) {
-        (Some(first), Some(last)) => (first, last),
-        _ => (&[0; A], &[0; B]),
-    }
 }
 
 #[cfg(test)]

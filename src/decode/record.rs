@@ -360,6 +360,12 @@ impl PacketRecord {
         if self.flags() & FRAGMENT == 0 { Mac(self.extra()) } else { Mac::default() }
     }
 
+    /// Whether there is a source MAC.
+    #[inline]
+    pub fn shows_mac(&self) -> bool {
+        self.flags() & FRAGMENT == 0 && (self.extra != 0 || self.facts >> EXTRA_SHIFT != 0)
+    }
+
     #[inline]
     fn extra(&self) -> [u8; 6] {
         let [a, b, c, d] = self.extra.to_le_bytes();
