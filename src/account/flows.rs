@@ -40,7 +40,7 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// No record has this key: its upper bits are an interface number that never comes.
+    /// No record has this key: its network would be ARP, which has no ports.
     const NONE: Flow = Flow {
         key: u64::MAX,
         source: NO_SLOT,
@@ -103,10 +103,11 @@ impl Flows {
         self.0.fill(Flow::NONE);
     }
 
-    /// All that tells the flow of `record` but its addresses.
+    /// All that tells the flow of `record` but its addresses. Interfaces beyond two million
+    /// would share flows.
     #[inline]
     pub fn key(interface: usize, record: &PacketRecord) -> u64 {
-        (interface as u64) << 48 | record.flow_facts()
+        record.flow_key(interface)
     }
 
     /// The first of the two places where a flow may be remembered.
@@ -117,7 +118,7 @@ impl Flows {
     pub fn place(key: u64, record: &PacketRecord) -> usize {
         // Multiplication carries upwards only: the rotation brings the bits of the second
         // factor down before the last one.
-        let ends = record.source.tail().wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        let ends = record.source.tail().wrapping_mul(0x6f4a_7c15)
             ^ record.destination.tail().rotate_left(32)
             ^ key;
         let mixed = ends.wrapping_mul(0xd6e8_feb8_6659_fd93);
@@ -141,11 +142,11 @@ impl Flows {
         self.0.swap(place % PLACES, (place ^ 1) % PLACES);
     }
 
-    /// Remembers a new flow in its first place; what was there moves to the second.
+    /// Remembers a new flow in its second place. It comes to the first when another packet
+    /// of it does; so a scan pushes out nothing but its own flows.
     #[inline]
     pub fn remember(&mut self, place: usize, flow: Flow) {
-        self.0[(place ^ 1) % PLACES] = self.0[place % PLACES];
-        self.0[place % PLACES] = flow;
+        self.0[(place ^ 1) % PLACES] = flow;
     }
 }
 

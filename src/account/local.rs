@@ -35,9 +35,14 @@ impl Direction {
     /// The direction of a packet by which of its ends are local.
     #[inline]
     pub fn of(source_is_local: bool, destination_is_local: bool) -> Direction {
-        use Direction::{In, Internal, Out, Transit};
-        [[Transit, In], [Out, Internal]][usize::from(source_is_local)]
-            [usize::from(destination_is_local)]
+        // In the order of the numbers, which makes it a subtraction.
+        let ends = u8::from(source_is_local) * 2 + u8::from(destination_is_local);
+        match ends.wrapping_sub(1) & 3 {
+            0 => Direction::In,
+            1 => Direction::Out,
+            2 => Direction::Internal,
+            _ => Direction::Transit,
+        }
     }
 
     /// The name in reports and the API.
@@ -75,23 +80,55 @@ const PRIVATE: [&str; 14] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalNetworks {
     prefixes: Vec<IpNet>,
-    /// The prefixes as mask and masked address: every new host is held against all of them,
-    /// which in a scan is every frame. This way takes 50 instructions, `IpNet` 450.
-    v4: Vec<(u32, u32)>,
-    v6: Vec<(u128, u128)>,
+    v4: Masks<u32>,
+    v6: Masks<u128>,
+}
+
+/// The prefixes of one IP version. Every new host is held against all of them, which in a
+/// scan is every frame: this takes a tenth of the instructions that `IpNet` does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Masks<N> {
+    /// Mask and masked address.
+    masks: Vec<(N, N)>,
+    /// By the first byte of an address: whether any prefix may hold it. Most addresses need
+    /// no other look.
+    first_byte: [bool; 256],
+}
+
+impl<N: Copy + PartialEq + std::ops::BitAnd<Output = N>> Masks<N> {
+    /// `prefixes` are mask, masked address, and the first byte of each.
+    fn new(prefixes: impl Iterator<Item = (N, N, [u8; 2])>) -> Masks<N> {
+        let mut all = Masks { masks: Vec::new(), first_byte: [false; 256] };
+        for (mask, network, [mask_byte, network_byte]) in prefixes {
+            all.masks.push((mask, network));
+            for byte in 0..=255 {
+                all.first_byte[usize::from(byte)] |= byte & mask_byte == network_byte;
+            }
+        }
+        all
+    }
+
+    #[inline]
+    fn have(&self, address: N, first_byte: u8) -> bool {
+        self.first_byte[usize::from(first_byte)]
+            && self.masks.iter().any(|(mask, network)| address & *mask == *network)
+    }
 }
 
 impl LocalNetworks {
     /// Exactly these prefixes.
     pub fn exactly(prefixes: Vec<IpNet>) -> LocalNetworks {
-        let (mut v4, mut v6) = (Vec::new(), Vec::new());
-        for prefix in &prefixes {
-            match prefix {
-                IpNet::V4(net) => v4.push((net.netmask().into(), net.network().into())),
-                IpNet::V6(net) => v6.push((net.netmask().into(), net.network().into())),
-            }
-        }
-        LocalNetworks { prefixes, v4, v6 }
+        let v4 = prefixes.iter().filter_map(|prefix| match prefix {
+            IpNet::V4(net) => Some((net.netmask(), net.network())),
+            IpNet::V6(_) => None,
+        });
+        let v4 = v4.map(|(mask, net)| (mask.into(), net.into(), [mask.octets()[0], net.octets()[0]]));
+        let v6 = prefixes.iter().filter_map(|prefix| match prefix {
+            IpNet::V4(_) => None,
+            IpNet::V6(net) => Some((net.netmask(), net.network())),
+        });
+        let v6 = v6.map(|(mask, net)| (mask.into(), net.into(), [mask.octets()[0], net.octets()[0]]));
+        LocalNetworks { v4: Masks::new(v4), v6: Masks::new(v6), prefixes }
     }
 
     /// The private ranges, and `on_link`: the prefixes of the watched interfaces.
@@ -103,15 +140,9 @@ impl LocalNetworks {
 
     /// Whether the address is inside.
     pub fn contains(&self, address: &IpAddr) -> bool {
-        match *address {
-            IpAddr::V4(address) => {
-                let address = u32::from(address);
-                self.v4.iter().any(|(mask, network)| address & mask == *network)
-            }
-            IpAddr::V6(address) => {
-                let address = u128::from(address);
-                self.v6.iter().any(|(mask, network)| address & mask == *network)
-            }
+        match address {
+            IpAddr::V4(address) => self.v4.have(u32::from(*address), address.octets()[0]),
+            IpAddr::V6(address) => self.v6.have(u128::from(*address), address.octets()[0]),
         }
     }
 
@@ -145,6 +176,14 @@ mod tests {
         assert!(local.contains(&ip("192.0.2.255")));
         assert!(!local.contains(&ip("192.168.0.1")));
         assert!(!local.contains(&ip("224.0.0.251")));
+    }
+
+    #[test]
+    fn directions_follow_from_the_ends() {
+        assert_eq!(Direction::of(false, true), Direction::In);
+        assert_eq!(Direction::of(true, false), Direction::Out);
+        assert_eq!(Direction::of(true, true), Direction::Internal);
+        assert_eq!(Direction::of(false, false), Direction::Transit);
     }
 
     #[test]

@@ -243,7 +243,7 @@ impl Accounts {
         {
             return cell;
         }
-        self.count_unusual_flow(place, key, record)
+        self.count_unusual_flow(interface, place, record)
     }
 
     /// Counts an IP packet of the flow that is remembered in `place`, and returns its cell;
@@ -287,10 +287,15 @@ impl Accounts {
 
     /// Counts an IP packet whose flow is not in its first place, and returns its cell.
     #[inline(never)]
-    fn count_unusual_flow(&mut self, place: usize, key: u64, record: &PacketRecord) -> u8 {
+    fn count_unusual_flow(
+        &mut self,
+        interface: usize,
+        place: usize,
+        record: &PacketRecord,
+    ) -> u8 {
+        let key = Flows::key(interface, record);
         if self.flows.second(place).fits(key) {
             self.flows.promote(place);
-            let interface = (key >> 48) as usize;
             if let Some(cell) = self.count_known_flow(interface, place, record) {
                 return cell;
             }

@@ -215,17 +215,19 @@ pub(super) const PROTOCOL_SHIFT: u32 = 32;
 pub(super) const FLAGS_SHIFT: u32 = 40;
 pub(super) const EXTRA_SHIFT: u32 = 48;
 
-/// Flags: bits 0 to 1 network, 2 to 3 defect, then these.
-pub(super) const DEFECT_SHIFT: u8 = 2;
-pub(super) const HAS_PORTS: u8 = 0x10;
+/// Flags: bits 0 to 1 network, then these. The first three bits are the same for all
+/// packets of a flow.
+pub(super) const HAS_PORTS: u8 = 0x04;
+/// Two bits.
+pub(super) const DEFECT_SHIFT: u8 = 3;
 /// TCP: reset. ICMP and ICMPv6: destination unreachable.
 pub(super) const SIGNALS_ERROR: u8 = 0x20;
 pub(super) const FRAGMENT: u8 = 0x40;
 pub(super) const HAS_SEQUENCE: u8 = 0x80;
 
-/// Of the facts, those that are the same for all packets of a flow: ports, protocol,
-/// whether there are ports, network.
-const FLOW_FACTS: u64 = 0xff_ffff_ffff | ((HAS_PORTS | 3) as u64) << FLAGS_SHIFT;
+/// Bits of the facts that are the same for all packets of a flow: ports, protocol, network,
+/// whether there are ports.
+const FLOW_BITS: u32 = FLAGS_SHIFT + 3;
 
 /// Where one fragment lies in its datagram.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -281,7 +283,9 @@ impl PacketRecord {
     /// Whether the network is IPv4 or IPv6.
     #[inline]
     pub fn is_ip(&self) -> bool {
-        matches!(self.network(), Network::Ipv4 | Network::Ipv6)
+        // Of 0 to 3, these are 1 and 2.
+        const { assert!(Network::Ipv4 as u8 == 1 && Network::Ipv6 as u8 == 2) };
+        (self.facts >> FLAGS_SHIFT).wrapping_add(1) & 2 != 0
     }
 
     /// What is wrong with the frame.
@@ -304,11 +308,11 @@ impl PacketRecord {
         (self.flags() & HAS_PORTS != 0).then_some(ports)
     }
 
-    /// Protocol, ports and network as one number, which tells the flows between two hosts
-    /// apart. Its upper 16 bits are 0.
+    /// Protocol, ports, network and a number below 2,097,152 as one number, which tells the
+    /// flows between two hosts apart.
     #[inline]
-    pub fn flow_facts(&self) -> u64 {
-        self.facts & FLOW_FACTS
+    pub fn flow_key(&self, number: usize) -> u64 {
+        self.facts << (64 - FLOW_BITS) | number as u64
     }
 
     /// The service port: the lower of the two ports.

@@ -4,6 +4,7 @@
 //! ties by address or number, so that equal input gives equal output.
 
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
@@ -213,14 +214,29 @@ pub fn busiest<T, K: Ord>(
     top: usize,
     key: impl Fn(&T) -> K,
 ) -> (Vec<T>, Vec<T>) {
-    let mut rest = Vec::new();
-    if top > 0 && top < rows.len() {
-        // No need to sort a million rows to show twenty.
-        rows.select_nth_unstable_by_key(top, &key);
-        rest = rows.split_off(top);
+    if top == 0 || top >= rows.len() {
+        rows.sort_unstable_by_key(&key);
+        return (rows, Vec::new());
     }
-    rows.sort_unstable_by_key(&key);
-    (rows, rest)
+    // No need to sort or move a million rows to show twenty: the heap holds the best so
+    // far, the worst of them in front, and most rows are compared with that one only.
+    let mut best = BinaryHeap::with_capacity(top);
+    for (at, row) in rows.iter().enumerate() {
+        let candidate = (key(row), at);
+        if best.len() < top {
+            best.push(candidate);
+        } else if let Some(mut worst) = best.peek_mut()
+            && candidate < *worst
+        {
+            *worst = candidate;
+        }
+    }
+    // From the last one on, so that taking one out moves none that is still to come.
+    let mut places: Vec<usize> = best.into_iter().map(|(_, at)| at).collect();
+    places.sort_unstable_by_key(|at| Reverse(*at));
+    let mut first: Vec<T> = places.into_iter().map(|at| rows.swap_remove(at)).collect();
+    first.sort_unstable_by_key(&key);
+    (first, rows)
 }
 
 fn section(text: &mut String, table: &TextTable) {
