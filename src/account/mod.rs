@@ -286,7 +286,7 @@ impl Accounts {
     }
 
     /// Counts an IP packet whose flow is not in its first place, and returns its cell.
-    #[inline(never)]
+    #[inline(always)]
     fn count_unusual_flow(
         &mut self,
         interface: usize,

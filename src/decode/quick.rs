@@ -42,17 +42,17 @@ pub(super) fn read(frame: &[u8], record: &mut PacketRecord) -> bool {
     let mut flags = Network::Ipv4 as u8 | HAS_PORTS;
     let mut sequence = 0;
     if ip[9] == protocol::TCP {
-        let header_len = u32::from(transport[12] >> 4) * 4;
-        if header_len < 20 || total_len < 20 + header_len {
+        // Both are small, so that their signs tell whether one is below 0.
+        let options = i32::from(transport[12] >> 4) * 4 - 20;
+        let data = total_len as i32 - 40 - options;
+        if options | data < 0 {
             return false;
         }
         let bits = transport[13];
         if bits & RST != 0 {
             flags |= SIGNALS_ERROR;
         }
-        let occupied = total_len - 20 - header_len
-            + u32::from(bits & SYN != 0)
-            + u32::from(bits & FIN != 0);
+        let occupied = data as u32 + u32::from(bits & SYN != 0) + u32::from(bits & FIN != 0);
         if occupied != 0 {
             flags |= HAS_SEQUENCE;
             sequence = u32::from_be_bytes(field(transport, 4)).wrapping_add(occupied);
