@@ -39,14 +39,23 @@ pub fn decode(
     record.timestamp = timestamp;
     record.wire_len = wire_len;
     record.captured_len = frame.len() as u32;
-    if link == LinkLayer::Ethernet && quick::read(frame, record) {
+    if link == LinkLayer::Ethernet && quick::v4(frame, record) {
+        return;
+    }
+    less_usual(link, frame, record);
+}
+
+/// Decodes a frame that is not the most usual one. Out of line, so that [`decode`] needs few
+/// registers.
+#[inline(never)]
+fn less_usual(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
+    if link == LinkLayer::Ethernet && quick::v6(frame, record) {
         return;
     }
     thorough(link, frame, record);
 }
 
 /// Decodes a frame of any kind. Timestamp and lengths are in the record.
-#[inline(never)]
 fn thorough(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
     let PacketRecord { timestamp, wire_len, captured_len, .. } = *record;
     *record = PacketRecord { timestamp, wire_len, captured_len, ..PacketRecord::default() };
