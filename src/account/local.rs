@@ -90,19 +90,19 @@ pub struct LocalNetworks {
 struct Masks<N> {
     /// Mask and masked address.
     masks: Vec<(N, N)>,
-    /// By the first byte of an address: whether any prefix may hold it. Most addresses need
-    /// no other look.
-    first_byte: [bool; 256],
+    /// A bit for each first byte of an address: whether any prefix may hold it. Most
+    /// addresses need no other look.
+    first_bytes: [u64; 4],
 }
 
 impl<N: Copy + PartialEq + std::ops::BitAnd<Output = N>> Masks<N> {
     /// `prefixes` are mask, masked address, and the first byte of each.
     fn new(prefixes: impl Iterator<Item = (N, N, [u8; 2])>) -> Masks<N> {
-        let mut all = Masks { masks: Vec::new(), first_byte: [false; 256] };
+        let mut all = Masks { masks: Vec::new(), first_bytes: [0; 4] };
         for (mask, network, [mask_byte, network_byte]) in prefixes {
             all.masks.push((mask, network));
-            for byte in 0..=255 {
-                all.first_byte[usize::from(byte)] |= byte & mask_byte == network_byte;
+            for byte in (0..=255).filter(|byte| byte & mask_byte == network_byte) {
+                all.first_bytes[usize::from(byte >> 6)] |= 1 << (byte & 63);
             }
         }
         all
@@ -110,7 +110,7 @@ impl<N: Copy + PartialEq + std::ops::BitAnd<Output = N>> Masks<N> {
 
     #[inline]
     fn have(&self, address: N, first_byte: u8) -> bool {
-        self.first_byte[usize::from(first_byte)]
+        self.first_bytes[usize::from(first_byte >> 6)] >> (first_byte & 63) & 1 != 0
             && self.masks.iter().any(|(mask, network)| address & *mask == *network)
     }
 }
