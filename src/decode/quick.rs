@@ -36,7 +36,8 @@ pub(super) fn v4(frame: &[u8], record: &mut PacketRecord) -> bool {
     let fits = total_len <= record.wire_len.wrapping_sub(14);
     // All but "don't fragment": offset and "more fragments".
     let is_whole = u16::from_ne_bytes(field(ip, 6)) & 0x3fff_u16.to_be() == 0;
-    if !(is_ipv4 && without_options && fits && is_whole) || !ones_sum(ip).is_multiple_of(0xffff) {
+    let is_usual = is_ipv4 && without_options && fits && is_whole;
+    if !(is_usual && ones_sum(ip).is_multiple_of(0xffff)) {
         return false;
     }
     let flags = Network::Ipv4 as u8;
