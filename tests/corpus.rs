@@ -103,9 +103,10 @@ fn counted(report: &Value) -> Counts {
 }
 
 fn number(name: &str) -> String {
-    (0..=256u16)
-        .find(|n| brightstat::account::protocol_name(*n) == name)
-        .map_or_else(|| panic!("protocol {name}"), |n| if n == 256 { "?".into() } else { n.to_string() })
+    (0..=256u16).find(|n| brightstat::account::protocol_name(*n) == name).map_or_else(
+        || panic!("protocol {name}"),
+        |n| if n == 256 { "?".into() } else { n.to_string() },
+    )
 }
 
 fn differences(truth: &Value, report: &Value) -> Vec<String> {

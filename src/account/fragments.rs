@@ -32,12 +32,7 @@ impl Fragments {
 
     /// Takes in a fragment seen on an interface. Whether it overlaps an earlier one of its
     /// datagram (a repeated fragment does).
-    pub fn observe(
-        &mut self,
-        interface: usize,
-        record: &PacketRecord,
-        fragment: Fragment,
-    ) -> bool {
+    pub fn observe(&mut self, interface: usize, record: &PacketRecord, fragment: Fragment) -> bool {
         // RFC 791 and RFC 8200: a datagram is told by its ends, its identification and
         // (IPv4) its protocol.
         let ends = record.source.tail().rotate_left(32) ^ record.destination.tail();

@@ -24,13 +24,8 @@ pub enum Direction {
 
 impl Direction {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Direction; 5] = [
-        Direction::In,
-        Direction::Out,
-        Direction::Internal,
-        Direction::Transit,
-        Direction::None,
-    ];
+    pub const ALL: [Direction; 5] =
+        [Direction::In, Direction::Out, Direction::Internal, Direction::Transit, Direction::None];
 
     /// The direction of a packet by which of its ends are local.
     #[inline]
@@ -122,12 +117,14 @@ impl LocalNetworks {
             IpNet::V4(net) => Some((net.netmask(), net.network())),
             IpNet::V6(_) => None,
         });
-        let v4 = v4.map(|(mask, net)| (mask.into(), net.into(), [mask.octets()[0], net.octets()[0]]));
+        let v4 =
+            v4.map(|(mask, net)| (mask.into(), net.into(), [mask.octets()[0], net.octets()[0]]));
         let v6 = prefixes.iter().filter_map(|prefix| match prefix {
             IpNet::V4(_) => None,
             IpNet::V6(net) => Some((net.netmask(), net.network())),
         });
-        let v6 = v6.map(|(mask, net)| (mask.into(), net.into(), [mask.octets()[0], net.octets()[0]]));
+        let v6 =
+            v6.map(|(mask, net)| (mask.into(), net.into(), [mask.octets()[0], net.octets()[0]]));
         LocalNetworks { v4: Masks::new(v4), v6: Masks::new(v6), prefixes }
     }
 

@@ -30,8 +30,8 @@ pub use local::{Direction, LocalNetworks};
 pub use ports::{PortKey, Transport};
 pub use protocols::protocol_name;
 pub use snapshot::{
-    ClosedInterval, Drops, HostRow, IntervalHost, IntervalInterface, IntervalPort,
-    IntervalProtocol, InterfaceRow, KernelErrors, PortRow, ProtocolRow, Second, Snapshot,
+    ClosedInterval, Drops, HostRow, InterfaceRow, IntervalHost, IntervalInterface, IntervalPort,
+    IntervalProtocol, KernelErrors, PortRow, ProtocolRow, Second, Snapshot,
 };
 pub use volume::{InOut, Split, Volume};
 
@@ -284,12 +284,7 @@ impl Accounts {
 
     /// Counts an IP packet whose flow is not in its first place, and returns its cell.
     #[inline(always)]
-    fn count_unusual_flow(
-        &mut self,
-        interface: usize,
-        place: usize,
-        record: &PacketRecord,
-    ) -> u8 {
+    fn count_unusual_flow(&mut self, interface: usize, place: usize, record: &PacketRecord) -> u8 {
         let key = Flows::key(interface, record);
         if self.flows.second(place).fits(key) {
             self.flows.promote(place);

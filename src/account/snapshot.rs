@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{
-    Accounts, Direction, ErrorKind, InOut, PROTOCOLS, Split, Transport, Volume,
-};
+use super::{Accounts, Direction, ErrorKind, InOut, PROTOCOLS, Split, Transport, Volume};
 use crate::decode::{Addr, Mac};
 
 /// Frames that were there but could not be counted. All since the start of the run.
@@ -276,9 +274,8 @@ impl ClosedInterval {
             self.hosts.shrink_to_fit();
         }
         if self.ports.len() > ports {
-            self.ports.sort_unstable_by_key(|row| {
-                (Reverse(row.volume.bytes), row.transport, row.port)
-            });
+            self.ports
+                .sort_unstable_by_key(|row| (Reverse(row.volume.bytes), row.transport, row.port));
             for row in self.ports.drain(ports..) {
                 self.other_ports += row.volume;
             }

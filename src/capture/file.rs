@@ -38,7 +38,9 @@ impl CaptureFile {
                 Err(e) if e.kind() == ErrorKind::PermissionDenied => {
                     return Err(Failure::new(
                         Exit::Permission,
-                        format!("{name}: you may not read this file; check its permissions (ls -l)"),
+                        format!(
+                            "{name}: you may not read this file; check its permissions (ls -l)"
+                        ),
                     ));
                 }
                 Err(e) => return Err(Failure::new(Exit::NoInput, format!("{name}: {e}"))),

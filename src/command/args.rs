@@ -11,8 +11,10 @@ use crate::config::keys::{prefix, socket_address};
 /// See your network: who uses it, how much, on which ports and protocols.
 #[derive(Parser, Debug)]
 #[command(name = "brightstat", version, about, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 64 wrong usage, 65 damaged input, 66 no such input or \
-    interface, 69 something is taken, 74 read or write error, 77 not permitted, 78 wrong configuration.")]
+#[command(
+    after_help = "Exit codes: 0 done, 64 wrong usage, 65 damaged input, 66 no such input or \
+    interface, 69 something is taken, 74 read or write error, 77 not permitted, 78 wrong configuration."
+)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]

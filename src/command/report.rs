@@ -72,9 +72,9 @@ fn read(worker: &mut Worker, path: &Path, file: CaptureFile) -> Result<(), Failu
         }
         None => worker.run_to_end(|_| ()),
     }
-    reader
-        .join()
-        .unwrap_or_else(|_| Err(Failure::new(Exit::Io, format!("{}: reader failed", path.display()))))
+    reader.join().unwrap_or_else(|_| {
+        Err(Failure::new(Exit::Io, format!("{}: reader failed", path.display())))
+    })
 }
 
 /// Bytes of a classic capture file in front of each frame.
@@ -88,7 +88,8 @@ fn progress_bar(path: &Path) -> Option<(ProgressBar, u64)> {
         return None;
     }
     let bar = ProgressBar::new(size);
-    let style = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {eta}").ok()?;
+    let style =
+        ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {eta}").ok()?;
     bar.set_style(style);
     bar.set_message(path.display().to_string());
     Some((bar, size))

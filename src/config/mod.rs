@@ -87,8 +87,7 @@ pub struct Loaded {
 /// A named file that is not there or not readable, and any value that is wrong: one line
 /// with file, line and key.
 pub fn load(path: Option<&Path>) -> Result<Loaded, Failure> {
-    let mut loaded =
-        Loaded { config: Config::default(), files: Vec::new(), warnings: Vec::new() };
+    let mut loaded = Loaded { config: Config::default(), files: Vec::new(), warnings: Vec::new() };
     let main = path.unwrap_or_else(|| Path::new(DEFAULT_PATH));
     match fs::read_to_string(main) {
         Ok(text) => loaded.merge(main, &text)?,
@@ -156,13 +155,17 @@ impl Loaded {
                     keys::KEYS.iter().find(|k| k.section == name && k.name == key.get_ref());
                 let key_name = key.get_ref();
                 let Some(found) = found else {
-                    let warning = format!("{shown}:{at}: unknown key '{name}.{key_name}' is ignored");
+                    let warning =
+                        format!("{shown}:{at}: unknown key '{name}.{key_name}' is ignored");
                     warnings.insert(at, warning);
                     continue;
                 };
                 (found.set)(&mut self.config, value.get_ref()).map_err(|problem| {
                     let at = line(value.span().start);
-                    Failure::new(Exit::Config, format!("{shown}:{at}: {name}.{key_name}: {problem}"))
+                    Failure::new(
+                        Exit::Config,
+                        format!("{shown}:{at}: {name}.{key_name}: {problem}"),
+                    )
                 })?;
             }
         }

@@ -1,8 +1,7 @@
 use super::*;
 
 fn read(text: &str) -> Result<Loaded, Failure> {
-    let mut loaded =
-        Loaded { config: Config::default(), files: Vec::new(), warnings: Vec::new() };
+    let mut loaded = Loaded { config: Config::default(), files: Vec::new(), warnings: Vec::new() };
     loaded.merge(Path::new("test.toml"), text)?;
     Ok(loaded)
 }

@@ -115,8 +115,9 @@ fn readable_size(bytes: u64) -> String {
 
 /// A span of time: `"90s"`, `"5min"`, `"48h"`, `"60d"`, `"10y"` (of 365 days).
 pub(super) fn duration(value: &DeValue<'_>, least: &str, most: &str) -> Read<Duration> {
-    let problem =
-        || format!("expected a time such as \"5min\" from {least} to {most}, found {}", found(value));
+    let problem = || {
+        format!("expected a time such as \"5min\" from {least} to {most}, found {}", found(value))
+    };
     let text = value.as_str().ok_or_else(problem)?;
     let (least, most) = (seconds(least).unwrap_or(0), seconds(most).unwrap_or(u64::MAX));
     let seconds = seconds(text).filter(|s| (least..=most).contains(s)).ok_or_else(problem)?;

@@ -58,7 +58,12 @@ fn v4_damaged(data: &[u8], record: &mut PacketRecord) {
 // Always inline, here and below: the calls between these small functions cost more than
 // the functions (about 40 instructions a frame, measured).
 #[inline(always)]
-fn v4_header(header: &Ipv4HeaderSlice<'_>, data: &[u8], header_len: usize, record: &mut PacketRecord) {
+fn v4_header(
+    header: &Ipv4HeaderSlice<'_>,
+    data: &[u8],
+    header_len: usize,
+    record: &mut PacketRecord,
+) {
     record.set_network(Network::Ipv4);
     record.source = Addr::v4(header.source());
     record.destination = Addr::v4(header.destination());
@@ -262,9 +267,7 @@ fn tcp(data: &[u8], length: u32, record: &mut PacketRecord) {
     if header_len < 20 || header_len > length {
         return record.set_defect(Defect::Malformed);
     }
-    let occupied = length - header_len
-        + u32::from(flags & SYN != 0)
-        + u32::from(flags & FIN != 0);
+    let occupied = length - header_len + u32::from(flags & SYN != 0) + u32::from(flags & FIN != 0);
     if occupied != 0 {
         let sequence = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
         record.sequence = sequence.wrapping_add(occupied);

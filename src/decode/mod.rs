@@ -18,9 +18,7 @@ mod record;
 mod wifi;
 
 pub use link::LinkLayer;
-pub use record::{
-    Addr, Defect, Fragment, Mac, NO_TIME, Network, PacketRecord, protocol,
-};
+pub use record::{Addr, Defect, Fragment, Mac, NO_TIME, Network, PacketRecord, protocol};
 
 /// Decodes one frame into `record`, whatever that held before.
 ///

@@ -142,12 +142,33 @@ mod tests {
             (frame[66], frame[67]) = fields.tcp;
         } else {
             frame[12..34].copy_from_slice(&[
-                8, 0, 0x45, 0, 0, 0, 0, 9, 0, 0, 64, fields.protocol, 0, 0, 192, 0, 2, 1, 198,
-                51, 100, 2,
+                8,
+                0,
+                0x45,
+                0,
+                0,
+                0,
+                0,
+                9,
+                0,
+                0,
+                64,
+                fields.protocol,
+                0,
+                0,
+                192,
+                0,
+                2,
+                1,
+                198,
+                51,
+                100,
+                2,
             ]);
             frame[16..18].copy_from_slice(&fields.length.to_be_bytes());
             frame[20..22].copy_from_slice(&fields.fragment.to_be_bytes());
-            let words = frame[14..34].chunks(2).map(|w| u32::from(u16::from_be_bytes([w[0], w[1]])));
+            let words =
+                frame[14..34].chunks(2).map(|w| u32::from(u16::from_be_bytes([w[0], w[1]])));
             let sum: u32 = words.sum();
             let sum = (sum & 0xffff) + (sum >> 16);
             let checksum = !((sum & 0xffff) + (sum >> 16)) as u16;

@@ -31,9 +31,8 @@ impl<'a> Report<'a> {
     /// Sorts a snapshot's rows and keeps the first `top` of hosts and ports (0: all);
     /// the others are added up. `problems` are input that could not be read to its end.
     pub fn new(snapshot: &'a Snapshot, top: usize, problems: &'a [Failure]) -> Report<'a> {
-        let (hosts, rest) = busiest(snapshot.hosts.clone(), top, |row| {
-            (Reverse(row.traffic.bytes()), row.address)
-        });
+        let (hosts, rest) =
+            busiest(snapshot.hosts.clone(), top, |row| (Reverse(row.traffic.bytes()), row.address));
         let other_hosts = rest.iter().fold(snapshot.other_hosts, |sum, row| sum + row.traffic);
         let (ports, rest) = busiest(snapshot.ports.clone(), top, |row| {
             (Reverse(row.volume.bytes), row.transport, row.port)
@@ -78,10 +77,8 @@ impl<'a> Report<'a> {
         let protocols = sorted(
             s.protocols.iter().map(|row: &ProtocolRow| (protocol_name(row.number), row.volume)),
         );
-        let directions: Map<String, Value> = Direction::ALL
-            .iter()
-            .map(|d| (d.name().to_owned(), json!(s.direction(*d))))
-            .collect();
+        let directions: Map<String, Value> =
+            Direction::ALL.iter().map(|d| (d.name().to_owned(), json!(s.direction(*d)))).collect();
         let errors: Map<String, Value> = ErrorKind::NAMES
             .iter()
             .zip(s.errors())
@@ -171,8 +168,10 @@ impl<'a> Report<'a> {
         volume_rows(&mut table, directions, whole);
         section(&mut text, &table);
 
-        let mut table =
-            TextTable::new(2, &["Host", "MAC", "bytes in", "bytes out", "packets in", "packets out"]);
+        let mut table = TextTable::new(
+            2,
+            &["Host", "MAC", "bytes in", "bytes out", "packets in", "packets out"],
+        );
         for row in &self.hosts {
             let mac = if row.mac.is_known() { row.mac.to_string() } else { String::new() };
             table.row(in_out_cells(row.address.to_string(), mac, row.traffic));
@@ -196,7 +195,8 @@ impl<'a> Report<'a> {
         section(&mut text, &table);
 
         let mut table = TextTable::new(1, &["Error", "count"]);
-        for (name, count) in ErrorKind::NAMES.iter().zip(s.errors()).filter(|(_, count)| *count > 0) {
+        for (name, count) in ErrorKind::NAMES.iter().zip(s.errors()).filter(|(_, count)| *count > 0)
+        {
             table.row(vec![name.replace('_', " "), grouped(count)]);
         }
         let drops = s.drops();
@@ -209,11 +209,7 @@ impl<'a> Report<'a> {
 }
 
 /// The first `top` rows (0: all) in the order of their keys, and the others unordered.
-pub fn busiest<T, K: Ord>(
-    mut rows: Vec<T>,
-    top: usize,
-    key: impl Fn(&T) -> K,
-) -> (Vec<T>, Vec<T>) {
+pub fn busiest<T, K: Ord>(mut rows: Vec<T>, top: usize, key: impl Fn(&T) -> K) -> (Vec<T>, Vec<T>) {
     if top == 0 || top >= rows.len() {
         rows.sort_unstable_by_key(&key);
         return (rows, Vec::new());

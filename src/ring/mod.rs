@@ -76,10 +76,7 @@ impl Sender {
     ///
     /// One copy of a whole batch costs less than a push per record.
     #[inline]
-    pub fn fill<R>(
-        &mut self,
-        read: impl FnOnce(&mut [PacketRecord]) -> (usize, R),
-    ) -> Option<R> {
+    pub fn fill<R>(&mut self, read: impl FnOnce(&mut [PacketRecord]) -> (usize, R)) -> Option<R> {
         let room = self.ring.slots().min(BATCH);
         if room == 0 {
             return None;
