@@ -36,7 +36,7 @@ impl Fragments {
         // RFC 791 and RFC 8200: a datagram is told by its ends, its identification and
         // (IPv4) its protocol.
         let ends = record.source.tail().rotate_left(32) ^ record.destination.tail();
-        let id = u64::from(fragment.identification) << 8 | u64::from(record.protocol);
+        let id = u64::from(fragment.identification) << 8 | u64::from(record.protocol());
         let key = (ends ^ id.rotate_left(20) ^ (interface as u64) << 60)
             .wrapping_mul(0x9e37_79b9_7f4a_7c15)
             | 1;

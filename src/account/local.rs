@@ -30,11 +30,13 @@ impl Direction {
     /// The direction of a packet by which of its ends are local.
     #[inline]
     pub fn of(source_is_local: bool, destination_is_local: bool) -> Direction {
-        match (source_is_local, destination_is_local) {
-            (false, true) => Direction::In,
-            (true, false) => Direction::Out,
-            (true, true) => Direction::Internal,
-            (false, false) => Direction::Transit,
+        // In the order of the numbers, which makes it a subtraction.
+        let ends = u8::from(source_is_local) * 2 + u8::from(destination_is_local);
+        match ends.wrapping_sub(1) & 3 {
+            0 => Direction::In,
+            1 => Direction::Out,
+            2 => Direction::Internal,
+            _ => Direction::Transit,
         }
     }
 
@@ -71,23 +73,74 @@ const PRIVATE: [&str; 14] = [
 
 /// The local networks: a set of prefixes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LocalNetworks(Vec<IpNet>);
+pub struct LocalNetworks {
+    prefixes: Vec<IpNet>,
+    v4: Masks<u32>,
+    v6: Masks<u128>,
+}
+
+/// The prefixes of one IP version. Every new host is held against all of them, which in a
+/// scan is every frame: this takes a tenth of the instructions that `IpNet` does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Masks<N> {
+    /// Mask and masked address.
+    masks: Vec<(N, N)>,
+    /// A bit for each first byte of an address: whether any prefix may hold it. Most
+    /// addresses need no other look.
+    first_bytes: [u64; 4],
+}
+
+impl<N: Copy + PartialEq + std::ops::BitAnd<Output = N>> Masks<N> {
+    /// `prefixes` are mask, masked address, and the first byte of each.
+    fn new(prefixes: impl Iterator<Item = (N, N, [u8; 2])>) -> Masks<N> {
+        let mut all = Masks { masks: Vec::new(), first_bytes: [0; 4] };
+        for (mask, network, [mask_byte, network_byte]) in prefixes {
+            all.masks.push((mask, network));
+            for byte in (0..=255).filter(|byte| byte & mask_byte == network_byte) {
+                all.first_bytes[usize::from(byte >> 6)] |= 1 << (byte & 63);
+            }
+        }
+        all
+    }
+
+    #[inline]
+    fn have(&self, address: N, first_byte: u8) -> bool {
+        self.first_bytes[usize::from(first_byte >> 6)] >> (first_byte & 63) & 1 != 0
+            && self.masks.iter().any(|(mask, network)| address & *mask == *network)
+    }
+}
 
 impl LocalNetworks {
     /// Exactly these prefixes.
     pub fn exactly(prefixes: Vec<IpNet>) -> LocalNetworks {
-        LocalNetworks(prefixes)
+        let v4 = prefixes.iter().filter_map(|prefix| match prefix {
+            IpNet::V4(net) => Some((net.netmask(), net.network())),
+            IpNet::V6(_) => None,
+        });
+        let v4 =
+            v4.map(|(mask, net)| (mask.into(), net.into(), [mask.octets()[0], net.octets()[0]]));
+        let v6 = prefixes.iter().filter_map(|prefix| match prefix {
+            IpNet::V4(_) => None,
+            IpNet::V6(net) => Some((net.netmask(), net.network())),
+        });
+        let v6 =
+            v6.map(|(mask, net)| (mask.into(), net.into(), [mask.octets()[0], net.octets()[0]]));
+        LocalNetworks { v4: Masks::new(v4), v6: Masks::new(v6), prefixes }
     }
 
     /// The private ranges, and `on_link`: the prefixes of the watched interfaces.
     pub fn private_and(on_link: Vec<IpNet>) -> LocalNetworks {
         let private = PRIVATE.iter().filter_map(|prefix| prefix.parse().ok());
-        LocalNetworks(private.chain(on_link.into_iter().map(|net: IpNet| net.trunc())).collect())
+        let on_link = on_link.into_iter().map(|net: IpNet| net.trunc());
+        LocalNetworks::exactly(private.chain(on_link).collect())
     }
 
     /// Whether the address is inside.
     pub fn contains(&self, address: &IpAddr) -> bool {
-        self.0.iter().any(|prefix| prefix.contains(address))
+        match address {
+            IpAddr::V4(address) => self.v4.have(u32::from(*address), address.octets()[0]),
+            IpAddr::V6(address) => self.v6.have(u128::from(*address), address.octets()[0]),
+        }
     }
 
     /// As [`LocalNetworks::contains`], for an address as the counters know it.
@@ -97,7 +150,7 @@ impl LocalNetworks {
 
     /// The prefixes.
     pub fn prefixes(&self) -> &[IpNet] {
-        &self.0
+        &self.prefixes
     }
 }
 
@@ -120,6 +173,27 @@ mod tests {
         assert!(local.contains(&ip("192.0.2.255")));
         assert!(!local.contains(&ip("192.168.0.1")));
         assert!(!local.contains(&ip("224.0.0.251")));
+    }
+
+    #[test]
+    fn directions_follow_from_the_ends() {
+        assert_eq!(Direction::of(false, true), Direction::In);
+        assert_eq!(Direction::of(true, false), Direction::Out);
+        assert_eq!(Direction::of(true, true), Direction::Internal);
+        assert_eq!(Direction::of(false, false), Direction::Transit);
+    }
+
+    #[test]
+    fn the_ends_of_a_prefix_are_inside_and_their_neighbours_outside() {
+        let local = LocalNetworks::private_and(vec![]);
+        for inside in ["172.16.0.0", "172.31.255.255", "0.0.0.0", "::", "::1", "fdff::1"] {
+            assert!(local.contains(&ip(inside)), "{inside}");
+        }
+        for outside in ["172.15.255.255", "172.32.0.0", "0.0.0.1", "::2", "fe00::1"] {
+            assert!(!local.contains(&ip(outside)), "{outside}");
+        }
+        let all = LocalNetworks::exactly(vec!["0.0.0.0/0".parse().unwrap()]);
+        assert!(all.contains(&ip("192.0.2.1")) && !all.contains(&ip("::1")));
     }
 
     #[test]

@@ -12,20 +12,23 @@ mod fragments;
 mod index;
 mod local;
 mod ports;
+mod protocols;
 mod snapshot;
 mod table;
 mod volume;
 
 use ipnet::IpNet;
 
-use crate::decode::{Addr, Defect, Mac, NO_TIME, Network, PacketRecord, protocol};
-use flows::{Flow, Flows, NO_SLOT};
+use crate::decode::{Addr, Defect, Mac, NO_TIME, Network, PacketRecord};
+use flows::{Flow, Flows};
 use fragments::Fragments;
-use ports::PORT_KEYS;
+use ports::Ports;
+use protocols::{PROTOCOL_ROWS, PROTOCOLS, protocol_row};
 use table::Table;
 
 pub use local::{Direction, LocalNetworks};
 pub use ports::{PortKey, Transport};
+pub use protocols::protocol_name;
 pub use snapshot::{
     ClosedInterval, Drops, HostRow, InterfaceRow, IntervalHost, IntervalInterface, IntervalPort,
     IntervalProtocol, KernelErrors, PortRow, ProtocolRow, Second, Snapshot,
@@ -71,10 +74,6 @@ impl ErrorKind {
     ];
 }
 
-/// The row of protocols for IPv6 packets whose protocol is not known.
-const UNKNOWN_PROTOCOL: usize = 256;
-const PROTOCOLS: usize = 257;
-
 /// What is known of one host.
 #[derive(Clone, Copy, Debug)]
 struct Host {
@@ -85,13 +84,25 @@ struct Host {
     local: bool,
 }
 
+impl Host {
+    /// Notes the MAC that sent a packet of this host. Only for local ones: the MAC in front
+    /// of a remote address is the router's.
+    #[inline]
+    fn learn_mac(&mut self, record: &PacketRecord) {
+        if record.shows_mac() {
+            self.mac = record.source_mac();
+        }
+    }
+}
+
 /// The counter of an interface for this network and direction, below [`CELLS`].
 #[inline]
 fn cell(network: Network, direction: Direction) -> u8 {
-    network as u8 * 5 + direction as u8
+    network as u8 * 8 + direction as u8
 }
 
-const CELLS: usize = 4 * 5;
+/// A power of two each: a cell is looked up with every frame.
+const CELLS: usize = 4 * 8;
 
 /// What is counted per interface.
 #[derive(Clone)]
@@ -121,11 +132,11 @@ impl Interface {
     }
 
     fn directions(&self) -> [Volume; 5] {
-        std::array::from_fn(|at| self.cells.iter().skip(at).step_by(5).copied().sum())
+        std::array::from_fn(|at| self.cells.iter().skip(at).step_by(8).copied().sum())
     }
 
     fn ethertypes(&self) -> [Volume; 4] {
-        std::array::from_fn(|at| self.cells[at * 5..at * 5 + 5].iter().copied().sum())
+        std::array::from_fn(|at| self.cells[at * 8..at * 8 + 8].iter().copied().sum())
     }
 }
 
@@ -134,10 +145,10 @@ pub struct Accounts {
     interfaces: Vec<Interface>,
     hosts: Table<Addr, Host>,
     other_hosts: Split<InOut>,
-    ports: Table<PortKey, Split<Volume>>,
+    ports: Ports,
     without_port: Split<Volume>,
-    protocols: Box<[Volume; PROTOCOLS]>,
-    protocols_at_interval: Box<[Volume; PROTOCOLS]>,
+    protocols: Box<[Volume; PROTOCOL_ROWS]>,
+    protocols_at_interval: Box<[Volume; PROTOCOL_ROWS]>,
     fragments: Fragments,
     local: LocalNetworks,
     first: i64,
@@ -152,10 +163,10 @@ impl Accounts {
             interfaces: Vec::new(),
             hosts: Table::new(host_limit),
             other_hosts: Split::default(),
-            ports: Table::new(PORT_KEYS),
+            ports: Ports::new(),
             without_port: Split::default(),
-            protocols: Box::new([Volume::default(); PROTOCOLS]),
-            protocols_at_interval: Box::new([Volume::default(); PROTOCOLS]),
+            protocols: Box::new([Volume::default(); PROTOCOL_ROWS]),
+            protocols_at_interval: Box::new([Volume::default(); PROTOCOL_ROWS]),
             fragments: Fragments::new(),
             local,
             first: NO_TIME,
@@ -202,12 +213,12 @@ impl Accounts {
         for record in records {
             let bytes = u64::from(record.wire_len);
             let cell = if record.is_ip() {
-                self.count_ip(interface, record, bytes)
+                self.count_ip(interface, record)
             } else {
                 self.without_port.interval.count(bytes);
                 cell(record.network(), Direction::None)
             };
-            cells[usize::from(cell) % cells.len()].count(bytes);
+            cells[usize::from(cell) % CELLS].count(bytes);
             captured_bytes += u64::from(record.captured_len);
             if record.is_remarkable() {
                 self.count_errors(interface, record);
@@ -222,112 +233,166 @@ impl Accounts {
 
     /// Counts an IP packet and returns its cell.
     #[inline(always)]
-    fn count_ip(&mut self, interface: usize, record: &PacketRecord, bytes: u64) -> u8 {
-        let flow = self.flows.place(interface, record);
-        let ends = (flow.source, flow.destination);
-        let hosts = match flow.fits(record) {
-            true => self.hosts.pair(ends, (&record.source, &record.destination)),
-            false => None,
-        };
-        match hosts {
-            Some((source, destination)) => {
-                source.traffic.interval.sent.count(bytes);
-                source.last = record.timestamp;
-                destination.traffic.interval.received.count(bytes);
-                destination.last = record.timestamp;
-            }
-            None => self.count_new_flow(interface, record, bytes),
+    fn count_ip(&mut self, interface: usize, record: &PacketRecord) -> u8 {
+        let key = Flows::key(interface, record);
+        let place = Flows::place(key, record);
+        if self.flows.at(place).fits(key)
+            && let Some(cell) = self.count_known_flow(interface, place, record)
+        {
+            return cell;
         }
-        self.protocols[protocol_row(record)].count(bytes);
-        let flow = self.flows.place(interface, record);
+        self.count_unusual_flow(interface, place, record)
+    }
+
+    /// Counts an IP packet of the flow that is remembered in `place`, and returns its cell;
+    /// `None`, and nothing is counted, if its ends are not those of the packet.
+    #[inline(always)]
+    fn count_known_flow(
+        &mut self,
+        interface: usize,
+        place: usize,
+        record: &PacketRecord,
+    ) -> Option<u8> {
+        let one = Volume { packets: 1, bytes: u64::from(record.wire_len) };
+        let flow = self.flows.at(place);
+        let is_known = self.hosts.both(
+            (flow.source, flow.destination),
+            (&record.source, &record.destination),
+            |source| {
+                source.traffic.interval.sent += one;
+                source.last = record.timestamp;
+            },
+            |destination| {
+                destination.traffic.interval.received += one;
+                destination.last = record.timestamp;
+            },
+        );
+        if !is_known {
+            return None;
+        }
+        self.protocols[usize::from(flow.protocol) % PROTOCOL_ROWS] += one;
         match self.ports.get(flow.port) {
-            Some(port) => port.interval.count(bytes),
-            None => self.without_port.interval.count(bytes),
+            Some(port) => port.interval += one,
+            None => self.without_port.interval += one,
         }
         if let Some(next) = record.next_sequence()
             && flow.is_retransmission(next)
         {
             self.interfaces[interface].count_error(ErrorKind::TcpRetransmission);
         }
-        flow.cell
+        Some(flow.cell)
     }
 
-    /// Counts for the two hosts of a packet whose flow is not in its first place: if it is
-    /// nowhere, finds or makes their rows and that of the service port, and remembers it.
-    #[inline(never)]
-    fn count_new_flow(&mut self, interface: usize, record: &PacketRecord, bytes: u64) {
-        let Accounts { flows, hosts, .. } = self;
-        let known = *flows.place(interface, record);
-        let is_known = flows.promote(interface, record, |flow| {
-            let ends = (flow.source, flow.destination);
-            let hosts = hosts.pair(ends, (&record.source, &record.destination));
-            hosts.is_some_and(|(source, destination)| {
-                source.traffic.interval.sent.count(bytes);
-                source.last = record.timestamp;
-                destination.traffic.interval.received.count(bytes);
-                destination.last = record.timestamp;
-                true
-            })
+    /// Counts an IP packet whose flow is not in its first place, and returns its cell.
+    #[inline(always)]
+    fn count_unusual_flow(&mut self, interface: usize, place: usize, record: &PacketRecord) -> u8 {
+        let key = Flows::key(interface, record);
+        if self.flows.second(place).fits(key) {
+            self.flows.promote(place);
+            if let Some(cell) = self.count_known_flow(interface, place, record) {
+                return cell;
+            }
+        }
+        self.count_new_flow(interface, place, key, record)
+    }
+
+    /// Counts an IP packet whose flow is not remembered: finds or makes the rows of its
+    /// hosts and its service port, and remembers them.
+    #[inline(always)]
+    fn count_new_flow(
+        &mut self,
+        interface: usize,
+        place: usize,
+        key: u64,
+        record: &PacketRecord,
+    ) -> u8 {
+        let one = Volume { packets: 1, bytes: u64::from(record.wire_len) };
+        let source = self.hosts.find(&record.source, |host| {
+            host.traffic.interval.sent += one;
+            host.last = record.timestamp;
+            if host.local {
+                host.learn_mac(record);
+            }
+            host.local
         });
-        if is_known {
-            return;
-        }
-        let source = match self.hosts.find(&record.source) {
-            Some(slot) => slot,
-            None => self.new_host(record.source, None, record.timestamp),
+        let (source, source_is_local) = match source {
+            Ok(found) => found,
+            Err(hash) => self.new_host(hash, record, None),
         };
-        let host = self.hosts.at(source);
-        host.traffic.interval.sent.count(bytes);
-        host.last = record.timestamp;
-        let source_is_local = host.local;
-        let mac = record.source_mac();
-        // The MAC in front of a remote address is the router's.
-        if source_is_local && mac.is_known() {
-            host.mac = mac;
-        }
-        let destination = match self.hosts.find(&record.destination) {
-            Some(slot) => slot,
-            None => self.new_host(record.destination, Some(source), record.timestamp),
+        let destination = self.hosts.find(&record.destination, |host| {
+            host.traffic.interval.received += one;
+            host.last = record.timestamp;
+            host.local
+        });
+        let (destination, destination_is_local) = match destination {
+            Ok(found) => found,
+            Err(hash) => self.new_host(hash, record, Some(source)),
         };
-        let host = self.hosts.at(destination);
-        host.traffic.interval.received.count(bytes);
-        host.last = record.timestamp;
-        let direction = Direction::of(source_is_local, host.local);
-        let port = self.port(record);
-        let cell = cell(record.network(), direction);
-        let flow = Flow::new(record, (source, destination), port, cell);
-        // The flow of a host to itself always comes here: `pair` lends no row twice.
-        let goes_on = source == destination && known.is_same(&flow);
-        *self.flows.place(interface, record) = if goes_on { known } else { flow };
+        let port = self.ports.slot(record);
+        match self.ports.get(port) {
+            Some(port) => port.interval += one,
+            None => self.without_port.interval += one,
+        }
+        let protocol = protocol_row(record);
+        self.protocols[usize::from(protocol) % PROTOCOL_ROWS] += one;
+        let cell = cell(record.network(), Direction::of(source_is_local, destination_is_local));
+        let slots = (source, destination);
+        let flow = Flow::new(key, slots, port, record.next_sequence(), (protocol, cell));
+        if source == destination {
+            self.remember_own_flow(interface, place, flow, record);
+        } else {
+            self.flows.remember(place, flow);
+        }
+        cell
     }
 
+    /// Remembers the flow of a host to itself. Its packets always come through here, as
+    /// [`Table::both`] lends no row twice; so that its sequence goes on, it is compared.
+    #[cold]
+    fn remember_own_flow(
+        &mut self,
+        interface: usize,
+        place: usize,
+        flow: Flow,
+        record: &PacketRecord,
+    ) {
+        let known = self.flows.at(place);
+        if !known.is_same(&flow) {
+            self.flows.remember(place, flow);
+        } else if let Some(next) = record.next_sequence()
+            && known.is_retransmission(next)
+        {
+            self.interfaces[interface].count_error(ErrorKind::TcpRetransmission);
+        }
+    }
+
+    /// Makes the row of a packet's destination, if `source` is given as the slot of its
+    /// source, else that of its source, and counts the packet in it. Returns the slot, and
+    /// whether the host is local.
     #[cold]
     #[inline(never)]
-    fn new_host(&mut self, address: Addr, keep: Option<u32>, timestamp: i64) -> u32 {
-        let host = Host {
+    fn new_host(&mut self, hash: u32, record: &PacketRecord, source: Option<u32>) -> (u32, bool) {
+        let address = if source.is_some() { record.destination } else { record.source };
+        let timestamp = record.timestamp;
+        let mut host = Host {
             traffic: Split::default(),
             first: timestamp,
             last: timestamp,
             mac: Mac::default(),
             local: self.local.has(&address),
         };
-        let other = &mut self.other_hosts;
-        self.hosts.insert(address, host, keep, |_, evicted| other.fold(&evicted.traffic))
-    }
-
-    /// The slot of the packet's service port.
-    fn port(&mut self, record: &PacketRecord) -> u32 {
-        let Some(port) = record.service_port() else {
-            return NO_SLOT;
-        };
-        let is_tcp = record.protocol == protocol::TCP;
-        let transport = if is_tcp { Transport::Tcp } else { Transport::Udp };
-        let key = PortKey { transport, port };
-        match self.ports.find(&key) {
-            Some(slot) => slot,
-            // The table has room for every port: none is ever folded.
-            None => self.ports.insert(key, Split::default(), None, |_, _| ()),
+        let one = Volume { packets: 1, bytes: u64::from(record.wire_len) };
+        if source.is_some() {
+            host.traffic.interval.received = one;
+        } else {
+            host.traffic.interval.sent = one;
+            if host.local {
+                host.learn_mac(record);
+            }
         }
+        let other = &mut self.other_hosts;
+        let fold = |_: &Addr, evicted: &Host| other.fold(&evicted.traffic);
+        (self.hosts.insert(hash, address, host, source, fold), host.local)
     }
 
     /// Counts what is remarkable about a frame.
@@ -394,53 +459,6 @@ impl Accounts {
     pub fn local_prefixes(&self) -> &[IpNet] {
         self.local.prefixes()
     }
-}
-
-/// The row of a packet's protocol.
-#[inline]
-fn protocol_row(record: &PacketRecord) -> usize {
-    match record.protocol {
-        protocol::UNKNOWN_V6 if record.network() == Network::Ipv6 => UNKNOWN_PROTOCOL,
-        number => usize::from(number),
-    }
-}
-
-/// The usual lower-case name of an IP protocol (IANA protocol numbers), else its number.
-pub fn protocol_name(number: u16) -> String {
-    let name = match number {
-        1 => "icmp",
-        2 => "igmp",
-        4 => "ipip",
-        6 => "tcp",
-        8 => "egp",
-        9 => "igp",
-        17 => "udp",
-        27 => "rdp",
-        33 => "dccp",
-        41 => "ipv6",
-        46 => "rsvp",
-        47 => "gre",
-        50 => "esp",
-        51 => "ah",
-        58 => "icmpv6",
-        59 => "ipv6-nonxt",
-        88 => "eigrp",
-        89 => "ospf",
-        94 => "ipip-nos",
-        97 => "etherip",
-        98 => "encap",
-        103 => "pim",
-        108 => "ipcomp",
-        112 => "vrrp",
-        115 => "l2tp",
-        124 => "isis",
-        132 => "sctp",
-        136 => "udplite",
-        137 => "mpls-in-ip",
-        256 => "unknown",
-        _ => return number.to_string(),
-    };
-    name.to_owned()
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ use super::index::Index;
 struct Row<K, V> {
     key: K,
     value: V,
+    /// The hash of the key, so that it need not be told again when the row goes.
+    hash: u32,
     seen: bool,
 }
 
@@ -46,54 +48,59 @@ impl<K: Hash + Eq + Copy, V> Table<K, V> {
         self.evicted
     }
 
-    /// The slot of `key`, if it has a row. Marks the row as seen.
-    #[inline]
-    pub fn find(&mut self, key: &K) -> Option<u32> {
-        let hash = self.index.hash(key);
-        let rows = &mut self.rows;
-        self.index.find(hash, |slot| match rows.get_mut(slot as usize) {
-            Some(row) if row.key == *key => {
-                row.seen = true;
-                true
-            }
-            _ => false,
-        })
-    }
-
-    /// The rows in two slots, if they are still those of these keys (and two, not one).
-    /// Marks them as seen.
+    /// Looks for the row of `key`. If there is one, marks it as seen, lets `then` have it
+    /// and returns its slot as well. Else returns the hash, for [`Table::insert`].
     #[inline(always)]
-    pub fn pair(&mut self, slots: (u32, u32), keys: (&K, &K)) -> Option<(&mut V, &mut V)> {
-        let slots = [slots.0 as usize, slots.1 as usize];
-        match self.rows.get_disjoint_mut(slots) {
-            Ok([first, second]) if first.key == *keys.0 && second.key == *keys.1 => {
-                (first.seen, second.seen) = (true, true);
-                Some((&mut first.value, &mut second.value))
-            }
-            _ => None,
+    pub fn find<R>(&mut self, key: &K, then: impl FnOnce(&mut V) -> R) -> Result<(u32, R), u32> {
+        let hash = self.index.hash(key);
+        let rows = self.rows.as_mut_slice();
+        let is_it = |slot: u32| rows.get(slot as usize).is_some_and(|row| row.key == *key);
+        let Some(slot) = self.index.find(hash, is_it) else {
+            return Err(hash);
+        };
+        let row = &mut rows[slot as usize];
+        row.seen = true;
+        Ok((slot, then(&mut row.value)))
+    }
+
+    /// If these two slots still hold the rows of these keys, marks them as seen, lets
+    /// `first` and `second` have them and returns `true`.
+    #[inline(always)]
+    pub fn both(
+        &mut self,
+        slots: (u32, u32),
+        keys: (&K, &K),
+        first: impl FnOnce(&mut V),
+        second: impl FnOnce(&mut V),
+    ) -> bool {
+        let rows = self.rows.as_mut_slice();
+        let (one, other) = (slots.0 as usize, slots.1 as usize);
+        if one >= rows.len() || other >= rows.len() {
+            return false;
         }
+        if rows[one].key != *keys.0 || rows[other].key != *keys.1 {
+            return false;
+        }
+        rows[one].seen = true;
+        first(&mut rows[one].value);
+        rows[other].seen = true;
+        second(&mut rows[other].value);
+        true
     }
 
-    /// The row in `slot`, whosever it is; `None` if there is no such slot.
+    /// Adds a row for `key`, which has none, and returns its slot. `hash` is what
+    /// [`Table::find`] returned. Should that cost another row its place, `fold` is given
+    /// the row that goes. The row in slot `keep` never goes.
     #[inline]
-    pub fn get(&mut self, slot: u32) -> Option<&mut V> {
-        self.rows.get_mut(slot as usize).map(|row| &mut row.value)
-    }
-
-    /// Adds a row for `key`, which has none, and returns its slot. Should that cost
-    /// another row its place, `fold` is given the row that goes. The row in slot `keep`
-    /// never goes.
-    #[cold]
-    #[inline(never)]
     pub fn insert(
         &mut self,
+        hash: u32,
         key: K,
         value: V,
         keep: Option<u32>,
         fold: impl FnOnce(&K, &V),
     ) -> u32 {
-        let hash = self.index.hash(&key);
-        let row = Row { key, value, seen: false };
+        let row = Row { key, value, hash, seen: false };
         let slot = if self.rows.len() < self.limit {
             self.rows.push(row);
             self.rows.len() as u32 - 1
@@ -112,22 +119,16 @@ impl<K: Hash + Eq + Copy, V> Table<K, V> {
     fn make_room(&mut self, keep: Option<u32>) -> u32 {
         loop {
             let slot = self.hand as u32;
-            self.hand = (self.hand + 1) % self.rows.len();
+            self.hand = if self.hand + 1 < self.rows.len() { self.hand + 1 } else { 0 };
             let row = &mut self.rows[slot as usize];
             if row.seen || Some(slot) == keep {
                 row.seen = false;
                 continue;
             }
-            self.index.remove(self.index.hash(&row.key), slot);
+            self.index.remove(row.hash, slot);
             self.evicted += 1;
             return slot;
         }
-    }
-
-    /// The row in `slot`, as given by [`Table::find`] or [`Table::insert`].
-    #[inline]
-    pub fn at(&mut self, slot: u32) -> &mut V {
-        &mut self.rows[slot as usize].value
     }
 
     /// All rows, in no particular order.
@@ -146,14 +147,19 @@ mod tests {
     use super::*;
 
     fn add(table: &mut Table<u32, u64>, key: u32, other: &mut u64) {
-        let slot = slot(table, key, None, other);
-        *table.at(slot) += 1;
+        slot(table, key, 1, None, other);
     }
 
-    fn slot(table: &mut Table<u32, u64>, key: u32, keep: Option<u32>, other: &mut u64) -> u32 {
-        match table.find(&key) {
-            Some(slot) => slot,
-            None => table.insert(key, 0, keep, |_, value| *other += value),
+    fn slot(
+        table: &mut Table<u32, u64>,
+        key: u32,
+        more: u64,
+        keep: Option<u32>,
+        other: &mut u64,
+    ) -> u32 {
+        match table.find(&key, |value| *value += more) {
+            Ok((slot, ())) => slot,
+            Err(hash) => table.insert(hash, key, more, keep, |_, value| *other += value),
         }
     }
 
@@ -196,11 +202,15 @@ mod tests {
     fn the_row_to_keep_is_kept_even_in_the_smallest_table() {
         let mut table: Table<u32, u64> = Table::new(2);
         for key in (0..1_000).step_by(2) {
-            let first = slot(&mut table, key, None, &mut 0);
-            let second = slot(&mut table, key + 1, Some(first), &mut 0);
+            let first = slot(&mut table, key, 0, None, &mut 0);
+            let second = slot(&mut table, key + 1, 0, Some(first), &mut 0);
             assert_ne!(first, second);
-            assert!(table.pair((first, second), (&key, &(key + 1))).is_some());
-            assert!(table.pair((second, first), (&key, &(key + 1))).is_none());
+            let keys = (&key, &(key + 1));
+            let mut seen = Vec::new();
+            assert!(table.both((first, second), keys, |value| *value = 1, |value| *value = 2));
+            assert!(table.both((second, first), (keys.1, keys.0), |v| seen.push(*v), |_| ()));
+            assert!(!table.both((second, first), keys, |_| unreachable!(), |_| unreachable!()));
+            assert_eq!(seen, [2]);
         }
     }
 }

@@ -93,8 +93,8 @@ impl CaptureFile {
                     }
                     // libpcap hands over no more than it was asked for.
                     if let Some(slot) = slots.get_mut(used) {
-                        decode(link, packet.data, packet.header.len, time, slot);
                         used += 1;
+                        decode(link, packet.data, packet.header.len, time, slot);
                     }
                 });
                 last = used.checked_sub(1).map_or(last, |at| slots[at].timestamp);

@@ -83,7 +83,7 @@ pub(super) fn walk(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
     match link {
         LinkLayer::Ethernet => match frame.first_chunk::<14>() {
             Some(header) => {
-                record.extra.copy_from_slice(&header[6..12]);
+                record.set_extra(mac(header, 6));
                 let (kind, rest) = (u16::from_be_bytes([header[12], header[13]]), &frame[14..]);
                 // Most frames by far, so they do not take the long way.
                 if kind == ETHERTYPE_IPV4 {
@@ -105,7 +105,7 @@ fn uncommon(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
         LinkLayer::Cooked1 => match frame.first_chunk::<16>() {
             Some(header) => {
                 if header[4..6] == [0, 6] {
-                    record.extra.copy_from_slice(&header[6..12]);
+                    record.set_extra(mac(header, 6));
                 }
                 cooked(u16::from_be_bytes([header[14], header[15]]), &frame[16..], record);
             }
@@ -114,7 +114,7 @@ fn uncommon(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
         LinkLayer::Cooked2 => match frame.first_chunk::<20>() {
             Some(header) => {
                 if header[11] == 6 {
-                    record.extra.copy_from_slice(&header[12..18]);
+                    record.set_extra(mac(header, 12));
                 }
                 cooked(u16::from_be_bytes([header[0], header[1]]), &frame[20..], record);
             }
@@ -167,6 +167,12 @@ fn uncommon(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
         LinkLayer::Nflog => nflog(frame, record),
         LinkLayer::Unknown => {}
     }
+}
+
+/// The hardware address at `at`, which the header reaches.
+#[inline(always)]
+fn mac<const N: usize>(header: &[u8; N], at: usize) -> [u8; 6] {
+    std::array::from_fn(|i| header[at + i])
 }
 
 /// Passes a header of known length, or says that the frame is short.

@@ -199,25 +199,35 @@ pub struct PacketRecord {
     pub wire_len: u32,
     /// Bytes captured: the pcap header's `caplen`.
     pub captured_len: u32,
-    /// TCP or UDP ports, source in the upper half; see [`PacketRecord::ports`].
-    pub(super) port_pair: u32,
+    /// Facts in one number, so that all that tells a flow is compared at once: from the
+    /// lowest bit on, both ports as they stand in the frame (32 bits, source first, 0 where
+    /// there are none), IP protocol (8), flags (8), and the last two bytes of `extra` (16).
+    pub(super) facts: u64,
     /// Fragments: the offset in bytes. TCP segments: the sequence number after the last
     /// byte. Else 0.
     pub(super) sequence: u32,
     /// Fragments: identification (4 bytes) and length in bytes (2). Else the source MAC.
-    pub(super) extra: [u8; 6],
-    /// IP protocol (for IPv6 after the extension headers).
-    pub protocol: u8,
-    /// Bits 0 to 1 network, 2 to 3 defect, then the constants below.
-    pub(super) flags: u8,
+    /// These are the first four, the others are in `facts`.
+    pub(super) extra: u32,
 }
 
-pub(super) const DEFECT_SHIFT: u8 = 2;
-pub(super) const HAS_PORTS: u8 = 0x10;
+pub(super) const PROTOCOL_SHIFT: u32 = 32;
+pub(super) const FLAGS_SHIFT: u32 = 40;
+pub(super) const EXTRA_SHIFT: u32 = 48;
+
+/// Flags: bits 0 to 1 network, then these. The first three bits are the same for all
+/// packets of a flow.
+pub(super) const HAS_PORTS: u8 = 0x04;
+/// Two bits.
+pub(super) const DEFECT_SHIFT: u8 = 3;
 /// TCP: reset. ICMP and ICMPv6: destination unreachable.
 pub(super) const SIGNALS_ERROR: u8 = 0x20;
 pub(super) const FRAGMENT: u8 = 0x40;
 pub(super) const HAS_SEQUENCE: u8 = 0x80;
+
+/// Bits of the facts that are the same for all packets of a flow: ports, protocol, network,
+/// whether there are ports.
+const FLOW_BITS: u32 = FLAGS_SHIFT + 3;
 
 /// Where one fragment lies in its datagram.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -240,20 +250,29 @@ impl Default for PacketRecord {
             destination: Addr::NONE,
             wire_len: 0,
             captured_len: 0,
-            port_pair: 0,
+            facts: 0,
             sequence: 0,
-            extra: [0; 6],
-            protocol: 0,
-            flags: 0,
+            extra: 0,
         }
     }
 }
 
 impl PacketRecord {
+    #[inline]
+    fn flags(&self) -> u8 {
+        (self.facts >> FLAGS_SHIFT) as u8
+    }
+
+    /// IP protocol (for IPv6 after the extension headers).
+    #[inline]
+    pub fn protocol(&self) -> u8 {
+        (self.facts >> PROTOCOL_SHIFT) as u8
+    }
+
     /// The EtherType level.
     #[inline]
     pub fn network(&self) -> Network {
-        match self.flags & 3 {
+        match self.flags() & 3 {
             0 => Network::Other,
             1 => Network::Ipv4,
             2 => Network::Ipv6,
@@ -264,13 +283,15 @@ impl PacketRecord {
     /// Whether the network is IPv4 or IPv6.
     #[inline]
     pub fn is_ip(&self) -> bool {
-        matches!(self.network(), Network::Ipv4 | Network::Ipv6)
+        // Of 0 to 3, these are 1 and 2.
+        const { assert!(Network::Ipv4 as u8 == 1 && Network::Ipv6 as u8 == 2) };
+        (self.facts >> FLAGS_SHIFT).wrapping_add(1) & 2 != 0
     }
 
     /// What is wrong with the frame.
     #[inline]
     pub fn defect(&self) -> Defect {
-        match (self.flags >> DEFECT_SHIFT) & 3 {
+        match (self.flags() >> DEFECT_SHIFT) & 3 {
             0 => Defect::None,
             1 => Defect::BadChecksum,
             2 => Defect::Truncated,
@@ -282,20 +303,16 @@ impl PacketRecord {
     /// fragment after the first.
     #[inline]
     pub fn ports(&self) -> Option<(u16, u16)> {
-        let (source, destination) = ((self.port_pair >> 16) as u16, self.port_pair as u16);
-        (self.flags & HAS_PORTS != 0).then_some((source, destination))
+        let [a, b, c, d, ..] = self.facts.to_le_bytes();
+        let ports = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+        (self.flags() & HAS_PORTS != 0).then_some(ports)
     }
 
-    /// Both ports as one number, source first; 0 where there are none.
+    /// Protocol, ports, network and a number below 2,097,152 as one number, which tells the
+    /// flows between two hosts apart.
     #[inline]
-    pub fn port_pair(&self) -> u32 {
-        self.port_pair
-    }
-
-    /// The protocol, and whether there are ports, as one number.
-    #[inline]
-    pub fn kind(&self) -> u16 {
-        u16::from_le_bytes([self.protocol, self.flags]) & u16::from_le_bytes([0xff, HAS_PORTS])
+    pub fn flow_key(&self, number: usize) -> u64 {
+        self.facts << (64 - FLOW_BITS) | number as u64
     }
 
     /// The service port: the lower of the two ports.
@@ -308,32 +325,32 @@ impl PacketRecord {
     /// occupies sequence space (data, SYN or FIN).
     #[inline]
     pub fn next_sequence(&self) -> Option<u32> {
-        (self.flags & HAS_SEQUENCE != 0).then_some(self.sequence)
+        (self.flags() & HAS_SEQUENCE != 0).then_some(self.sequence)
     }
 
     /// A TCP segment with the reset flag.
     #[inline]
     pub fn is_reset(&self) -> bool {
-        self.flags & SIGNALS_ERROR != 0 && self.protocol == protocol::TCP
+        self.flags() & SIGNALS_ERROR != 0 && self.protocol() == protocol::TCP
     }
 
     /// An ICMP or ICMPv6 "destination unreachable" message.
     #[inline]
     pub fn is_unreachable(&self) -> bool {
-        self.flags & SIGNALS_ERROR != 0 && self.protocol != protocol::TCP
+        self.flags() & SIGNALS_ERROR != 0 && self.protocol() != protocol::TCP
     }
 
     /// Whether a flag is set that means extra work: a defect, a reset, an unreachable
     /// message or a fragment. One test for the common case in which none is.
     #[inline]
     pub fn is_remarkable(&self) -> bool {
-        self.flags & (SIGNALS_ERROR | FRAGMENT | 3 << DEFECT_SHIFT) != 0
+        self.flags() & (SIGNALS_ERROR | FRAGMENT | 3 << DEFECT_SHIFT) != 0
     }
 
     /// The place of a fragment in its datagram; `None` for a whole datagram.
     pub fn fragment(&self) -> Option<Fragment> {
-        let [a, b, c, d, high, low] = self.extra;
-        (self.flags & FRAGMENT != 0).then_some(Fragment {
+        let [a, b, c, d, high, low] = self.extra();
+        (self.flags() & FRAGMENT != 0).then_some(Fragment {
             identification: u32::from_be_bytes([a, b, c, d]),
             offset: self.sequence,
             length: u32::from(u16::from_be_bytes([high, low])),
@@ -344,19 +361,59 @@ impl PacketRecord {
     /// do not tell.
     #[inline]
     pub fn source_mac(&self) -> Mac {
-        if self.flags & FRAGMENT == 0 { Mac(self.extra) } else { Mac::default() }
+        if self.flags() & FRAGMENT == 0 { Mac(self.extra()) } else { Mac::default() }
+    }
+
+    /// Whether there is a source MAC.
+    #[inline]
+    pub fn shows_mac(&self) -> bool {
+        self.flags() & FRAGMENT == 0 && (self.extra != 0 || self.facts >> EXTRA_SHIFT != 0)
+    }
+
+    #[inline]
+    fn extra(&self) -> [u8; 6] {
+        let [a, b, c, d] = self.extra.to_le_bytes();
+        let [.., e, f] = self.facts.to_le_bytes();
+        [a, b, c, d, e, f]
+    }
+
+    /// Sets the source MAC (or what a fragment has in its place).
+    #[inline]
+    pub(super) fn set_extra(&mut self, [a, b, c, d, e, f]: [u8; 6]) {
+        self.extra = u32::from_le_bytes([a, b, c, d]);
+        let rest = u64::from(u16::from_le_bytes([e, f])) << EXTRA_SHIFT;
+        self.facts = self.facts & !(0xffff << EXTRA_SHIFT) | rest;
+    }
+
+    #[inline]
+    pub(super) fn set_flag(&mut self, flag: u8) {
+        self.facts |= u64::from(flag) << FLAGS_SHIFT;
     }
 
     #[inline]
     pub(super) fn set_network(&mut self, network: Network) {
-        self.flags |= network as u8;
+        self.set_flag(network as u8);
+    }
+
+    /// Sets the IP protocol, which must not have been set before.
+    #[inline]
+    pub(super) fn set_protocol(&mut self, protocol: u8) {
+        self.facts |= u64::from(protocol) << PROTOCOL_SHIFT;
+    }
+
+    /// Sets the ports as they stand in the frame, which must not have been set before.
+    #[inline]
+    pub(super) fn set_ports(&mut self, ports: [u8; 4]) {
+        self.facts |= u64::from(u32::from_le_bytes(ports));
+        self.set_flag(HAS_PORTS);
     }
 
     /// Notes a defect, unless a graver one is known already.
     #[inline]
     pub(super) fn set_defect(&mut self, defect: Defect) {
-        if (self.flags >> DEFECT_SHIFT) & 3 < defect as u8 {
-            self.flags = self.flags & !(3 << DEFECT_SHIFT) | (defect as u8) << DEFECT_SHIFT;
+        if (self.flags() >> DEFECT_SHIFT) & 3 < defect as u8 {
+            self.facts &= !(3 << DEFECT_SHIFT << FLAGS_SHIFT);
+            self.set_flag((defect as u8) << DEFECT_SHIFT);
         }
     }
 
@@ -368,11 +425,12 @@ impl PacketRecord {
 
     /// Notes the place of a fragment, over the MAC and the TCP sequence.
     pub(super) fn set_fragment(&mut self, fragment: Fragment) {
-        self.flags = self.flags & !HAS_SEQUENCE | FRAGMENT;
+        self.facts &= !(u64::from(HAS_SEQUENCE) << FLAGS_SHIFT);
+        self.set_flag(FRAGMENT);
         self.sequence = fragment.offset;
-        self.extra[..4].copy_from_slice(&fragment.identification.to_be_bytes());
-        let length = u16::try_from(fragment.length).unwrap_or(u16::MAX);
-        self.extra[4..].copy_from_slice(&length.to_be_bytes());
+        let [a, b, c, d] = fragment.identification.to_be_bytes();
+        let [high, low] = u16::try_from(fragment.length).unwrap_or(u16::MAX).to_be_bytes();
+        self.set_extra([a, b, c, d, high, low]);
     }
 }
 
@@ -382,7 +440,7 @@ impl fmt::Debug for PacketRecord {
             .field("network", &self.network())
             .field("source", &self.source)
             .field("destination", &self.destination)
-            .field("protocol", &self.protocol)
+            .field("protocol", &self.protocol())
             .field("ports", &self.ports())
             .field("wire_len", &self.wire_len)
             .field("captured_len", &self.captured_len)

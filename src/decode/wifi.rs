@@ -35,8 +35,8 @@ pub(super) fn frame(data: &[u8], padded: bool, record: &mut PacketRecord) {
         FROM_DS => 16,
         _ => 24,
     };
-    if let Some(mac) = data.get(source..source + 6) {
-        record.extra.copy_from_slice(mac);
+    if let Some(mac) = data.get(source..).and_then(|rest| rest.first_chunk()) {
+        record.set_extra(*mac);
     }
     if subtype & 8 != 0 {
         let Some(&qos) = data.get(length) else {

@@ -4,6 +4,7 @@
 //! ties by address or number, so that equal input gives equal output.
 
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
@@ -19,9 +20,9 @@ use crate::failure::Failure;
 /// A snapshot with its rows in order, the longest tail of each table folded away.
 pub struct Report<'a> {
     snapshot: &'a Snapshot,
-    hosts: Vec<HostRow>,
+    hosts: Vec<&'a HostRow>,
     other_hosts: InOut,
-    ports: Vec<PortRow>,
+    ports: Vec<&'a PortRow>,
     other_ports: Volume,
     problems: &'a [Failure],
 }
@@ -30,10 +31,11 @@ impl<'a> Report<'a> {
     /// Sorts a snapshot's rows and keeps the first `top` of hosts and ports (0: all);
     /// the others are added up. `problems` are input that could not be read to its end.
     pub fn new(snapshot: &'a Snapshot, top: usize, problems: &'a [Failure]) -> Report<'a> {
-        let (hosts, rest) =
-            busiest(snapshot.hosts.clone(), top, |row| (Reverse(row.traffic.bytes()), row.address));
+        let (hosts, rest) = busiest(&snapshot.hosts, top, |row: &HostRow| {
+            (Reverse(row.traffic.bytes()), row.address)
+        });
         let other_hosts = rest.iter().fold(snapshot.other_hosts, |sum, row| sum + row.traffic);
-        let (ports, rest) = busiest(snapshot.ports.clone(), top, |row| {
+        let (ports, rest) = busiest(&snapshot.ports, top, |row| {
             (Reverse(row.volume.bytes), row.transport, row.port)
         });
         let other_ports = rest.iter().map(|row| row.volume).sum();
@@ -56,7 +58,7 @@ impl<'a> Report<'a> {
                 })
             })
             .collect();
-        let hosts: Vec<Value> = self.hosts.iter().map(host_json).collect();
+        let hosts: Vec<Value> = self.hosts.iter().map(|row| host_json(row)).collect();
         let ports: Vec<Value> = self
             .ports
             .iter()
@@ -208,15 +210,30 @@ impl<'a> Report<'a> {
 }
 
 /// The first `top` rows (0: all) in the order of their keys, and the others unordered.
-pub fn busiest<T, K: Ord>(mut rows: Vec<T>, top: usize, key: impl Fn(&T) -> K) -> (Vec<T>, Vec<T>) {
-    let mut rest = Vec::new();
-    if top > 0 && top < rows.len() {
-        // No need to sort a million rows to show twenty.
-        rows.select_nth_unstable_by_key(top, &key);
-        rest = rows.split_off(top);
+pub fn busiest<T, K: Ord>(rows: &[T], top: usize, key: impl Fn(&T) -> K) -> (Vec<&T>, Vec<&T>) {
+    if top == 0 || top >= rows.len() {
+        let mut all: Vec<&T> = rows.iter().collect();
+        all.sort_unstable_by_key(|row| key(row));
+        return (all, Vec::new());
     }
-    rows.sort_unstable_by_key(&key);
-    (rows, rest)
+    // No need to sort a million rows to show twenty: the heap holds the best so far, the
+    // worst of them in front, and most rows are compared with that one only.
+    let mut best = BinaryHeap::with_capacity(top);
+    for (at, row) in rows.iter().enumerate() {
+        let candidate = (key(row), at);
+        if best.len() < top {
+            best.push(candidate);
+        } else if let Some(mut worst) = best.peek_mut()
+            && candidate < *worst
+        {
+            *worst = candidate;
+        }
+    }
+    let best: Vec<usize> = best.into_sorted_vec().into_iter().map(|(_, at)| at).collect();
+    let mut is_best = best.clone();
+    is_best.sort_unstable();
+    let rest = rows.iter().enumerate().filter(|(at, _)| is_best.binary_search(at).is_err());
+    (best.iter().map(|at| &rows[*at]).collect(), rest.map(|(_, row)| row).collect())
 }
 
 fn section(text: &mut String, table: &TextTable) {

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use serde_json::{Map, Value, json};
 
 use crate::account::{
-    Direction, ErrorKind, InterfaceRow, PortRow, ProtocolRow, Second, Snapshot, Volume,
+    Direction, ErrorKind, HostRow, InterfaceRow, PortRow, ProtocolRow, Second, Snapshot, Volume,
     protocol_name,
 };
 use crate::decode::Network;
@@ -119,10 +119,10 @@ pub fn interfaces(snapshot: &Snapshot) -> Value {
 }
 
 /// Sorts rows, cuts the page out, and tells the sum of what is not on it.
-fn page_of<T, K: Ord>(rows: Vec<T>, page: Page, key: impl Fn(&T) -> K) -> (Vec<T>, Vec<T>) {
+fn page_of<T, K: Ord>(rows: &[T], page: Page, key: impl Fn(&T) -> K) -> (Vec<&T>, Vec<&T>) {
     let end = if page.limit == 0 { 0 } else { page.offset.saturating_add(page.limit) };
     let (mut shown, mut rest) = busiest(rows, end, key);
-    let before: Vec<T> = shown.drain(..page.offset.min(shown.len())).collect();
+    let before: Vec<&T> = shown.drain(..page.offset.min(shown.len())).collect();
     rest.extend(before);
     (shown, rest)
 }
@@ -131,13 +131,13 @@ fn page_of<T, K: Ord>(rows: Vec<T>, page: Page, key: impl Fn(&T) -> K) -> (Vec<T
 pub fn hosts(snapshot: &Snapshot, page: Page) -> Value {
     let count = snapshot.hosts.len();
     let (rows, rest) =
-        page_of(snapshot.hosts.clone(), page, |row| (Reverse(row.traffic.bytes()), row.address));
+        page_of(&snapshot.hosts, page, |row: &HostRow| (Reverse(row.traffic.bytes()), row.address));
     let other = rest.iter().fold(snapshot.other_hosts, |sum, row| sum + row.traffic);
     json!({
         "time": rfc3339(snapshot.taken_at),
         "count": count,
         "folded": snapshot.folded_hosts,
-        "hosts": rows.iter().map(host_json).collect::<Vec<_>>(),
+        "hosts": rows.iter().map(|row| host_json(row)).collect::<Vec<_>>(),
         "other": in_out_json(other),
         "none": snapshot.not_ip(),
         "total": snapshot.total,
@@ -147,11 +147,11 @@ pub fn hosts(snapshot: &Snapshot, page: Page) -> Value {
 /// `GET /api/v1/ports`: busiest first. Rows + other + none = total.
 pub fn ports(snapshot: &Snapshot, page: Page) -> Value {
     let count = snapshot.ports.len();
-    let (rows, rest) = page_of(snapshot.ports.clone(), page, |row: &PortRow| {
+    let (rows, rest) = page_of(&snapshot.ports, page, |row: &PortRow| {
         (Reverse(row.volume.bytes), row.transport, row.port)
     });
     let other: Volume = rest.iter().map(|row| row.volume).sum();
-    let row = |row: &PortRow| {
+    let row = |row: &&PortRow| {
         json!({
             "protocol": row.transport.name(),
             "port": row.port,

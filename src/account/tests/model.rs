@@ -43,12 +43,12 @@ impl Counts {
         self.directions[direction as usize].count(bytes);
         self.hosts.entry(record.source).or_default().sent.count(bytes);
         self.hosts.entry(record.destination).or_default().received.count(bytes);
-        let is_unknown = is_v6 && record.protocol == 0;
-        let number = if is_unknown { 256 } else { u16::from(record.protocol) };
+        let is_unknown = is_v6 && record.protocol() == 0;
+        let number = if is_unknown { 256 } else { u16::from(record.protocol()) };
         self.protocols.entry(number).or_default().count(bytes);
         match record.ports() {
             Some((source, destination)) => {
-                let is_tcp = record.protocol == 6;
+                let is_tcp = record.protocol() == 6;
                 let transport = if is_tcp { Transport::Tcp } else { Transport::Udp };
                 self.ports.entry((transport, source.min(destination))).or_default().count(bytes);
             }

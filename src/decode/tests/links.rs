@@ -14,7 +14,7 @@ fn shows_the_packet(link: LinkLayer, frame: &[u8]) -> PacketRecord {
         other => panic!("{other:?}: {record:?}"),
     };
     assert_eq!([record.source, record.destination], ends);
-    assert_eq!(record.protocol, 17);
+    assert_eq!(record.protocol(), 17);
     assert_eq!(record.ports(), Some((5353, 53)));
     assert_eq!(record.defect(), Defect::None);
     assert_eq!(record.wire_len as usize, frame.len());

@@ -183,7 +183,7 @@ fn the_service_port_is_the_lower_one() {
 fn only_tcp_and_udp_have_ports() {
     for protocol in [1, 2, 4, 33, 41, 47, 50, 51, 58, 132, 136] {
         let record = packet(&ipv4(protocol, &[0; 40]));
-        assert_eq!((record.protocol, record.ports()), (protocol, None));
+        assert_eq!((record.protocol(), record.ports()), (protocol, None));
         assert_eq!(record.service_port(), None);
     }
 }
@@ -193,7 +193,7 @@ fn a_first_fragment_has_ports_and_a_place() {
     let first = Ipv4 { fragment: 0x2000, ..Ipv4::of(17) }.with(&udp(5353, 53, &[0; 16]));
     let record = packet(&first);
     has_ends(&record);
-    assert_eq!((record.protocol, record.ports()), (17, Some((5353, 53))));
+    assert_eq!((record.protocol(), record.ports()), (17, Some((5353, 53))));
     let place = Fragment { identification: 0x1234, offset: 0, length: 24 };
     assert_eq!(record.fragment(), Some(place));
 }
@@ -204,7 +204,7 @@ fn a_non_first_fragment_has_no_port() {
         let later = Ipv4 { fragment: field, ..Ipv4::of(6) }.with(&[0x11; 32]);
         let record = packet(&later);
         has_ends(&record);
-        assert_eq!((record.protocol, record.ports()), (6, None));
+        assert_eq!((record.protocol(), record.ports()), (6, None));
         assert_eq!((record.defect(), record.is_reset()), (Defect::None, false));
         let place = Fragment { identification: 0x1234, offset, length: 32 };
         assert_eq!(record.fragment(), Some(place));
@@ -232,10 +232,10 @@ fn a_fragmented_tcp_segment_has_no_next_sequence() {
 fn ipv6_fragments_count_as_ipv4_ones_do() {
     let first = packet(&ipv6(44, &cat(&[&fragment_header(17, 0, true), &udp(7, 9, &[0; 8])])));
     has_ends(&first);
-    assert_eq!((first.protocol, first.ports()), (17, Some((7, 9))));
+    assert_eq!((first.protocol(), first.ports()), (17, Some((7, 9))));
     assert_eq!(first.fragment(), Some(Fragment { identification: 7, offset: 0, length: 16 }));
     let later = packet(&ipv6(44, &cat(&[&fragment_header(17, 16, false), &[0; 10]])));
-    assert_eq!((later.protocol, later.ports(), later.defect()), (17, None, Defect::None));
+    assert_eq!((later.protocol(), later.ports(), later.defect()), (17, None, Defect::None));
     assert_eq!(later.fragment(), Some(Fragment { identification: 7, offset: 16, length: 10 }));
 }
 
@@ -243,7 +243,7 @@ fn ipv6_fragments_count_as_ipv4_ones_do() {
 fn a_non_first_ipv6_fragment_has_the_protocol_of_its_fragment_header() {
     // What follows is the middle of a datagram, not a destination options header.
     let record = packet(&ipv6(44, &cat(&[&fragment_header(60, 8, true), &options(17), &[0; 8]])));
-    assert_eq!((record.protocol, record.ports()), (60, None));
+    assert_eq!((record.protocol(), record.ports()), (60, None));
 }
 
 #[test]
@@ -259,14 +259,14 @@ fn ipv6_extension_headers_are_passed() {
     for kind in [0, 43, 60, 135, 139, 140] {
         let record = packet(&ipv6(kind, &cat(&[&options(17), &dns()])));
         has_ends(&record);
-        assert_eq!((record.protocol, record.ports()), (17, Some((5353, 53))), "{kind}");
+        assert_eq!((record.protocol(), record.ports()), (17, Some((5353, 53))), "{kind}");
     }
     let mut long = cat(&[&options(6), &[0; 16], &tcp((9, 8), 1, ACK, b"")]);
     long[1] = 2;
     let chain =
         cat(&[&options(43), &options(60), &options(44), &fragment_header(60, 0, false), &long]);
     let record = packet(&ipv6(0, &chain));
-    assert_eq!((record.protocol, record.ports()), (6, Some((9, 8))));
+    assert_eq!((record.protocol(), record.ports()), (6, Some((9, 8))));
     assert_eq!(record.defect(), Defect::None);
 }
 
@@ -275,11 +275,11 @@ fn a_chain_that_leaves_the_capture_has_no_known_protocol() {
     let whole = ipv6(0, &cat(&[&options(60), &options(17), &dns()]));
     let record = packet_of(&whole[..50], whole.len());
     has_ends(&record);
-    assert_eq!(record.protocol, crate::decode::protocol::UNKNOWN_V6);
+    assert_eq!(record.protocol(), crate::decode::protocol::UNKNOWN_V6);
     assert_eq!((record.ports(), record.defect()), (None, Defect::Truncated));
     // The last header says what comes next, though that is cut off.
     let record = packet_of(&whole[..56], whole.len());
-    assert_eq!((record.protocol, record.ports()), (17, None));
+    assert_eq!((record.protocol(), record.ports()), (17, None));
     assert_eq!(record.defect(), Defect::Truncated);
     // A chain that ends before it is over is the sender's fault.
     assert_eq!(packet(&ipv6(0, &options(60))).defect(), Defect::Malformed);
@@ -294,7 +294,7 @@ fn authentication_and_encryption_headers_are_not_passed() {
     for protocol in [50, 51] {
         for record in [packet(&ipv4(protocol, &inside)), packet(&ipv6(protocol, &inside))] {
             has_ends(&record);
-            assert_eq!((record.protocol, record.ports()), (protocol, None));
+            assert_eq!((record.protocol(), record.ports()), (protocol, None));
             assert_eq!(record.defect(), Defect::None);
         }
     }
@@ -303,7 +303,7 @@ fn authentication_and_encryption_headers_are_not_passed() {
 #[test]
 fn no_next_header_is_a_protocol_without_ports() {
     let record = packet(&ipv6(59, &[]));
-    assert_eq!((record.protocol, record.ports(), record.defect()), (59, None, Defect::None));
+    assert_eq!((record.protocol(), record.ports(), record.defect()), (59, None, Defect::None));
 }
 
 #[test]
@@ -315,11 +315,11 @@ fn only_the_outer_packet_of_a_tunnel_is_counted() {
         for outer in [ipv4(protocol, payload), ipv6(protocol, payload)] {
             let record = packet(&outer);
             has_ends(&record);
-            assert_eq!((record.protocol, record.ports()), (protocol, None));
+            assert_eq!((record.protocol(), record.ports()), (protocol, None));
         }
     }
     let record = packet(&ipv4(41, &small_v6()));
-    assert_eq!((record.network(), record.protocol), (Network::Ipv4, 41));
+    assert_eq!((record.network(), record.protocol()), (Network::Ipv4, 41));
     let vxlan = udp(50_000, 4789, &cat(&[&[8, 0, 0, 0, 0, 0, 1, 0], &ethernet(IPV4, &inner)]));
     let record = packet(&ipv4(17, &vxlan));
     has_ends(&record);

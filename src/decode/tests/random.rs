@@ -35,18 +35,18 @@ fn is_sound(record: &PacketRecord, frame: &[u8], wire_len: u32) {
     assert_eq!(record.timestamp, 7);
     if !record.is_ip() {
         assert_eq!([record.source, record.destination], [Addr::NONE; 2]);
-        assert_eq!((record.protocol, record.ports()), (0, None));
+        assert_eq!((record.protocol(), record.ports()), (0, None));
         assert_eq!((record.fragment(), record.next_sequence()), (None, None));
         assert!(!record.is_reset() && !record.is_unreachable());
     }
     if record.ports().is_some() {
-        assert!(matches!(record.protocol, 6 | 17));
+        assert!(matches!(record.protocol(), 6 | 17));
     }
     if let Some(fragment) = record.fragment() {
         assert!(fragment.length <= 65_535 && fragment.offset <= 65_528);
         assert!(fragment.offset == 0 || record.ports().is_none());
     }
-    assert!(record.next_sequence().is_none() || record.protocol == 6);
+    assert!(record.next_sequence().is_none() || record.protocol() == 6);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn every_prefix_of_a_well_made_frame_is_either_read_or_said_to_be_truncated() {
             }
             if record.defect() == Defect::None && record.is_ip() {
                 assert_eq!(record.ports(), full.ports(), "{case}");
-                assert_eq!(record.protocol, full.protocol, "{case}");
+                assert_eq!(record.protocol(), full.protocol(), "{case}");
             }
             // The same bytes, had there been no more: it may be malformed, not truncated.
             let alone = whole(link, &frame[..length]);
