@@ -12,7 +12,7 @@
 use crate::decode::PacketRecord;
 
 /// Flows that are remembered; 32 bytes each, so that none lies across two cache lines.
-const PLACES: usize = 16_384;
+const PLACES: usize = 8_192;
 /// A segment that ends this far behind the newest is of another connection that uses the
 /// same ports again, not a retransmission.
 const WINDOW: i32 = 1 << 24;
@@ -100,7 +100,10 @@ pub struct Flows(Box<[Flow; PLACES]>);
 impl Flows {
     /// Remembers nothing yet.
     pub fn new() -> Flows {
-        Flows(Box::new([Flow::NONE; PLACES]))
+        // Through a vector: built as an array it would pass over the stack, and what a
+        // stack has grown to once stays resident.
+        let flows = vec![Flow::NONE; PLACES].into_boxed_slice();
+        Flows(flows.try_into().unwrap_or_else(|_| Box::new([Flow::NONE; PLACES])))
     }
 
     /// Forgets all flows.
@@ -127,7 +130,7 @@ impl Flows {
             ^ record.destination.tail().rotate_left(32)
             ^ key;
         let mixed = ends.wrapping_mul(0xd6e8_feb8_6659_fd93);
-        (mixed >> 50) as usize
+        (mixed >> 51) as usize
     }
 
     /// What is remembered in a place, whichever flow it is.

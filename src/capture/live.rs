@@ -210,7 +210,11 @@ fn read(
             (used, taken.map(|taken| taken == most))
         });
         let more = taken.unwrap_or_else(|| {
-            // No room: the frames are counted as dropped, so that the kernel's ring drains.
+            if ring.wait_a_moment() {
+                return Ok(true);
+            }
+            // Still no room: what comes is counted as dropped, so that the kernel's ring
+            // drains and the newest frames are not the ones to be lost.
             let taken = capture.dispatch(Some(BATCH), |packet| ring.drop_frame(packet.header.len));
             taken.map(|taken| taken == BATCH)
         });

@@ -7,7 +7,8 @@
 //! Theory of operation: the worker looks at its rings once a second of its own accord.
 //! A producer wakes it earlier only when a ring is a quarter full, so that an idle or
 //! slow network costs no wake-ups and a fast one never fills the ring unseen. A producer
-//! that reads a file may wait for room; it then sleeps until the worker has drained half.
+//! that reads a file may wait for room; it then sleeps until the worker has drained half. A
+//! live one waits 20 ms at most, while the kernel's ring fills, and then counts drops.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,8 +19,8 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::decode::PacketRecord;
 
-/// Records a ring holds by default: 1 MiB of them.
-pub const DEFAULT_CAPACITY: usize = 16_384;
+/// Records a ring holds by default: 512 KiB of them.
+pub const DEFAULT_CAPACITY: usize = 8_192;
 
 /// Records that are pushed at once at most.
 pub const BATCH: usize = 256;
@@ -95,6 +96,18 @@ impl Sender {
     pub fn drop_frame(&self, wire_len: u32) {
         self.shared.dropped_frames.fetch_add(1, Ordering::Relaxed);
         self.shared.dropped_bytes.fetch_add(u64::from(wire_len), Ordering::Relaxed);
+    }
+
+    /// Waits a moment for room, as a live capture may: the kernel's ring is much larger than
+    /// ours and takes the burst meanwhile. Whether there is room now.
+    #[cold]
+    pub fn wait_a_moment(&mut self) -> bool {
+        const PAUSES: u32 = 20;
+        (0..PAUSES).any(|_| {
+            self.worker.unpark();
+            thread::park_timeout(Duration::from_millis(1));
+            self.ring.slots() > 0
+        })
     }
 
     /// Waits until half of the ring is free, as a reader of files may. Returns `false` if
