@@ -17,7 +17,7 @@ use crate::export::time::rfc3339;
 pub struct Page {
     /// Rows to skip.
     pub offset: usize,
-    /// Rows to show; 0 shows all.
+    /// Rows to show, at least 1.
     pub limit: usize,
 }
 
@@ -120,8 +120,7 @@ pub fn interfaces(snapshot: &Snapshot) -> Value {
 
 /// Sorts rows, cuts the page out, and tells the sum of what is not on it.
 fn page_of<T, K: Ord>(rows: &[T], page: Page, key: impl Fn(&T) -> K) -> (Vec<&T>, Vec<&T>) {
-    let end = if page.limit == 0 { 0 } else { page.offset.saturating_add(page.limit) };
-    let (mut shown, mut rest) = busiest(rows, end, key);
+    let (mut shown, mut rest) = busiest(rows, page.offset.saturating_add(page.limit), key);
     let before: Vec<&T> = shown.drain(..page.offset.min(shown.len())).collect();
     rest.extend(before);
     (shown, rest)

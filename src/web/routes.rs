@@ -32,6 +32,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 
 /// Rows that a table shows when nobody says how many.
 const ROWS: usize = 50;
+/// Rows that one answer holds at most: whatever a client asks for, memory stays bounded.
+const ROWS_MOST: usize = 1_000;
 
 /// Listens on the private socket for requests that the guard has let through.
 ///
@@ -67,12 +69,18 @@ fn answer(request: &Request, source: &impl Source) -> Answer {
             number.map_err(|_| format!("'{name}' must be a whole number, not '{value}'"))
         })
     };
-    let page = || Ok(Page { offset: parameter("offset", 0)?, limit: parameter("limit", ROWS)? });
+    let rows = |name: &str, default: usize| -> Result<usize, String> {
+        Ok(match parameter(name, default)? {
+            0 => ROWS_MOST,
+            rows => rows.min(ROWS_MOST),
+        })
+    };
+    let page = || Ok(Page { offset: parameter("offset", 0)?, limit: rows("limit", ROWS)? });
     let snapshot = source.snapshot();
     let value = match path {
         "/api/v1/status" => Ok(source.status()),
         "/api/v1/live" => parameter("seconds", 60)
-            .and_then(|seconds| Ok(api::live(&snapshot, seconds, parameter("top", 10)?))),
+            .and_then(|seconds| Ok(api::live(&snapshot, seconds, rows("top", 10)?))),
         "/api/v1/hosts" => page().map(|page| api::hosts(&snapshot, page)),
         "/api/v1/ports" => page().map(|page| api::ports(&snapshot, page)),
         "/api/v1/protocols" => Ok(api::protocols(&snapshot)),
