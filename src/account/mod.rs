@@ -31,7 +31,7 @@ pub use ports::{PortKey, Transport};
 pub use protocols::protocol_name;
 pub use snapshot::{
     ClosedInterval, Drops, HostRow, InterfaceRow, IntervalHost, IntervalInterface, IntervalPort,
-    IntervalProtocol, KernelErrors, PortRow, ProtocolRow, Second, Snapshot,
+    IntervalProtocol, KernelErrors, PortRow, ProtocolRow, Rates, Second, Snapshot,
 };
 pub use volume::{InOut, Split, Volume};
 

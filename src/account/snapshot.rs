@@ -189,13 +189,27 @@ impl Snapshot {
     }
 }
 
+/// The least and the greatest rate of the finest intervals within an interval, bytes a
+/// second. They keep a short spike visible in the history of a year.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Rates {
+    /// The least, 0 if there was a finest interval without traffic.
+    pub least: u64,
+    /// The greatest.
+    pub greatest: u64,
+}
+
 /// What an interface did in an interval.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct IntervalInterface {
     /// Its name.
     pub name: String,
+    /// Milliseconds of the interval in which it was captured.
+    pub covered: u64,
     /// By [`Direction`].
     pub directions: [Volume; 5],
+    /// By [`Direction`].
+    pub rates: [Rates; 5],
     /// Frames lost.
     pub dropped: u64,
 }
@@ -207,8 +221,12 @@ pub struct IntervalHost {
     pub address: Addr,
     /// Its hardware address, if known.
     pub mac: Mac,
+    /// Whether it counts as inside.
+    pub local: bool,
     /// What it received and sent.
     pub traffic: InOut,
+    /// Of what it received, and of what it sent.
+    pub rates: [Rates; 2],
 }
 
 /// What a service port saw in an interval.
@@ -220,6 +238,8 @@ pub struct IntervalPort {
     pub port: u16,
     /// Packets to and from it.
     pub volume: Volume,
+    /// Both ways together.
+    pub rates: Rates,
 }
 
 /// What an IP protocol saw in an interval.
@@ -229,6 +249,8 @@ pub struct IntervalProtocol {
     pub number: u16,
     /// Its packets.
     pub volume: Volume,
+    /// Its rates.
+    pub rates: Rates,
 }
 
 /// One closed span of time and all that was counted in it.
@@ -236,6 +258,8 @@ pub struct IntervalProtocol {
 pub struct ClosedInterval {
     /// When it began, seconds since 1970 UTC, a multiple of its length.
     pub start: i64,
+    /// Its length, seconds.
+    pub length: u32,
     /// The interfaces.
     pub interfaces: Vec<IntervalInterface>,
     /// The hosts that sent or received something.
@@ -335,9 +359,10 @@ impl Accounts {
     }
 
     /// Ends the open interval and returns what it held, as the one that began at `start`.
-    pub fn close_interval(&mut self, start: i64) -> ClosedInterval {
+    pub fn close_interval(&mut self, start: i64, length: u32) -> ClosedInterval {
         let mut interval = ClosedInterval {
             start,
+            length,
             other_hosts: self.other_hosts.close(),
             without_port: self.without_port.close(),
             ..ClosedInterval::default()
@@ -348,6 +373,8 @@ impl Accounts {
             i.at_interval = (now, i.drops);
             interval.interfaces.push(IntervalInterface {
                 name: i.name.clone(),
+                covered: u64::from(length) * 1_000,
+                rates: Default::default(),
                 directions: std::array::from_fn(|at| now[at] - directions[at]),
                 dropped: i.drops.total().saturating_sub(drops.total()),
             });
@@ -355,19 +382,26 @@ impl Accounts {
         for (address, host) in self.hosts.iter_mut() {
             let traffic = Split::close(&mut host.traffic);
             if !traffic.is_zero() {
-                interval.hosts.push(IntervalHost { address: *address, mac: host.mac, traffic });
+                interval.hosts.push(IntervalHost {
+                    address: *address,
+                    mac: host.mac,
+                    local: host.local,
+                    traffic,
+                    rates: Default::default(),
+                });
             }
         }
         for (key, split) in self.ports.iter_mut() {
             let volume = split.close();
             if !volume.is_zero() {
                 let (transport, port) = (key.transport, key.port);
-                interval.ports.push(IntervalPort { transport, port, volume });
+                let rates = Rates::default();
+                interval.ports.push(IntervalPort { transport, port, volume, rates });
             }
         }
         let (now, then) = (&self.protocols, &self.protocols_at_interval);
         interval.protocols = protocol_rows(|at| now[at] - then[at])
-            .map(|(number, volume)| IntervalProtocol { number, volume })
+            .map(|(number, volume)| IntervalProtocol { number, volume, rates: Rates::default() })
             .collect();
         self.protocols_at_interval.copy_from_slice(&self.protocols[..]);
         interval

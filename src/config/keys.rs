@@ -6,7 +6,7 @@ use std::time::Duration;
 use log::LevelFilter;
 use toml::de::DeValue;
 
-use super::{Config, value};
+use super::{Config, tiers, value};
 use crate::account::DEFAULT_HOST_LIMIT;
 use crate::ring::DEFAULT_CAPACITY;
 
@@ -121,25 +121,60 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         section: "history",
-        name: "keep_minutes",
-        default: "\"48h\"",
-        meaning: "How long the minutes are kept, \"1h\" to \"366d\".",
-        set: |c, v| value::duration(v, "1h", "366d").map(|v| c.keep_minutes = v),
+        name: "schema",
+        default: "\"second:1, minute:60, hour:3600, day:86400\"",
+        meaning: "The tiers: resolutions in which history is kept, as names and lengths in \
+                  seconds (or with a unit, as in \"week:7d\"). Each length must divide the next.",
+        set: |c, v| tiers::schema(v).map(|v| c.schema = v),
+    },
+    Key {
+        section: "history",
+        name: "keep",
+        default: "\"second:1h, minute:48h, hour:60d, day:10y\"",
+        meaning: "How long each tier is kept: by name, or without names in the order of the \
+                  schema. What is not named is kept as long as its like is by default.",
+        set: |c, v| tiers::keep(v).map(|v| c.keep = v),
+    },
+    Key {
+        section: "history",
+        name: "store_seconds",
+        default: "false",
+        meaning: "Whether tiers of intervals shorter than a minute are written to the card as \
+                  well, which wears it. Otherwise they live in memory.",
+        set: |c, v| value::boolean(v).map(|v| c.store_seconds = v),
+    },
+    Key {
+        section: "history",
+        name: "max_size",
+        default: "\"1GiB\"",
+        meaning: "The size that the database may grow to, \"8MiB\" to \"1024GiB\". Beyond it the \
+                  oldest intervals of the finest tier go first, whatever their age.",
+        set: |c, v| value::size(v, 8 << 20, 1 << 40).map(|v| c.max_size = v),
     },
     Key {
         section: "history",
         name: "hosts_per_interval",
-        default: "1000",
-        meaning: "The busiest hosts of each interval that are stored by name, 1 to 100000; the \
-                  others are stored as one row.",
-        set: |c, v| value::whole(v, 1, 100_000).map(|v| c.hosts_per_interval = v as usize),
+        default: "200",
+        meaning: "The busiest hosts of each interval that are stored by name, 2 to 100000; the \
+                  others are stored as one row, \"other\". Half of them are set aside for local \
+                  hosts.",
+        set: |c, v| value::whole(v, 2, 100_000).map(|v| c.hosts_per_interval = v as usize),
     },
     Key {
         section: "history",
         name: "ports_per_interval",
-        default: "1000",
+        default: "100",
         meaning: "The same for service ports, 1 to 100000.",
         set: |c, v| value::whole(v, 1, 100_000).map(|v| c.ports_per_interval = v as usize),
+    },
+    Key {
+        section: "history",
+        name: "clock_wait",
+        default: "\"10min\"",
+        meaning: "How long a machine without a battery for its clock waits after booting for \
+                  the time from the network before it believes its clock, \"0s\" to \"24h\". \
+                  History waits in memory until then.",
+        set: |c, v| value::duration(v, "0s", "24h").map(|v| c.clock_wait = v),
     },
     Key {
         section: "web",
@@ -225,9 +260,17 @@ impl Default for Config {
             hosts: DEFAULT_HOST_LIMIT,
             database: PathBuf::from("/var/lib/brightstat/brightstat.db"),
             commit: Duration::from_secs(5 * 60),
-            keep_minutes: Duration::from_secs(48 * 3_600),
-            hosts_per_interval: 1_000,
-            ports_per_interval: 1_000,
+            schema: [("second", 1), ("minute", 60), ("hour", 3_600), ("day", 86_400)]
+                .map(|(name, seconds)| (name.to_owned(), seconds))
+                .to_vec(),
+            keep: [("second", 1), ("minute", 48), ("hour", 60 * 24), ("day", 3_650 * 24)]
+                .map(|(name, hours)| (Some(name.to_owned()), Duration::from_secs(hours * 3_600)))
+                .to_vec(),
+            store_seconds: false,
+            max_size: 1 << 30,
+            hosts_per_interval: 200,
+            ports_per_interval: 100,
+            clock_wait: Duration::from_secs(600),
             listen: vec![(std::net::Ipv6Addr::UNSPECIFIED, 667).into()],
             host_names: Vec::new(),
             allow: Vec::new(),

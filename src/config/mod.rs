@@ -5,6 +5,7 @@
 //! in `conf.d/` are read after it in the order of their names, and the last word counts.
 
 pub mod keys;
+mod tiers;
 mod value;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,8 @@ use log::LevelFilter;
 use toml::de::{DeTable, DeValue};
 
 use crate::failure::{Exit, Failure};
+
+pub use tiers::Tier;
 
 /// Where the configuration is looked for when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/brightstat/brightstat.toml";
@@ -46,8 +49,16 @@ pub struct Config {
     pub database: PathBuf,
     /// `history.commit`.
     pub commit: Duration,
-    /// `history.keep_minutes`.
-    pub keep_minutes: Duration,
+    /// `history.schema`.
+    schema: tiers::Schema,
+    /// `history.keep`.
+    keep: tiers::Keep,
+    /// `history.store_seconds`.
+    store_seconds: bool,
+    /// `history.max_size`, bytes.
+    pub max_size: u64,
+    /// `history.clock_wait`.
+    pub clock_wait: Duration,
     /// `history.hosts_per_interval`.
     pub hosts_per_interval: usize,
     /// `history.ports_per_interval`.
@@ -69,7 +80,7 @@ pub struct Config {
 }
 
 /// A configuration that has been read, and what should be said about it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Loaded {
     /// The settings.
     pub config: Config,
@@ -77,6 +88,16 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// Things that are odd but stop nothing, each with file and line.
     pub warnings: Vec<String>,
+    /// Where `history.keep` was written last, if anywhere.
+    keep_at: Option<String>,
+}
+
+impl Config {
+    /// The tiers of history, finest first: `history.schema`, `keep` and `store_seconds`
+    /// together. Not empty, and the last is never in memory only.
+    pub fn tiers(&self) -> Vec<Tier> {
+        tiers::combine(&self.schema, &self.keep, self.store_seconds, true).unwrap_or_default()
+    }
 }
 
 /// Reads the configuration at `path`, and `conf.d/*.toml` beside it.
@@ -87,7 +108,7 @@ pub struct Loaded {
 /// A named file that is not there or not readable, and any value that is wrong: one line
 /// with file, line and key.
 pub fn load(path: Option<&Path>) -> Result<Loaded, Failure> {
-    let mut loaded = Loaded { config: Config::default(), files: Vec::new(), warnings: Vec::new() };
+    let mut loaded = Loaded::default();
     let main = path.unwrap_or_else(|| Path::new(DEFAULT_PATH));
     match fs::read_to_string(main) {
         Ok(text) => loaded.merge(main, &text)?,
@@ -105,6 +126,7 @@ pub fn load(path: Option<&Path>) -> Result<Loaded, Failure> {
         let text = fs::read_to_string(&path).map_err(|e| unreadable(&path, &e))?;
         loaded.merge(&path, &text)?;
     }
+    loaded.check_tiers()?;
     Ok(loaded)
 }
 
@@ -120,6 +142,17 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 impl Loaded {
+    /// Checks what only shows once all files have been read.
+    fn check_tiers(&self) -> Result<(), Failure> {
+        let c = &self.config;
+        let is_default = self.keep_at.is_none();
+        tiers::combine(&c.schema, &c.keep, c.store_seconds, is_default).map_err(|problem| {
+            let at = self.keep_at.as_deref().unwrap_or("configuration");
+            Failure::new(Exit::Config, format!("{at}: history.keep: {problem}"))
+        })?;
+        Ok(())
+    }
+
     /// Reads one file over what is known already.
     fn merge(&mut self, path: &Path, text: &str) -> Result<(), Failure> {
         let shown = path.display();
@@ -167,6 +200,9 @@ impl Loaded {
                         format!("{shown}:{at}: {name}.{key_name}: {problem}"),
                     )
                 })?;
+                if (name.as_ref(), key_name.as_ref()) == ("history", "keep") {
+                    self.keep_at = Some(format!("{shown}:{}", line(value.span().start)));
+                }
             }
         }
         self.files.push(path.to_owned());

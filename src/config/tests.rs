@@ -1,8 +1,9 @@
 use super::*;
 
 fn read(text: &str) -> Result<Loaded, Failure> {
-    let mut loaded = Loaded { config: Config::default(), files: Vec::new(), warnings: Vec::new() };
+    let mut loaded = Loaded::default();
     loaded.merge(Path::new("test.toml"), text)?;
+    loaded.check_tiers()?;
     Ok(loaded)
 }
 
@@ -82,13 +83,13 @@ fn unknown_keys_warn_and_stop_nothing() {
 #[test]
 fn units_are_understood() {
     let config = read(
-        "[capture]\nkernel_buffer = \"16 MiB\"\n[history]\ncommit = \"90s\"\nkeep_minutes = \"2w\"\n",
+        "[capture]\nkernel_buffer = \"16 MiB\"\n[history]\ncommit = \"90s\"\nkeep = \"minute:2w\"\n",
     )
     .unwrap()
     .config;
     assert_eq!(config.kernel_buffer, 16 << 20);
     assert_eq!(config.commit.as_secs(), 90);
-    assert_eq!(config.keep_minutes.as_secs(), 14 * 86_400);
+    assert_eq!(config.tiers()[1].keep.as_secs(), 14 * 86_400);
 }
 
 #[test]

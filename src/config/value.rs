@@ -107,6 +107,7 @@ pub(super) fn size(value: &DeValue<'_>, least: u64, most: u64) -> Read<u64> {
 
 fn readable_size(bytes: u64) -> String {
     match bytes {
+        b if b >= 1 << 30 && b % (1 << 30) == 0 => format!("{}GiB", b >> 30),
         b if b >= 1 << 20 && b % (1 << 20) == 0 => format!("{}MiB", b >> 20),
         b if b >= 1 << 10 && b % (1 << 10) == 0 => format!("{}KiB", b >> 10),
         b => format!("{b}B"),
@@ -124,7 +125,8 @@ pub(super) fn duration(value: &DeValue<'_>, least: &str, most: &str) -> Read<Dur
     Ok(Duration::from_secs(seconds))
 }
 
-fn seconds(text: &str) -> Option<u64> {
+/// A span of time such as `"5min"` in seconds.
+pub fn seconds(text: &str) -> Option<u64> {
     with_unit(
         text,
         &[

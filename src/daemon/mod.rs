@@ -31,7 +31,7 @@ use crate::web::names::Admission;
 use crate::web::routes;
 use interfaces::Interfaces;
 use status::Status;
-use worker::{Kept, Published, Worker};
+use worker::{Plan, Published, Worker};
 
 /// How the daemon was called: what on the command line goes before the configuration.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +87,8 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let names = interfaces::choose(&config, !options.interfaces.is_empty())?;
     let listeners = listen(&config.listen)?;
     privileges::drop_root(&config.user, &config.database)?;
-    let store = Store::open(&config.database, config.keep_minutes)?;
+    let tiers = config.tiers();
+    let store = Store::open(&config.database, &tiers)?;
     let directory = private_directory()?;
     let socket = directory.path.join("web.sock");
     let server = Arc::new(routes::listen(&socket)?);
@@ -100,10 +101,15 @@ pub fn run(options: &Options) -> Result<(), Failure> {
 
     let (commands, to_worker) = mpsc::channel();
     let local = interfaces::local_networks(&config, &names);
-    let kept = Kept { hosts: config.hosts_per_interval, ports: config.ports_per_interval };
+    let plan = Plan {
+        base: tiers.iter().find(|tier| !tier.in_memory).map_or(60, |tier| tier.seconds),
+        fine: tiers.first().filter(|tier| tier.in_memory).map(|tier| tier.seconds),
+        hosts: config.hosts_per_interval,
+        ports: config.ports_per_interval,
+    };
     let worker = Worker::new(Accounts::new(config.hosts, local.clone()));
     let shared = published.clone();
-    let worker = spawn("worker", move || worker.run(&to_worker, &shared, intervals, kept))?;
+    let worker = spawn("worker", move || worker.run(&to_worker, &shared, intervals, plan))?;
 
     let mut captures = Interfaces::new(commands.clone(), worker.thread().clone())?;
     for name in &names {

@@ -127,7 +127,9 @@ impl Supervisor {
         let old = &self.config;
         let fixed = [
             ("history.database", old.database != new.database),
-            ("history.keep_minutes", old.keep_minutes != new.keep_minutes),
+            ("history.schema, keep or store_seconds", old.tiers() != new.tiers()),
+            ("history.max_size", old.max_size != new.max_size),
+            ("history.clock_wait", old.clock_wait != new.clock_wait),
             ("history.hosts_per_interval", old.hosts_per_interval != new.hosts_per_interval),
             ("history.ports_per_interval", old.ports_per_interval != new.ports_per_interval),
             ("limits.hosts", old.hosts != new.hosts),

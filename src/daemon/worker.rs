@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::account::{Accounts, ClosedInterval, LocalNetworks, Second, Snapshot};
 use crate::capture::live::Status;
 use crate::ring::Receiver;
+use crate::store::Message;
 
 /// Records taken from one ring before the next ring has its turn.
 const BATCH: usize = 8_192;
@@ -69,9 +70,14 @@ pub enum Command {
     Stop,
 }
 
-/// How many rows of an interval are named; the rest goes into "other".
+/// What becomes history: the lengths of intervals, and how many of their rows are named;
+/// the rest goes into "other".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct Plan {
+    /// Length of the intervals of the finest tier that is written to disk, seconds.
+    pub base: u32,
+    /// Length of the intervals of the finest tier, if that lives in memory, seconds.
+    pub fine: Option<u32>,
     /// Hosts.
     pub hosts: usize,
     /// Ports.
@@ -158,12 +164,12 @@ impl Worker {
         mut self,
         commands: &mpsc::Receiver<Command>,
         published: &Published,
-        store: SyncSender<ClosedInterval>,
-        kept: Kept,
+        store: SyncSender<Message>,
+        plan: Plan,
     ) {
         let started = Instant::now();
         self.clock = Clock::starting_at(now());
-        let mut outbox = Outbox { store, waiting: VecDeque::new(), kept };
+        let mut outbox = Outbox { store, waiting: VecDeque::new(), plan };
         let mut next_tick = now();
         let mut stopping = false;
         loop {
@@ -233,24 +239,28 @@ impl Worker {
 
 /// The way to the store thread, which may be behind but never holds the worker up.
 struct Outbox {
-    store: SyncSender<ClosedInterval>,
+    store: SyncSender<Message>,
     waiting: VecDeque<ClosedInterval>,
-    kept: Kept,
+    plan: Plan,
 }
 
 impl Outbox {
     fn send(&mut self, closed: &mut Vec<ClosedInterval>, published: &Published) {
         for mut interval in closed.drain(..) {
-            interval.keep_busiest(self.kept.hosts, self.kept.ports);
+            interval.keep_busiest(self.plan.hosts, self.plan.ports);
             self.waiting.push_back(interval);
         }
         while let Some(interval) = self.waiting.pop_front() {
-            match self.store.try_send(interval) {
+            match self.store.try_send(Message::Closed(interval)) {
                 Ok(()) => {}
-                Err(TrySendError::Full(interval) | TrySendError::Disconnected(interval)) => {
+                Err(
+                    TrySendError::Full(Message::Closed(interval))
+                    | TrySendError::Disconnected(Message::Closed(interval)),
+                ) => {
                     self.waiting.push_front(interval);
                     break;
                 }
+                Err(_) => {}
             }
         }
         while self.waiting.len() > INTERVALS_KEPT {
@@ -321,7 +331,7 @@ impl Clock {
             self.seconds.pop_front();
         }
         if new.div_euclid(MINUTE) * MINUTE != self.minute {
-            self.closed.push(accounts.close_interval(self.minute));
+            self.closed.push(accounts.close_interval(self.minute, MINUTE as u32));
         }
         self.open(time);
     }
@@ -335,7 +345,7 @@ impl Clock {
 
     fn close(&mut self, accounts: &mut Accounts) {
         self.seconds.push_back(accounts.close_second(self.second_end / SECOND - 1));
-        self.closed.push(accounts.close_interval(self.minute));
+        self.closed.push(accounts.close_interval(self.minute, MINUTE as u32));
     }
 }
 

@@ -19,6 +19,7 @@ use log::{error, info};
 use rusqlite::Connection;
 
 use crate::account::ClosedInterval;
+use crate::config::Tier;
 use crate::failure::Failure;
 
 /// Intervals that wait for the disk at most: a day of minutes.
@@ -27,6 +28,22 @@ const WAITING_MOST: usize = 1_440;
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 /// How often the thread shows that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// What the worker tells the store thread, in the order in which it happened.
+pub enum Message {
+    /// A closed interval of the finest tier, when that lives in memory.
+    Fine(ClosedInterval),
+    /// A closed interval of the finest tier that is written to disk.
+    Closed(ClosedInterval),
+    /// The clock was wrong and has been set back: what seems to have happened at `now` or
+    /// later happened `by` earlier. Both in seconds.
+    SetBack {
+        /// Seconds since 1970 UTC, by the right clock.
+        now: i64,
+        /// By how many seconds the clock was set back.
+        by: i64,
+    },
+}
 
 /// What the store thread lets others see.
 #[derive(Default)]
@@ -97,22 +114,24 @@ impl Store {
     ///
     /// # Errors
     /// See [`schema::open`].
-    pub fn open(path: &Path, keep: Duration) -> Result<Store, Failure> {
+    pub fn open(path: &Path, tiers: &[Tier]) -> Result<Store, Failure> {
+        let keep = tiers.first().map_or(Duration::MAX, |tier| tier.keep);
         Ok(Store { connection: schema::open(path)?, path: path.to_owned(), keep })
     }
 
     /// The body of the store thread: writes what comes until the sender is gone.
-    pub fn run(mut self, intervals: &Receiver<ClosedInterval>, status: &Status) {
+    pub fn run(mut self, messages: &Receiver<Message>, status: &Status) {
         let mut waiting = VecDeque::new();
         let mut due = Instant::now() + Duration::from_secs(status.period.load(Ordering::Relaxed));
         loop {
             status.heartbeat.fetch_add(1, Ordering::Relaxed);
             let pause = due.saturating_duration_since(Instant::now()).min(HEARTBEAT);
-            let is_over = match intervals.recv_timeout(pause) {
-                Ok(interval) => {
+            let is_over = match messages.recv_timeout(pause) {
+                Ok(Message::Closed(interval)) => {
                     waiting.push_back(interval);
                     false
                 }
+                Ok(_) => false,
                 Err(RecvTimeoutError::Timeout) => false,
                 Err(RecvTimeoutError::Disconnected) => true,
             };
