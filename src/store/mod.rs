@@ -5,6 +5,10 @@
 //! counted) and the capture goes on. [`write`] adds to rows that are there already, so
 //! that a minute in which the daemon was restarted holds both parts.
 
+pub mod kind;
+pub mod query;
+pub mod question;
+mod rows;
 pub mod schema;
 mod write;
 

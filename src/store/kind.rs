@@ -1,0 +1,211 @@
+//! The kinds of rows that history has, as data: tables, statements, sums and answers are
+//! all made from these descriptions, so that one piece of code serves every kind.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use crate::account::{Transport, protocol_name};
+use crate::decode::Addr;
+
+/// What a row is about, as its table's key columns have it; unused ones are 0.
+pub type Key = [i64; 3];
+
+/// One kind of row.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// Its place in [`KINDS`].
+    pub at: usize,
+    /// Its name: `host` has the table `traffic_host` and the view `v_host`.
+    pub name: &'static str,
+    /// Its name where many are meant: `hosts`.
+    pub plural: &'static str,
+    /// The key columns, after tier and start.
+    pub keys: &'static [&'static str],
+    /// What is counted apart: the endings of the columns.
+    pub ways: &'static [&'static str],
+    /// Further columns.
+    pub extras: &'static [Extra],
+    /// The key of the row that holds what a bounded table could not name.
+    pub other: Option<Key>,
+    /// The key of the row that holds frames which have no such thing.
+    pub none: Option<Key>,
+}
+
+/// A column that is not traffic.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Extra {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether values are added up; else the greatest counts.
+    pub is_sum: bool,
+}
+
+/// Interfaces, by direction.
+pub static INTERFACE: Kind = Kind {
+    at: 0,
+    name: "interface",
+    plural: "interfaces",
+    keys: &["interface"],
+    ways: &["_in", "_out", "_internal", "_transit", "_none"],
+    // Milliseconds in which it was captured, and frames lost.
+    extras: &[Extra { name: "covered", is_sum: true }, Extra { name: "dropped", is_sum: true }],
+    other: None,
+    none: None,
+};
+
+/// Hosts: the address as two halves of an IPv6 address, IPv4 in the lower one.
+pub static HOST: Kind = Kind {
+    at: 1,
+    name: "host",
+    plural: "hosts",
+    keys: &["family", "high", "low"],
+    ways: &["_in", "_out"],
+    extras: &[Extra { name: "local", is_sum: false }],
+    other: Some([OTHER, 0, 0]),
+    none: Some([NONE, 0, 0]),
+};
+
+/// Devices: a local hardware address with all its hosts. Filled by a later version.
+pub static DEVICE: Kind = Kind {
+    at: 2,
+    name: "device",
+    plural: "devices",
+    keys: &["device"],
+    ways: &["_in", "_out"],
+    extras: &[],
+    other: Some([OTHER, 0, 0]),
+    none: Some([NONE, 0, 0]),
+};
+
+/// Service ports: IP protocol number * 65536 + port.
+pub static PORT: Kind = Kind {
+    at: 3,
+    name: "port",
+    plural: "ports",
+    keys: &["port"],
+    ways: &[""],
+    extras: &[],
+    other: Some([OTHER, 0, 0]),
+    none: Some([NONE, 0, 0]),
+};
+
+/// IP protocols, by number; 256 is not known. None is ever folded.
+pub static PROTOCOL: Kind = Kind {
+    at: 4,
+    name: "protocol",
+    plural: "protocols",
+    keys: &["protocol"],
+    ways: &[""],
+    extras: &[],
+    other: None,
+    none: Some([NONE, 0, 0]),
+};
+
+/// All kinds.
+pub static KINDS: [&Kind; 5] = [&INTERFACE, &HOST, &DEVICE, &PORT, &PROTOCOL];
+
+/// In the first key column: what was not named.
+pub const OTHER: i64 = 0;
+/// In the first key column: frames which have no such thing.
+pub const NONE: i64 = -1;
+
+impl Kind {
+    /// The kind of that name, in singular or plural.
+    pub fn named(name: &str) -> Option<&'static Kind> {
+        KINDS.into_iter().find(|kind| kind.name == name || kind.plural == name)
+    }
+
+    /// Its table.
+    pub fn table(&self) -> String {
+        format!("traffic_{}", self.name)
+    }
+
+    /// The columns of its table after tier and start: keys, cells, extras.
+    pub fn columns(&self) -> Vec<String> {
+        let mut columns: Vec<String> = self.keys.iter().map(|&key| key.to_owned()).collect();
+        for way in self.ways {
+            columns.extend(["packets", "bytes", "least", "greatest"].map(|c| format!("{c}{way}")));
+        }
+        columns.extend(self.extras.iter().map(|extra| extra.name.to_owned()));
+        columns
+    }
+
+    /// Whether this is the row of what was not named, or of frames without such a thing.
+    pub fn is_rest(&self, key: &Key) -> bool {
+        Some(*key) == self.other || Some(*key) == self.none
+    }
+}
+
+/// The key of a host. IPv4 keeps to the lower half, as a signed number of 32 bits: that
+/// takes four bytes in a row.
+pub fn host_key(address: IpAddr) -> Key {
+    match address {
+        IpAddr::V4(address) => [4, 0, i64::from(u32::from(address).cast_signed())],
+        IpAddr::V6(address) => {
+            let bits = u128::from(address);
+            [6, ((bits >> 64) as u64).cast_signed(), (bits as u64).cast_signed()]
+        }
+    }
+}
+
+/// The key of a host as the counters know it.
+pub fn addr_key(address: &Addr) -> Key {
+    host_key(address.ip())
+}
+
+/// The address of a host's key; `None` for the rows of the rest.
+pub fn key_address(key: &Key) -> Option<IpAddr> {
+    match key[0] {
+        4 => Some(IpAddr::from((key[2] as u32).to_be_bytes())),
+        6 => {
+            let bits =
+                u128::from(key[1].cast_unsigned()) << 64 | u128::from(key[2].cast_unsigned());
+            Some(IpAddr::V6(Ipv6Addr::from(bits)))
+        }
+        _ => None,
+    }
+}
+
+/// The key of a service port.
+pub fn port_key(transport: Transport, port: u16) -> Key {
+    [i64::from(transport.number()) << 16 | i64::from(port), 0, 0]
+}
+
+/// The transport's name and the port of a port's key; `None` for the rows of the rest.
+pub fn key_port(key: &Key) -> Option<(&'static str, u16)> {
+    let transport = match key[0] >> 16 {
+        6 => Transport::Tcp,
+        17 => Transport::Udp,
+        _ => return None,
+    };
+    Some((transport.name(), (key[0] & 0xffff) as u16))
+}
+
+/// The name of a protocol's key.
+pub fn key_protocol(key: &Key) -> Option<String> {
+    u16::try_from(key[0]).ok().map(protocol_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_survive_the_way_to_a_key_and_back() {
+        for text in [
+            "0.0.0.0",
+            "10.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "2001:db8::ff",
+            "fe80::1",
+            "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+        ] {
+            let address: IpAddr = text.parse().unwrap();
+            assert_eq!(key_address(&host_key(address)), Some(address));
+        }
+        assert_ne!(host_key("0.0.0.1".parse().unwrap()), host_key("::1".parse().unwrap()));
+        assert_eq!(key_port(&port_key(Transport::Udp, 65_535)), Some(("udp", 65_535)));
+        assert_eq!(key_port(&[OTHER, 0, 0]), None);
+    }
+}

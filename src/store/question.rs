@@ -1,0 +1,140 @@
+//! Questions to the history, and answers, as data.
+
+use std::net::IpAddr;
+
+use jiff::tz::TimeZone;
+
+use super::kind::{Kind, key_address, key_port, key_protocol};
+pub use super::rows::Cell;
+
+/// What somebody wants to know.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Rows of which kind.
+    pub kind: &'static Kind,
+    /// Only this one; the others are in `other`.
+    pub only: Option<Which>,
+    /// From this time on, seconds since 1970 UTC.
+    pub from: i64,
+    /// Up to, and not including, this time.
+    pub to: i64,
+    /// How the time is divided.
+    pub step: Step,
+    /// Rows to name, busiest first; the others are in `other`.
+    pub top: usize,
+}
+
+/// One row by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// An interface.
+    Interface(String),
+    /// A host.
+    Host(IpAddr),
+    /// `tcp` or `udp`, and a port.
+    Port(crate::account::Transport, u16),
+    /// An IP protocol by number.
+    Protocol(u16),
+}
+
+/// How a span of time is divided into points.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Not at all: one point.
+    Whole,
+    /// By the finest tier that gives at most this many points and reaches back far enough.
+    Auto(usize),
+    /// By the tier of this name.
+    Tier(String),
+    /// By days of this time zone, of 23, 24 or 25 hours.
+    Days(TimeZone),
+}
+
+/// One span of time in an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// Seconds since 1970 UTC.
+    pub start: i64,
+    /// The first second after it.
+    pub end: i64,
+    /// Milliseconds of it in which capture ran, on the interface that was captured longest.
+    pub covered: u64,
+}
+
+/// A row of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What it is about.
+    pub label: Label,
+    /// The whole span, one cell for each of the kind's ways.
+    pub total: Vec<Cell>,
+    /// Frames lost; interfaces only.
+    pub dropped: u64,
+    /// By point, where there was traffic: the point's place and its cells.
+    pub series: Vec<(usize, Vec<Cell>)>,
+}
+
+/// What a row is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Label {
+    /// An interface's name.
+    Interface(String),
+    /// A host, its hardware address if known, and whether it is local.
+    Host(IpAddr, Option<String>, bool),
+    /// A device's name.
+    Device(String),
+    /// `tcp` or `udp`, and the port.
+    Port(&'static str, u16),
+    /// A protocol's name and number.
+    Protocol(String, u16),
+    /// What a bounded table could not name, or what was not asked for.
+    Other,
+    /// Frames that have no such thing.
+    None,
+    /// Every frame.
+    Total,
+}
+
+impl Label {
+    /// The label of a host, port or protocol.
+    pub(super) fn of_key(kind: &Kind, key: &super::kind::Key) -> Option<Label> {
+        Some(match kind.name {
+            "host" => Label::Host(key_address(key)?, None, false),
+            "port" => key_port(key).map(|(transport, port)| Label::Port(transport, port))?,
+            "protocol" => Label::Protocol(key_protocol(key)?, u16::try_from(key[0]).ok()?),
+            _ => Label::Device(key[0].to_string()),
+        })
+    }
+}
+
+/// The answer. Rows + other + none = total, in all and at every point.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Rows of which kind.
+    pub kind: &'static Kind,
+    /// The name of the tier that it comes from.
+    pub tier: String,
+    /// Length of a point, seconds; `None` if they differ (days, or the whole span).
+    pub step: Option<u32>,
+    /// The span as it is answered: widened to whole intervals of the tier.
+    pub from: i64,
+    /// Its end.
+    pub to: i64,
+    /// The points, in order, without gaps.
+    pub points: Vec<Point>,
+    /// Busiest first, ties by key.
+    pub rows: Vec<Line>,
+    /// How many rows there were before `top` cut them.
+    pub count: usize,
+    /// What is not named in `rows`.
+    pub other: Line,
+    /// Frames that have no such thing.
+    pub none: Line,
+    /// Every frame. Two cells (in and out are the same frames) where the kind has two.
+    pub total: Line,
+    /// Before this time, days are not those of the time zone but of UTC, because only
+    /// coarser intervals are left.
+    pub approximate_before: Option<i64>,
+    /// Up to when history has been written, seconds since 1970 UTC; `None` if never.
+    pub recorded_until: Option<i64>,
+}

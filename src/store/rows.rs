@@ -1,0 +1,250 @@
+//! Rows of an interval in memory, and their sums.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use super::kind::{DEVICE, HOST, INTERFACE, KINDS, Key, Kind, PORT, PROTOCOL, addr_key, port_key};
+use crate::account::{ClosedInterval, Rates, Volume};
+
+/// One counter of a row.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Cell {
+    /// Packets or frames.
+    pub packets: u64,
+    /// Bytes on the wire.
+    pub bytes: u64,
+    /// The least rate of the finest intervals within, bytes a second.
+    pub least: u64,
+    /// The greatest rate of the finest intervals within, bytes a second.
+    pub greatest: u64,
+}
+
+impl Cell {
+    /// A volume and the rates within it.
+    pub fn new(volume: Volume, rates: Rates) -> Cell {
+        let Volume { packets, bytes } = volume;
+        Cell { packets, bytes, least: rates.least, greatest: rates.greatest }
+    }
+
+    /// Takes in another counter of the same row, from another time or another part.
+    pub fn add(&mut self, more: &Cell) {
+        self.packets += more.packets;
+        self.bytes += more.bytes;
+        self.least = self.least.min(more.least);
+        self.greatest = self.greatest.max(more.greatest);
+    }
+
+    /// Takes in a counter of a row that is folded into this one. Their rates did not add
+    /// up at the same moment; what is kept is the greatest single one.
+    pub fn fold(&mut self, more: &Cell) {
+        let least = self.least.max(more.least);
+        self.add(more);
+        self.least = least;
+    }
+}
+
+/// What a row holds besides its key.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Row {
+    /// One for each of the kind's ways.
+    pub cells: Vec<Cell>,
+    /// One for each of the kind's extras.
+    pub extras: Vec<i64>,
+    /// Of how many finer rows it is the sum.
+    pub parts: u32,
+}
+
+impl Row {
+    /// Bytes all ways: what rows are sorted by.
+    pub fn bytes(&self) -> u64 {
+        self.cells.iter().map(|cell| cell.bytes).sum()
+    }
+
+    /// Whether nothing was counted and nothing else is told.
+    fn is_empty(&self) -> bool {
+        self.cells.iter().all(|cell| cell.packets == 0 && cell.bytes == 0)
+            && self.extras.iter().all(|extra| *extra == 0)
+    }
+
+    fn add_extras(&mut self, kind: &Kind, more: &Row) {
+        for ((extra, more), column) in self.extras.iter_mut().zip(&more.extras).zip(kind.extras) {
+            *extra = if column.is_sum { *extra + more } else { (*extra).max(*more) };
+        }
+    }
+}
+
+/// The rows of one kind.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Rows(pub BTreeMap<Key, Row>);
+
+impl Rows {
+    /// Adds a row to the one of the same key, if there is one.
+    pub fn add(&mut self, kind: &Kind, key: Key, row: Row) {
+        if row.is_empty() {
+            return;
+        }
+        match self.0.entry(key) {
+            std::collections::btree_map::Entry::Vacant(place) => {
+                place.insert(row);
+            }
+            std::collections::btree_map::Entry::Occupied(mut place) => {
+                let known = place.get_mut();
+                for (cell, more) in known.cells.iter_mut().zip(&row.cells) {
+                    cell.add(more);
+                }
+                known.add_extras(kind, &row);
+                known.parts += row.parts;
+            }
+        }
+    }
+
+    /// Sets the least rate of rows that were absent from some of `intervals` to 0.
+    pub fn note_absences(&mut self, intervals: u32) {
+        for row in self.0.values_mut().filter(|row| row.parts < intervals) {
+            for cell in &mut row.cells {
+                cell.least = 0;
+            }
+        }
+    }
+
+    /// Keeps the `most` busiest rows and folds the others into the row of the rest. Half
+    /// of the places are set aside for local hosts.
+    pub fn keep_busiest(&mut self, kind: &Kind, most: usize) {
+        let Some(other) = kind.other else { return };
+        let named = self.0.keys().filter(|key| !kind.is_rest(key)).count();
+        if named <= most {
+            return;
+        }
+        let is_local = |row: &Row| kind == &HOST && row.extras.first() == Some(&1);
+        let mut order: Vec<(bool, Reverse<u64>, Key)> = self
+            .0
+            .iter()
+            .filter(|(key, _)| !kind.is_rest(key))
+            .map(|(key, row)| (!is_local(row), Reverse(row.bytes()), *key))
+            .collect();
+        order.sort_unstable();
+        let set_aside = order.iter().take_while(|(remote, ..)| !remote).count().min(most / 2);
+        order[set_aside..].sort_unstable_by_key(|(_, bytes, key)| (*bytes, *key));
+        let mut folded = Row {
+            cells: vec![Cell::default(); kind.ways.len()],
+            extras: vec![0; kind.extras.len()],
+            parts: 1,
+        };
+        for (_, _, key) in &order[most..] {
+            if let Some(row) = self.0.remove(key) {
+                for (cell, more) in folded.cells.iter_mut().zip(&row.cells) {
+                    cell.fold(more);
+                }
+            }
+        }
+        match self.0.get_mut(&other) {
+            Some(known) => {
+                for (cell, more) in known.cells.iter_mut().zip(&folded.cells) {
+                    cell.fold(more);
+                }
+            }
+            None => {
+                self.0.insert(other, folded);
+            }
+        }
+    }
+}
+
+/// All rows of one interval.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Interval {
+    /// When it began, seconds since 1970 UTC.
+    pub start: i64,
+    /// By [`KINDS`].
+    pub rows: [Rows; KINDS.len()],
+}
+
+impl Interval {
+    /// What the worker closed. `interface` tells an interface's key.
+    pub fn new(closed: &ClosedInterval, mut interface: impl FnMut(&str) -> i64) -> Interval {
+        let mut interval = Interval { start: closed.start, ..Interval::default() };
+        let seconds = u64::from(closed.length.max(1));
+        let steady = |volume: Volume| {
+            let rate = volume.bytes / seconds;
+            Cell::new(volume, Rates { least: rate, greatest: rate })
+        };
+        let mut put = |kind: &'static Kind, key: Key, cells: &[Cell], extras: &[i64]| {
+            let row = Row { cells: cells.to_vec(), extras: extras.to_vec(), parts: 1 };
+            interval.rows[kind.at].add(kind, key, row);
+        };
+        for i in &closed.interfaces {
+            let cells: Vec<Cell> =
+                i.directions.iter().zip(i.rates).map(|(v, rates)| Cell::new(*v, rates)).collect();
+            let extras = [int(i.covered), int(i.dropped)];
+            put(&INTERFACE, [interface(&i.name), 0, 0], &cells, &extras);
+        }
+        for host in &closed.hosts {
+            let (received, sent) = (host.traffic.received, host.traffic.sent);
+            let cells = [Cell::new(received, host.rates[0]), Cell::new(sent, host.rates[1])];
+            put(&HOST, addr_key(&host.address), &cells, &[i64::from(host.local)]);
+        }
+        let not_ip = steady(closed.not_ip());
+        let other = [steady(closed.other_hosts.received), steady(closed.other_hosts.sent)];
+        for (key, cells) in [(HOST.other, other), (HOST.none, [not_ip, not_ip])] {
+            if let Some(key) = key {
+                put(&HOST, key, &cells, &[0]);
+            }
+        }
+        for row in &closed.ports {
+            put(&PORT, port_key(row.transport, row.port), &[Cell::new(row.volume, row.rates)], &[]);
+        }
+        for (key, volume) in [(PORT.other, closed.other_ports), (PORT.none, closed.without_port)] {
+            if let Some(key) = key {
+                put(&PORT, key, &[steady(volume)], &[]);
+            }
+        }
+        for row in &closed.protocols {
+            put(&PROTOCOL, [i64::from(row.number), 0, 0], &[Cell::new(row.volume, row.rates)], &[]);
+        }
+        if let Some(key) = PROTOCOL.none {
+            put(&PROTOCOL, key, &[not_ip], &[]);
+        }
+        let _ = &DEVICE;
+        interval
+    }
+
+    /// Takes in another interval: of the same time, or of a finer one within.
+    pub fn add(&mut self, more: Interval) {
+        for (kind, rows) in KINDS.into_iter().zip(more.rows) {
+            for (key, row) in rows.0 {
+                self.rows[kind.at].add(kind, key, row);
+            }
+        }
+    }
+
+    /// Rows of all kinds.
+    pub fn len(&self) -> usize {
+        self.rows.iter().map(|rows| rows.0.len()).sum()
+    }
+
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Keeps the busiest rows of each bounded kind.
+    pub fn keep_busiest(&mut self, limits: Limits) {
+        self.rows[HOST.at].keep_busiest(&HOST, limits.hosts);
+        self.rows[DEVICE.at].keep_busiest(&DEVICE, limits.hosts);
+        self.rows[PORT.at].keep_busiest(&PORT, limits.ports);
+    }
+}
+
+/// Rows of an interval that are named; the others are folded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Hosts, and devices.
+    pub hosts: usize,
+    /// Ports.
+    pub ports: usize,
+}
+
+/// SQLite's integers are signed; 2^63 bytes are 29 years at 100 Gbit/s.
+pub fn int(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
