@@ -25,7 +25,7 @@ use crate::account::Accounts;
 use crate::capture::interfaces::list;
 use crate::config::{self, Config};
 use crate::failure::{Exit, Failure};
-use crate::store::{self, Store};
+use crate::store::{self, Limits, Store};
 use crate::web::guard::{Counts, Guard};
 use crate::web::names::Admission;
 use crate::web::routes;
@@ -88,7 +88,10 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let listeners = listen(&config.listen)?;
     privileges::drop_root(&config.user, &config.database)?;
     let tiers = config.tiers();
-    let store = Store::open(&config.database, &tiers)?;
+    let limits = Limits { hosts: config.hosts_per_interval, ports: config.ports_per_interval };
+    let options_of_store =
+        store::Options { tiers: tiers.clone(), limits, max_size: config.max_size };
+    let store = Store::open(&config.database, options_of_store)?;
     let directory = private_directory()?;
     let socket = directory.path.join("web.sock");
     let server = Arc::new(routes::listen(&socket)?);

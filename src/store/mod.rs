@@ -6,30 +6,36 @@
 //! that a minute in which the daemon was restarted holds both parts.
 
 pub mod kind;
+pub mod open;
 pub mod query;
 pub mod question;
+mod recent;
 mod rows;
 pub mod schema;
 mod write;
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use log::{error, info};
-use rusqlite::Connection;
+use log::{error, info, warn};
+use rusqlite::ErrorCode;
 
 use crate::account::ClosedInterval;
 use crate::config::Tier;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
+use write::{Batch, Event, SetBack, Writer};
 
-/// Intervals that wait for the disk at most: a day of minutes.
-const WAITING_MOST: usize = 1_440;
+pub use recent::Recent;
+use rows::Interval;
+pub use rows::Limits;
+
 /// Between two attempts to write to a disk that fails.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
+/// Events that wait for the disk at most.
+const EVENTS_MOST: usize = 100;
 /// How often the thread shows that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
@@ -75,6 +81,10 @@ impl Status {
         self.period.store(period.as_secs(), Ordering::Relaxed);
     }
 
+    fn period(&self) -> Duration {
+        Duration::from_secs(self.period.load(Ordering::Relaxed))
+    }
+
     /// Counts up while the thread is alive; the watchdog looks at it.
     pub fn heartbeat(&self) -> u64 {
         self.heartbeat.load(Ordering::Relaxed)
@@ -106,63 +116,173 @@ impl Status {
     }
 }
 
+/// What the store needs to know of the configuration.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The tiers, finest first.
+    pub tiers: Vec<Tier>,
+    /// Rows of an interval that are named.
+    pub limits: Limits,
+    /// Bytes that the file may grow to.
+    pub max_size: u64,
+}
+
 /// The database, opened for writing.
 pub struct Store {
-    connection: Connection,
+    writer: Writer,
     path: PathBuf,
-    keep: Duration,
+    options: Options,
+    recent: Arc<Recent>,
+    set_backs: Vec<SetBack>,
+    events: Vec<Event>,
 }
 
 impl Store {
-    /// Opens or makes the database; minutes older than `keep` are deleted as time goes on.
+    /// Opens or makes the database.
     ///
     /// # Errors
-    /// See [`schema::open`].
-    pub fn open(path: &Path, tiers: &[Tier]) -> Result<Store, Failure> {
-        let keep = tiers.first().map_or(Duration::MAX, |tier| tier.keep);
-        Ok(Store { connection: schema::open(path)?, path: path.to_owned(), keep })
+    /// See [`open::open`].
+    pub fn open(path: &Path, options: Options) -> Result<Store, Failure> {
+        let (writer, aside) = begin(path, &options)?;
+        let mut store = Store {
+            writer,
+            path: path.to_owned(),
+            options,
+            recent: Arc::default(),
+            set_backs: Vec::new(),
+            events: Vec::new(),
+        };
+        if let Some(aside) = aside {
+            store.note_damage(&aside);
+        }
+        Ok(store)
+    }
+
+    /// What has not been written yet, to be read along with the database.
+    pub fn recent(&self) -> Arc<Recent> {
+        self.recent.clone()
+    }
+
+    /// Start of the newest interval that has been written, seconds since 1970 UTC.
+    pub fn newest(&self) -> Option<i64> {
+        self.writer.newest().ok().flatten()
     }
 
     /// The body of the store thread: writes what comes until the sender is gone.
     pub fn run(mut self, messages: &Receiver<Message>, status: &Status) {
-        let mut waiting = VecDeque::new();
-        let mut due = Instant::now() + Duration::from_secs(status.period.load(Ordering::Relaxed));
+        self.note(
+            "started",
+            concat!("brightstat ", env!("CARGO_PKG_VERSION"), " has started").to_owned(),
+        );
+        let mut due = Instant::now() + status.period();
         loop {
             status.heartbeat.fetch_add(1, Ordering::Relaxed);
             let pause = due.saturating_duration_since(Instant::now()).min(HEARTBEAT);
             let is_over = match messages.recv_timeout(pause) {
-                Ok(Message::Closed(interval)) => {
-                    waiting.push_back(interval);
+                Ok(message) => {
+                    if matches!(message, Message::SetBack { .. }) {
+                        // Should the power go now, rows would stay in the future.
+                        due = Instant::now();
+                    }
+                    self.take(message, status);
                     false
                 }
-                Ok(_) => false,
                 Err(RecvTimeoutError::Timeout) => false,
                 Err(RecvTimeoutError::Disconnected) => true,
             };
-            while waiting.len() > WAITING_MOST {
-                waiting.pop_front();
-                status.lost.fetch_add(1, Ordering::Relaxed);
+            if is_over {
+                self.note("stopped", "brightstat has stopped".to_owned());
             }
-            status.waiting.store(waiting.len() as u64, Ordering::Relaxed);
             if is_over || Instant::now() >= due {
-                let is_written = self.commit(&mut waiting, status);
-                let period = Duration::from_secs(status.period.load(Ordering::Relaxed));
+                let is_written = self.commit(is_over, status);
+                let period = status.period();
                 due = Instant::now() + if is_written { period } else { TRY_AGAIN.min(period) };
             }
             if is_over {
+                let waiting = status.waiting();
+                if waiting > 0 {
+                    error!(
+                        "{}: {waiting} intervals could not be written and are lost",
+                        self.path.display()
+                    );
+                }
                 return;
             }
         }
     }
 
+    /// Takes in what the worker says.
+    fn take(&mut self, message: Message, status: &Status) {
+        let base = self.options.tiers.iter().find(|tier| !tier.in_memory);
+        let base = base.map_or(1, |tier| i64::from(tier.seconds));
+        match message {
+            Message::Closed(closed) => {
+                let interval = self.writer.interval(&closed);
+                let mut recent = self.recent.lock();
+                let lost = recent.add(interval);
+                let waiting = recent.pending.len() as u64;
+                drop(recent);
+                status.waiting.store(waiting, Ordering::Relaxed);
+                if lost > 0 && status.lost.fetch_add(lost, Ordering::Relaxed) == 0 {
+                    error!(
+                        "{}: there is no more memory for intervals that cannot be written; the \
+                         oldest are given up",
+                        self.path.display()
+                    );
+                    self.note(
+                        "history_lost",
+                        "intervals were given up as the disk failed for too long".to_owned(),
+                    );
+                }
+            }
+            Message::Fine(closed) => {
+                let interval = self.writer.interval(&closed);
+                let tier = self.options.tiers.first();
+                let most =
+                    tier.map_or(0, |tier| tier.keep.as_secs() / u64::from(tier.seconds.max(1)));
+                self.recent.lock().add_fine(&interval, usize::try_from(most).unwrap_or(usize::MAX));
+            }
+            Message::SetBack { now, by } => {
+                self.recent.lock().set_back(now, by, base);
+                self.set_backs.push(SetBack { now, by });
+                self.note(
+                    "clock_set_back",
+                    format!("the clock was {by} s ahead; history has been moved"),
+                );
+            }
+        }
+    }
+
+    fn note(&mut self, kind: &'static str, message: String) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let time = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        // Should the disk fail for long: the newest are enough to tell the story.
+        if self.events.len() >= EVENTS_MOST {
+            self.events.remove(0);
+        }
+        self.events.push(Event { time, kind, message });
+    }
+
+    fn note_damage(&mut self, aside: &Path) {
+        let message = format!("the database was damaged and is kept as {}", aside.display());
+        self.note("database_damaged", message);
+    }
+
     /// Writes what waits in one transaction; what could not be written goes on waiting.
-    fn commit(&mut self, waiting: &mut VecDeque<ClosedInterval>, status: &Status) -> bool {
+    fn commit(&mut self, is_last: bool, status: &Status) -> bool {
+        let mut result = self.try_commit(is_last, status);
+        if let Err(error) = &result
+            && let Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) =
+                error.sqlite_error_code()
+        {
+            match self.begin_anew(&error.to_string()) {
+                Ok(()) => result = self.try_commit(is_last, status),
+                Err(failure) => error!("{failure}"),
+            }
+        }
         let shown = self.path.display();
-        match write::write(&mut self.connection, waiting, self.keep) {
+        match result {
             Ok(()) => {
-                status.committed.fetch_add(waiting.len() as u64, Ordering::Relaxed);
-                waiting.clear();
-                status.waiting.store(0, Ordering::Relaxed);
                 if status.is_failing.load(Ordering::Relaxed) {
                     info!("{shown}: writing works again");
                 }
@@ -171,20 +291,66 @@ impl Store {
             }
             Err(e) => {
                 let text = match e.sqlite_error_code() {
-                    Some(rusqlite::ErrorCode::DiskFull) => "the disk is full; make room".to_owned(),
+                    Some(ErrorCode::DiskFull) => "the disk is full; make room".to_owned(),
                     _ => e.to_string(),
                 };
                 if !status.is_failing.load(Ordering::Relaxed) {
                     error!(
                         "{shown}: cannot write history: {text}; counting goes on, {} intervals wait in memory",
-                        waiting.len()
+                        status.waiting()
                     );
+                    self.note("write_failed", text.clone());
                 }
                 status.set_trouble(Some(text));
                 false
             }
         }
     }
+
+    fn try_commit(&mut self, is_last: bool, status: &Status) -> rusqlite::Result<()> {
+        // A copy, so that web threads need not wait for the disk.
+        let waiting: Vec<Interval> = self.recent.lock().pending.values().cloned().collect();
+        let batch = Batch {
+            intervals: waiting.iter().collect(),
+            set_backs: &self.set_backs,
+            events: &self.events,
+            is_last,
+        };
+        let recent = &self.recent;
+        self.writer.commit(&batch, |transaction| {
+            // A reader that holds the lock sees what waits and what is written as one.
+            let mut recent = recent.lock();
+            transaction.commit()?;
+            recent.pending.clear();
+            Ok(())
+        })?;
+        status.committed.fetch_add(waiting.len() as u64, Ordering::Relaxed);
+        status.waiting.store(0, Ordering::Relaxed);
+        self.set_backs.clear();
+        self.events.clear();
+        Ok(())
+    }
+
+    /// The database is damaged: moves it aside and begins a new one.
+    fn begin_anew(&mut self, what: &str) -> Result<(), Failure> {
+        let aside = open::move_aside(&self.path)?;
+        warn!(
+            "{}: the database is damaged ({what}); kept as {} and begun anew",
+            self.path.display(),
+            aside.display()
+        );
+        let (writer, _) = begin(&self.path, &self.options)?;
+        self.writer.take_over(writer);
+        self.note_damage(&aside);
+        Ok(())
+    }
+}
+
+fn begin(path: &Path, options: &Options) -> Result<(Writer, Option<PathBuf>), Failure> {
+    let (connection, aside) = open::open(path)?;
+    let writer = Writer::new(connection, &options.tiers, options.limits, options.max_size)
+        .map_err(|e| Failure::new(Exit::Io, format!("{}: {e}", path.display())))?;
+    Ok((writer, aside))
 }
 
 #[cfg(test)]

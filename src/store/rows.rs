@@ -204,7 +204,6 @@ impl Interval {
         if let Some(key) = PROTOCOL.none {
             put(&PROTOCOL, key, &[not_ip], &[]);
         }
-        let _ = &DEVICE;
         interval
     }
 

@@ -1,248 +1,176 @@
-//! The database: its tables, its views and how a file is opened.
+//! The tables and views of the database, and the migrations that lead to them.
 //!
-//! Everything a table holds is an integer or a short text; keys start with tier and time,
-//! so that a commit appends to the end of each table and an old hour is one run of pages.
+//! Everything a table holds is an integer or a short text. Keys start with tier and time,
+//! so that a commit appends to the end of each tier and an old hour is one run of pages.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::fmt::Write;
 
-use log::{info, warn};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, Result, Transaction};
 
+use super::kind::{KINDS, Kind};
 use crate::account::protocol_name;
-use crate::failure::{Exit, Failure};
 
 /// `PRAGMA application_id`: "bsta", so that file(1) and we know our own files.
 pub const APPLICATION_ID: i32 = 0x6273_7461;
 
 /// `PRAGMA user_version`: counts up with every migration.
-pub const VERSION: i32 = 1;
+pub const VERSION: i32 = MIGRATIONS.len() as i32;
 
-/// The row of hosts, ports and protocols that holds what was not named.
-pub const OTHER: i64 = 0;
-/// The row that holds frames which have no host (not IP), no port or no IP protocol.
-pub const NONE: i64 = -1;
+/// What makes each version out of the one before; the first begins with an empty file.
+const MIGRATIONS: [fn(&Transaction<'_>) -> Result<()>; 1] = [make_tables];
 
-/// What makes version 1 out of an empty file. Ids 0 and -1 mean [`OTHER`] and [`NONE`].
-const VERSION_1: &str = "
-CREATE TABLE tier (
-    id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    seconds INTEGER NOT NULL
-);
-INSERT INTO tier VALUES (1, 'minute', 60);
-CREATE TABLE interface (
-    id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE
-);
-CREATE TABLE host (
-    id INTEGER PRIMARY KEY,
-    address TEXT NOT NULL UNIQUE,
-    mac TEXT
-);
-INSERT INTO host VALUES (0, 'other', NULL), (-1, 'none', NULL);
-CREATE TABLE traffic_interface (
-    tier INTEGER NOT NULL,
-    start INTEGER NOT NULL,
-    interface INTEGER NOT NULL,
-    packets_in INTEGER NOT NULL, bytes_in INTEGER NOT NULL,
-    packets_out INTEGER NOT NULL, bytes_out INTEGER NOT NULL,
-    packets_internal INTEGER NOT NULL, bytes_internal INTEGER NOT NULL,
-    packets_transit INTEGER NOT NULL, bytes_transit INTEGER NOT NULL,
-    packets_none INTEGER NOT NULL, bytes_none INTEGER NOT NULL,
-    dropped INTEGER NOT NULL,
-    PRIMARY KEY (tier, start, interface)
-) WITHOUT ROWID;
-CREATE TABLE traffic_host (
-    tier INTEGER NOT NULL,
-    start INTEGER NOT NULL,
-    host INTEGER NOT NULL,
-    packets_in INTEGER NOT NULL, bytes_in INTEGER NOT NULL,
-    packets_out INTEGER NOT NULL, bytes_out INTEGER NOT NULL,
-    PRIMARY KEY (tier, start, host)
-) WITHOUT ROWID;
-CREATE TABLE traffic_port (
-    tier INTEGER NOT NULL,
-    start INTEGER NOT NULL,
-    port INTEGER NOT NULL,
-    packets INTEGER NOT NULL, bytes INTEGER NOT NULL,
-    PRIMARY KEY (tier, start, port)
-) WITHOUT ROWID;
-CREATE TABLE traffic_protocol (
-    tier INTEGER NOT NULL,
-    start INTEGER NOT NULL,
-    protocol INTEGER NOT NULL,
-    packets INTEGER NOT NULL, bytes INTEGER NOT NULL,
-    PRIMARY KEY (tier, start, protocol)
-) WITHOUT ROWID;
-CREATE VIEW v_interface AS
-    SELECT t.name AS tier, t.seconds, x.start, i.name AS interface,
-        packets_in + packets_out + packets_internal + packets_transit + packets_none AS packets,
-        bytes_in + bytes_out + bytes_internal + bytes_transit + bytes_none AS bytes,
-        packets_in, bytes_in, packets_out, bytes_out, packets_internal, bytes_internal,
-        packets_transit, bytes_transit, packets_none, bytes_none, dropped
-    FROM traffic_interface x JOIN tier t ON t.id = x.tier JOIN interface i ON i.id = x.interface;
-CREATE VIEW v_host AS
-    SELECT t.name AS tier, t.seconds, x.start, h.address, h.mac,
-        packets_in, bytes_in, packets_out, bytes_out
-    FROM traffic_host x JOIN tier t ON t.id = x.tier JOIN host h ON h.id = x.host;
-CREATE VIEW v_port AS
-    SELECT t.name AS tier, t.seconds, x.start,
-        CASE WHEN port = 0 THEN 'other' WHEN port < 0 THEN 'none'
-             WHEN port >> 16 = 6 THEN 'tcp' ELSE 'udp' END AS protocol,
-        CASE WHEN port > 0 THEN port & 65535 END AS port, packets, bytes
-    FROM traffic_port x JOIN tier t ON t.id = x.tier;
-CREATE VIEW v_protocol AS
-    SELECT t.name AS tier, t.seconds, x.start,
-        CASE WHEN protocol >= 0 AND protocol < 256 THEN protocol END AS number,
-        CASE protocol WHEN -1 THEN 'none' {names} ELSE CAST(protocol AS TEXT) END AS protocol,
-        packets, bytes
-    FROM traffic_protocol x JOIN tier t ON t.id = x.tier;
-";
-
-/// [`VERSION_1`] with the names of the IP protocols filled in.
-fn version_1() -> String {
-    let names: Vec<String> = (0..=256)
-        .map(|number| (number, protocol_name(number)))
-        .filter(|(number, name)| *name != number.to_string())
-        .map(|(number, name)| format!("WHEN {number} THEN '{name}'"))
-        .collect();
-    VERSION_1.replace("{names}", &names.join(" "))
-}
-
-/// Opens the database for writing, making or upgrading it as needed. A damaged file is
-/// moved aside, never deleted, and a new one is begun.
+/// Brings the database from `version` to [`VERSION`], all in one transaction.
 ///
 /// # Errors
-/// A directory or file that cannot be written, a file that is another program's, or one
-/// that a newer brightstat has made.
-pub fn open(path: &Path) -> Result<Connection, Failure> {
-    match open_once(path) {
-        Ok(connection) => Ok(connection),
-        Err(Trouble::Failure(failure)) => Err(failure),
-        Err(Trouble::Damaged(what)) => {
-            let aside = move_aside(path)?;
-            warn!(
-                "{}: the database is damaged ({what}); kept as {} and begun anew",
-                path.display(),
-                aside.display()
+/// Whatever SQLite says; the database is as it was then.
+pub fn migrate(connection: &mut Connection, version: i32) -> Result<()> {
+    let transaction = connection.transaction()?;
+    for step in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or(0)) {
+        step(&transaction)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
+}
+
+/// Version 1.
+fn make_tables(transaction: &Transaction<'_>) -> Result<()> {
+    let mut sql = String::from(
+        "CREATE TABLE tier (
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL,
+            seconds INTEGER NOT NULL UNIQUE,
+            -- From this time on all rows of the tier are there.
+            kept_since INTEGER NOT NULL
+        );
+        CREATE TABLE interface (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+        CREATE TABLE device (id INTEGER PRIMARY KEY, name TEXT NOT NULL, mac TEXT UNIQUE);
+        CREATE TABLE host_mac (
+            family INTEGER NOT NULL, high INTEGER NOT NULL, low INTEGER NOT NULL,
+            mac TEXT NOT NULL,
+            PRIMARY KEY (family, high, low)
+        ) WITHOUT ROWID;
+        CREATE TABLE event (
+            id INTEGER PRIMARY KEY,
+            time INTEGER NOT NULL,
+            kind TEXT NOT NULL,
+            message TEXT NOT NULL
+        );
+        CREATE VIEW v_tier AS SELECT name AS tier, seconds, kept_since FROM tier;
+        CREATE VIEW v_event AS
+            SELECT time, datetime(time, 'unixepoch') AS time_utc, kind, message FROM event;
+        ",
+    );
+    for kind in KINDS {
+        let columns: Vec<String> =
+            kind.columns().iter().map(|column| format!("{column} INTEGER NOT NULL")).collect();
+        let _ = write!(
+            sql,
+            "CREATE TABLE {} (
+                tier INTEGER NOT NULL, start INTEGER NOT NULL, {},
+                PRIMARY KEY (tier, start, {})
+            ) WITHOUT ROWID;
+            {}",
+            kind.table(),
+            columns.join(", "),
+            kind.keys.join(", "),
+            view(kind)
+        );
+    }
+    transaction.execute_batch(&sql)
+}
+
+/// The statement that makes the view of a kind.
+fn view(kind: &Kind) -> String {
+    let mut columns = vec![
+        "t.name AS tier".to_owned(),
+        "t.seconds".to_owned(),
+        "x.start".to_owned(),
+        "datetime(x.start, 'unixepoch') AS start_utc".to_owned(),
+    ];
+    let mut join = String::new();
+    match kind.name {
+        "interface" => {
+            columns.push("n.name AS interface".to_owned());
+            join.push_str(" JOIN interface n ON n.id = x.interface");
+        }
+        "host" => {
+            columns.push(format!("{ADDRESS} AS address"));
+            columns.push("n.mac".to_owned());
+            columns.push("CASE WHEN x.family > 0 THEN x.local END AS local".to_owned());
+            join.push_str(
+                " LEFT JOIN host_mac n ON n.family = x.family AND n.high = x.high AND n.low = x.low",
             );
-            open_once(path).map_err(|trouble| match trouble {
-                Trouble::Failure(failure) => failure,
-                Trouble::Damaged(what) => {
-                    Failure::new(Exit::Io, format!("{}: {what}", path.display()))
-                }
-            })
+        }
+        "device" => {
+            columns.push(
+                "CASE x.device WHEN 0 THEN 'other' WHEN -1 THEN 'none' ELSE n.name END AS device"
+                    .to_owned(),
+            );
+            columns.push("n.mac".to_owned());
+            join.push_str(" LEFT JOIN device n ON n.id = x.device");
+        }
+        "port" => {
+            columns.push(
+                "CASE WHEN x.port = 0 THEN 'other' WHEN x.port < 0 THEN 'none' \
+                 WHEN x.port >> 16 = 6 THEN 'tcp' ELSE 'udp' END AS protocol"
+                    .to_owned(),
+            );
+            columns.push("CASE WHEN x.port > 0 THEN x.port & 65535 END AS port".to_owned());
+        }
+        _ => {
+            let names: Vec<String> = (0..=256)
+                .map(|number| (number, protocol_name(number)))
+                .filter(|(number, name)| *name != number.to_string())
+                .map(|(number, name)| format!("WHEN {number} THEN '{name}'"))
+                .collect();
+            columns.push(format!(
+                "CASE x.protocol WHEN -1 THEN 'none' {} ELSE CAST(x.protocol AS TEXT) END AS protocol",
+                names.join(" ")
+            ));
+            columns.push(
+                "CASE WHEN x.protocol BETWEEN 0 AND 255 THEN x.protocol END AS number".to_owned(),
+            );
         }
     }
-}
-
-enum Trouble {
-    Failure(Failure),
-    Damaged(String),
-}
-
-fn open_once(path: &Path) -> Result<Connection, Trouble> {
-    let judge = |error: rusqlite::Error| judge(path, &error);
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(judge)?;
-    connection.busy_timeout(Duration::from_secs(10)).map_err(judge)?;
-    let pragma = |name: &str| {
-        connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i32>(0))
-    };
-    let (id, version) =
-        (pragma("application_id").map_err(judge)?, pragma("user_version").map_err(judge)?);
-    let tables: i64 = connection
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(judge)?;
-    let foreign = |text: String| Err(Trouble::Failure(Failure::new(Exit::Config, text)));
-    if id != APPLICATION_ID && tables > 0 {
-        return foreign(format!(
-            "{}: this database belongs to another program; set history.database to another file",
-            path.display()
-        ));
-    }
-    if version > VERSION {
-        return foreign(format!(
-            "{}: made by a newer brightstat (schema {version}, this one knows {VERSION}); \
-             upgrade brightstat or set history.database to another file",
-            path.display()
-        ));
-    }
-    if version == 0 {
-        // Both must be set before the first table is made.
-        connection
-            .execute_batch(&format!(
-                "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA application_id = {APPLICATION_ID};"
-            ))
-            .map_err(judge)?;
-    }
-    // WAL with NORMAL survives a power cut: the last commit may be lost, never the file.
-    // A small cache: the store appends, it does not search.
-    connection
-        .execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -512;
-             PRAGMA journal_size_limit = 1048576;",
-        )
-        .map_err(judge)?;
-    if version == 0 {
-        let transaction = connection.transaction().map_err(judge)?;
-        transaction
-            .execute_batch(&format!("{} PRAGMA user_version = {VERSION};", version_1()))
-            .map_err(judge)?;
-        transaction.commit().map_err(judge)?;
-        info!("{}: new database", path.display());
-    }
-    Ok(connection)
-}
-
-fn judge(path: &Path, error: &rusqlite::Error) -> Trouble {
-    let shown = path.display();
-    let failure = |exit, text: String| Trouble::Failure(Failure::new(exit, text));
-    match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            Trouble::Damaged(error.to_string())
+    if kind.name == "interface" {
+        for what in ["packets", "bytes"] {
+            let all: Vec<String> = kind.ways.iter().map(|way| format!("{what}{way}")).collect();
+            columns.push(format!("{} AS {what}", all.join(" + ")));
         }
-        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => failure(
-            Exit::Permission,
-            format!(
-                "{shown}: cannot write the database as user {}; give it and its directory to that \
-                 user (chown) or set history.database",
-                nix::unistd::geteuid()
-            ),
-        ),
-        Some(ErrorCode::DiskFull) => failure(
-            Exit::Io,
-            format!("{shown}: the disk is full; make room or set history.database to another disk"),
-        ),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => failure(
-            Exit::Unavailable,
-            format!(
-                "{shown}: another process is writing this database; is brightstat running already?"
-            ),
-        ),
-        _ => failure(Exit::Io, format!("{shown}: {error}")),
     }
+    for way in kind.ways {
+        columns.push(format!("packets{way}, bytes{way}"));
+        columns.push(format!("least{way} * 8 AS bits_per_second_min{way}"));
+        columns.push(format!("greatest{way} * 8 AS bits_per_second_max{way}"));
+    }
+    if kind.name == "interface" {
+        columns.push("dropped, covered / 1000.0 AS covered_seconds".to_owned());
+    }
+    format!(
+        "CREATE VIEW v_{} AS SELECT {} FROM {} x JOIN tier t ON t.id = x.tier{join};\n",
+        kind.name,
+        columns.join(", "),
+        kind.table()
+    )
 }
 
-/// Renames the database and its companions to a name that is free.
-fn move_aside(path: &Path) -> Result<PathBuf, Failure> {
-    let renamed = |number: u32, suffix: &str| {
-        PathBuf::from(format!("{}.damaged-{number}{suffix}", path.display()))
-    };
-    let number = (1..).find(|number| !renamed(*number, "").exists()).unwrap_or(1);
-    std::fs::rename(path, renamed(number, "")).map_err(|e| {
-        Failure::new(
-            Exit::Io,
-            format!("{}: damaged, and cannot be moved aside: {e}", path.display()),
-        )
-    })?;
-    for suffix in ["-wal", "-shm"] {
-        let companion = PathBuf::from(format!("{}{suffix}", path.display()));
-        // Often there is none.
-        let _ = std::fs::rename(companion, renamed(number, suffix));
-    }
-    Ok(renamed(number, ""))
-}
+/// A host's address as text, from its key: dotted for IPv4, after RFC 5952 for IPv6 (lower
+/// case, the first of the longest runs of zero groups written as "::").
+const ADDRESS: &str = "(WITH g(s) AS (SELECT printf(':%x:%x:%x:%x:%x:%x:%x:%x:',
+        (x.high >> 48) & 65535, (x.high >> 32) & 65535, (x.high >> 16) & 65535, x.high & 65535,
+        (x.low >> 48) & 65535, (x.low >> 32) & 65535, (x.low >> 16) & 65535, x.low & 65535)),
+    r(run) AS (VALUES (':0:0:0:0:0:0:0:0:'), (':0:0:0:0:0:0:0:'), (':0:0:0:0:0:0:'),
+        (':0:0:0:0:0:'), (':0:0:0:0:'), (':0:0:0:'), (':0:0:'))
+    SELECT CASE
+        WHEN x.family = 0 THEN 'other'
+        WHEN x.family < 0 THEN 'none'
+        WHEN x.family = 4 THEN printf('%d.%d.%d.%d',
+            (x.low >> 24) & 255, (x.low >> 16) & 255, (x.low >> 8) & 255, x.low & 255)
+        WHEN x.high = 0 AND x.low >> 32 = 65535 THEN printf('::ffff:%d.%d.%d.%d',
+            (x.low >> 24) & 255, (x.low >> 16) & 255, (x.low >> 8) & 255, x.low & 255)
+        ELSE coalesce(
+            (SELECT ltrim(substr(s, 1, instr(s, run) - 1), ':') || '::'
+                || rtrim(substr(s, instr(s, run) + length(run)), ':')
+             FROM r WHERE instr(s, run) > 0 LIMIT 1),
+            trim(s, ':'))
+        END FROM g)";

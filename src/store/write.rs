@@ -1,196 +1,601 @@
-//! Writing closed intervals.
+//! Writing intervals: one transaction that adds them to the finest tier, brings the
+//! coarser tiers up to date, and lets go of what is too old.
+//!
+//! Theory of operation. An interval of a coarser tier is always made anew from the rows
+//! of the next finer one, so that it is their sum by construction, however often intervals
+//! arrive late or in parts. That happens when it ends, every [`REFRESH`] while it is open
+//! (each time costs page writes), and before the daemon stops. Where finer rows have been
+//! deleted already, what arrives late is added instead. A transaction holds all of it: a
+//! reader sees tiers that agree, whenever it looks and whatever was cut off.
 
-use std::collections::VecDeque;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, Transaction, params};
+use rusqlite::{
+    Connection, OptionalExtension, Result, Row as SqlRow, Transaction, params_from_iter,
+};
 
-use super::schema::{NONE, OTHER};
-use crate::account::{ClosedInterval, InOut, Volume};
+use super::kind::{INTERFACE, KINDS, Key, Kind};
+use super::rows::{Cell, Interval, Limits, Row, int};
+use crate::account::ClosedInterval;
+use crate::config::Tier;
 use crate::decode::Mac;
 
-/// The id of the minute tier.
-const MINUTE: i64 = 1;
-/// Seconds of history that one commit deletes at most, so that none takes long.
-const DELETED_AT_ONCE: i64 = 3_600;
+/// Open intervals of coarser tiers are brought up to date after this time, seconds.
+const REFRESH: i64 = 900;
+/// MACs of hosts that are remembered, so as not to write them again.
+const MACS: usize = 4_096;
 
-const PUT_INTERFACE: &str = "
-    INSERT INTO traffic_interface VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
-    ON CONFLICT DO UPDATE SET
-        packets_in = packets_in + excluded.packets_in,
-        bytes_in = bytes_in + excluded.bytes_in,
-        packets_out = packets_out + excluded.packets_out,
-        bytes_out = bytes_out + excluded.bytes_out,
-        packets_internal = packets_internal + excluded.packets_internal,
-        bytes_internal = bytes_internal + excluded.bytes_internal,
-        packets_transit = packets_transit + excluded.packets_transit,
-        bytes_transit = bytes_transit + excluded.bytes_transit,
-        packets_none = packets_none + excluded.packets_none,
-        bytes_none = bytes_none + excluded.bytes_none,
-        dropped = dropped + excluded.dropped";
-
-const PUT_HOST: &str = "
-    INSERT INTO traffic_host VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-    ON CONFLICT DO UPDATE SET
-        packets_in = packets_in + excluded.packets_in,
-        bytes_in = bytes_in + excluded.bytes_in,
-        packets_out = packets_out + excluded.packets_out,
-        bytes_out = bytes_out + excluded.bytes_out";
-
-const PUT_PORT: &str = "
-    INSERT INTO traffic_port VALUES (?1, ?2, ?3, ?4, ?5)
-    ON CONFLICT DO UPDATE SET packets = packets + excluded.packets, bytes = bytes + excluded.bytes";
-
-const PUT_PROTOCOL: &str = "
-    INSERT INTO traffic_protocol VALUES (?1, ?2, ?3, ?4, ?5)
-    ON CONFLICT DO UPDATE SET packets = packets + excluded.packets, bytes = bytes + excluded.bytes";
-
-/// SQLite's integers are signed; 2^63 bytes are 29 years at 100 Gbit/s.
-fn int(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+/// A tier that is written to disk.
+#[derive(Clone, Debug)]
+pub(super) struct StoredTier {
+    pub(super) id: i64,
+    pub(super) name: String,
+    /// Length of an interval.
+    pub(super) seconds: i64,
+    /// How long intervals are kept, seconds.
+    pub(super) keep: i64,
+    /// From this time on all rows of the tier are there.
+    pub(super) kept_since: i64,
 }
 
-/// Writes intervals in one transaction, and deletes minutes older than `keep`.
-///
-/// # Errors
-/// Whatever SQLite says; nothing has been written then.
-pub(super) fn write(
-    connection: &mut Connection,
-    intervals: &VecDeque<ClosedInterval>,
-    keep: Duration,
-) -> Result<()> {
-    let Some(newest) = intervals.iter().map(|interval| interval.start).max() else {
-        return Ok(());
-    };
-    connection.set_prepared_statement_cache_capacity(32);
-    let transaction = connection.transaction()?;
-    for interval in intervals {
-        write_interval(&transaction, interval)?;
+impl StoredTier {
+    pub(super) fn start_of(&self, time: i64) -> i64 {
+        time.div_euclid(self.seconds) * self.seconds
     }
-    let keep = i64::try_from(keep.as_secs()).unwrap_or(i64::MAX);
-    delete_old(&transaction, newest.saturating_sub(keep))?;
-    transaction.commit()?;
-    // Gives freed pages back to the file system, a few at a time.
-    connection.query_row("PRAGMA incremental_vacuum(64)", [], |_| Ok(())).optional()?;
-    Ok(())
 }
 
-fn write_interval(transaction: &Transaction<'_>, interval: &ClosedInterval) -> Result<()> {
-    let start = interval.start;
-    let mut put = transaction.prepare_cached(PUT_INTERFACE)?;
-    for row in &interval.interfaces {
-        let id = interface_id(transaction, &row.name)?;
-        let [inward, outward, internal, transit, none] =
-            row.directions.map(|volume| (int(volume.packets), int(volume.bytes)));
-        put.execute(params![
-            MINUTE,
-            start,
-            id,
-            inward.0,
-            inward.1,
-            outward.0,
-            outward.1,
-            internal.0,
-            internal.1,
-            transit.0,
-            transit.1,
-            none.0,
-            none.1,
-            int(row.dropped)
-        ])?;
-    }
-    let mut put = transaction.prepare_cached(PUT_HOST)?;
-    for row in &interval.hosts {
-        let id = host_id(transaction, &row.address.to_string(), row.mac)?;
-        put_host(&mut put, start, id, row.traffic)?;
-    }
-    let not_ip = interval.not_ip();
-    put_host(&mut put, start, OTHER, interval.other_hosts)?;
-    put_host(&mut put, start, NONE, InOut { received: not_ip, sent: not_ip })?;
-
-    let mut put = transaction.prepare_cached(PUT_PORT)?;
-    for row in &interval.ports {
-        let key = i64::from(row.transport.number()) << 16 | i64::from(row.port);
-        put_volume(&mut put, start, key, row.volume)?;
-    }
-    put_volume(&mut put, start, OTHER, interval.other_ports)?;
-    put_volume(&mut put, start, NONE, interval.without_port)?;
-
-    let mut put = transaction.prepare_cached(PUT_PROTOCOL)?;
-    for row in &interval.protocols {
-        put_volume(&mut put, start, i64::from(row.number), row.volume)?;
-    }
-    put_volume(&mut put, start, NONE, not_ip)
+/// What a person should know, to be written with the next commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Event {
+    /// Seconds since 1970 UTC.
+    pub(super) time: i64,
+    pub(super) kind: &'static str,
+    pub(super) message: String,
 }
 
-fn put_host(put: &mut CachedStatement<'_>, start: i64, id: i64, traffic: InOut) -> Result<()> {
-    if traffic.is_zero() {
-        return Ok(());
-    }
-    let (received, sent) = (traffic.received, traffic.sent);
-    put.execute(params![
-        MINUTE,
-        start,
-        id,
-        int(received.packets),
-        int(received.bytes),
-        int(sent.packets),
-        int(sent.bytes)
-    ])?;
-    Ok(())
+/// The clock was set back: rows from `now` on belong `by` earlier. Seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SetBack {
+    pub(super) now: i64,
+    pub(super) by: i64,
 }
 
-fn put_volume(put: &mut CachedStatement<'_>, start: i64, key: i64, volume: Volume) -> Result<()> {
-    if !volume.is_zero() {
-        put.execute(params![MINUTE, start, key, int(volume.packets), int(volume.bytes)])?;
-    }
-    Ok(())
+/// The names and numbers of interfaces, and the MACs of hosts, as far as known.
+#[derive(Default)]
+struct Catalog {
+    interfaces: HashMap<String, i64>,
+    macs: HashMap<Key, Mac>,
+    new_interfaces: Vec<(i64, String)>,
+    new_macs: BTreeMap<Key, Mac>,
 }
 
-fn interface_id(transaction: &Transaction<'_>, name: &str) -> Result<i64> {
-    let mut find = transaction.prepare_cached("SELECT id FROM interface WHERE name = ?1")?;
-    if let Some(id) = find.query_row([name], |row| row.get(0)).optional()? {
-        return Ok(id);
-    }
-    transaction.execute("INSERT INTO interface (name) VALUES (?1)", [name])?;
-    Ok(transaction.last_insert_rowid())
+/// All that one commit writes.
+#[derive(Default)]
+pub(super) struct Batch<'a> {
+    pub(super) intervals: Vec<&'a Interval>,
+    pub(super) set_backs: &'a [SetBack],
+    pub(super) events: &'a [Event],
+    /// Whether open intervals of coarser tiers are brought up to date in any case.
+    pub(super) is_last: bool,
 }
 
-/// Finds or makes the host, and notes its hardware address if that is news.
-fn host_id(transaction: &Transaction<'_>, address: &str, mac: Mac) -> Result<i64> {
-    let mac = mac.is_known().then(|| mac.to_string());
-    let mut find = transaction.prepare_cached("SELECT id, mac FROM host WHERE address = ?1")?;
-    let found: Option<(i64, Option<String>)> =
-        find.query_row([address], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    match found {
-        Some((id, known)) => {
-            if mac.is_some() && mac != known {
-                let mut set =
-                    transaction.prepare_cached("UPDATE host SET mac = ?2 WHERE id = ?1")?;
-                set.execute(params![id, mac])?;
+/// Writes to the database; knows what is stale in it.
+pub(super) struct Writer {
+    pub(super) connection: Connection,
+    /// Finest first.
+    pub(super) tiers: Vec<StoredTier>,
+    limits: Limits,
+    /// Bytes that the file may grow to.
+    max_size: u64,
+    catalog: Catalog,
+    /// By tier: starts of intervals that are older than the finer rows under them.
+    pub(super) stale: Vec<BTreeSet<i64>>,
+    /// When open intervals were last brought up to date, by the intervals' own time.
+    refreshed: i64,
+}
+
+impl Writer {
+    /// Takes over a database: makes the tiers what the configuration wants, and finds out
+    /// what a crash has left stale.
+    pub(super) fn new(
+        mut connection: Connection,
+        tiers: &[Tier],
+        limits: Limits,
+        max_size: u64,
+    ) -> Result<Writer> {
+        connection.set_prepared_statement_cache_capacity(64);
+        let transaction = connection.transaction()?;
+        let (tiers, added) = sync_tiers(&transaction, tiers)?;
+        let mut catalog = Catalog::default();
+        catalog.interfaces = transaction
+            .prepare("SELECT name, id FROM interface")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_>>()?;
+        let mut stale = vec![BTreeSet::new(); tiers.len()];
+        for at in 1..tiers.len() {
+            let (finer, tier) = (&tiers[at - 1], &tiers[at]);
+            let first = if added.contains(&at) { tier.kept_since } else { i64::MIN };
+            let mut finer_starts = starts(&transaction, finer.id, first)?;
+            // What is about to be made anew below is news here.
+            finer_starts.extend(&stale[at - 1]);
+            let starts = finer_starts.into_iter().map(|start| tier.start_of(start));
+            stale[at] = starts.filter(|start| *start >= finer.kept_since).collect();
+        }
+        if !added.is_empty() {
+            // In the same transaction: a tier that says since when it is kept must be.
+            let mut work =
+                Work { transaction: &transaction, tiers: &tiers, limits, stale: &mut stale };
+            work.bring_up_to_date(i64::MAX, true)?;
+            stale.iter_mut().for_each(BTreeSet::clear);
+        }
+        transaction.commit()?;
+        Ok(Writer { connection, tiers, limits, max_size, catalog, stale, refreshed: i64::MIN })
+    }
+
+    /// An interval as rows; names of interfaces become numbers.
+    pub(super) fn interval(&mut self, closed: &ClosedInterval) -> Interval {
+        let catalog = &mut self.catalog;
+        for host in closed.hosts.iter().filter(|host| host.mac.is_known()) {
+            let key = super::kind::addr_key(&host.address);
+            if catalog.macs.get(&key) != Some(&host.mac) {
+                if catalog.macs.len() >= MACS {
+                    catalog.macs.clear();
+                }
+                catalog.macs.insert(key, host.mac);
+                catalog.new_macs.insert(key, host.mac);
             }
-            Ok(id)
         }
-        None => {
-            let mut add =
-                transaction.prepare_cached("INSERT INTO host (address, mac) VALUES (?1, ?2)")?;
-            add.execute(params![address, mac])?;
-            Ok(transaction.last_insert_rowid())
+        Interval::new(closed, |name| {
+            if let Some(id) = catalog.interfaces.get(name) {
+                return *id;
+            }
+            let id = catalog.interfaces.values().max().map_or(1, |id| id + 1);
+            catalog.interfaces.insert(name.to_owned(), id);
+            catalog.new_interfaces.push((id, name.to_owned()));
+            id
+        })
+    }
+
+    /// Start of the newest interval in the finest tier.
+    pub(super) fn newest(&self) -> Result<Option<i64>> {
+        newest(&self.connection, self.tiers[0].id)
+    }
+
+    /// Takes over another writer's database; the names known so far are written to it.
+    pub(super) fn take_over(&mut self, other: Writer) {
+        let known = std::mem::take(&mut self.catalog);
+        *self = other;
+        self.catalog.new_interfaces =
+            known.interfaces.iter().map(|(n, id)| (*id, n.clone())).collect();
+        self.catalog.new_macs = known.macs.iter().map(|(key, mac)| (*key, *mac)).collect();
+        self.catalog.interfaces = known.interfaces;
+        self.catalog.macs = known.macs;
+    }
+
+    /// Writes a batch in one transaction, which `seal` commits.
+    ///
+    /// # Errors
+    /// Whatever SQLite says; nothing has been written then.
+    pub(super) fn commit(
+        &mut self,
+        batch: &Batch<'_>,
+        seal: impl FnOnce(Transaction<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let Writer { connection, tiers, limits, max_size, catalog, stale, refreshed } = self;
+        let transaction = connection.transaction()?;
+        let mut work = Work { transaction: &transaction, tiers, limits: *limits, stale };
+        work.write_catalog(catalog)?;
+        for set_back in batch.set_backs {
+            work.set_back(*set_back)?;
         }
+        for interval in &batch.intervals {
+            work.write_interval(interval)?;
+        }
+        let Some(newest) = newest(work.transaction, work.tiers[0].id)? else {
+            work.write_events(batch.events)?;
+            return seal(transaction);
+        };
+        let horizon = newest + work.tiers[0].seconds;
+        let refresh = batch.is_last
+            || !batch.set_backs.is_empty()
+            || *refreshed == i64::MIN
+            || (horizon - *refreshed).abs() >= REFRESH;
+        let fresh = work.bring_up_to_date(horizon, refresh)?;
+        work.write_events(batch.events)?;
+        let kept = work.let_go(horizon, *max_size)?;
+        seal(transaction)?;
+        // Only now is it certain.
+        for (stale, fresh) in stale.iter_mut().zip(fresh) {
+            stale.retain(|start| !fresh.contains(start));
+        }
+        for (tier, kept_since) in tiers.iter_mut().zip(kept) {
+            tier.kept_since = kept_since;
+        }
+        if refresh {
+            *refreshed = horizon;
+        }
+        catalog.new_interfaces.clear();
+        catalog.new_macs.clear();
+        self.give_back()
+    }
+
+    /// Gives freed pages back to the file system, but not those that will be used again
+    /// soon: moving pages is writing.
+    fn give_back(&self) -> Result<()> {
+        let number = |pragma: &str| -> Result<i64> {
+            self.connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))
+        };
+        let (pages, free) = (number("page_count")?, number("freelist_count")?);
+        if free > 256.max(pages / 8) {
+            let mut vacuum = self.connection.prepare("PRAGMA incremental_vacuum(512)")?;
+            let mut rows = vacuum.query([])?;
+            while rows.next()?.is_some() {}
+        }
+        Ok(())
     }
 }
 
-/// Deletes rows from before `oldest`, at most an hour of them.
-fn delete_old(transaction: &Transaction<'_>, oldest: i64) -> Result<()> {
-    for table in ["traffic_interface", "traffic_host", "traffic_port", "traffic_protocol"] {
-        let sql = format!("SELECT min(start) FROM {table} WHERE tier = ?1");
-        let first: Option<i64> = transaction.query_row(&sql, [MINUTE], |row| row.get(0))?;
-        let Some(first) = first.filter(|first| *first < oldest) else {
-            continue;
-        };
-        let end = oldest.min(first + DELETED_AT_ONCE);
-        let sql = format!("DELETE FROM {table} WHERE tier = ?1 AND start < ?2");
-        transaction.execute(&sql, [MINUTE, end])?;
+/// A commit in the making.
+struct Work<'a> {
+    transaction: &'a Transaction<'a>,
+    tiers: &'a [StoredTier],
+    limits: Limits,
+    stale: &'a mut Vec<BTreeSet<i64>>,
+}
+
+impl Work<'_> {
+    fn write_catalog(&self, catalog: &Catalog) -> Result<()> {
+        for (id, name) in &catalog.new_interfaces {
+            let sql = "INSERT OR IGNORE INTO interface (id, name) VALUES (?1, ?2)";
+            self.transaction.execute(sql, (id, name))?;
+        }
+        let mut put = self.transaction.prepare_cached(
+            "INSERT INTO host_mac VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET mac = excluded.mac WHERE mac <> excluded.mac",
+        )?;
+        for (key, mac) in &catalog.new_macs {
+            put.execute((key[0], key[1], key[2], mac.to_string()))?;
+        }
+        Ok(())
     }
+
+    fn write_events(&self, events: &[Event]) -> Result<()> {
+        let mut put = self
+            .transaction
+            .prepare_cached("INSERT INTO event (time, kind, message) VALUES (?1, ?2, ?3)")?;
+        for event in events {
+            put.execute((event.time, event.kind, &event.message))?;
+        }
+        Ok(())
+    }
+
+    /// Adds an interval to the finest tier, and notes what that makes stale.
+    fn write_interval(&mut self, interval: &Interval) -> Result<()> {
+        put(self.transaction, self.tiers[0].id, interval.start, interval)?;
+        for at in 1..self.tiers.len() {
+            let (finer, tier) = (&self.tiers[at - 1], &self.tiers[at]);
+            let start = tier.start_of(interval.start);
+            if start < finer.kept_since {
+                put(self.transaction, tier.id, start, interval)?;
+            } else {
+                self.stale[at].insert(start);
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves what lies in the future of a clock that was set back.
+    ///
+    /// Where finer rows have been deleted already, coarser ones cannot be made anew; what
+    /// they were made of stays where it is. That takes a clock that was wrong for as long
+    /// as a tier is kept.
+    fn set_back(&mut self, set_back: SetBack) -> Result<()> {
+        let base = &self.tiers[0];
+        let mut from = base.start_of(set_back.now);
+        for pair in self.tiers.windows(2) {
+            let [finer, coarser] = pair else { continue };
+            if coarser.start_of(from) < finer.kept_since {
+                from = from.max(round_up(finer.kept_since, coarser.seconds));
+            }
+        }
+        let by = (set_back.by + base.seconds / 2).div_euclid(base.seconds) * base.seconds;
+        let mut moved = Vec::new();
+        for start in starts(self.transaction, base.id, from)? {
+            moved.push(read(self.transaction, base.id, start, start + base.seconds)?.0);
+            if let Some(interval) = moved.last_mut() {
+                interval.start = start;
+            }
+        }
+        // Tiers that are no longer written cannot be made anew; the others hold the same.
+        let coarser: Vec<String> = self.tiers[1..].iter().map(|tier| tier.id.to_string()).collect();
+        let coarser = coarser.join(", ");
+        for kind in KINDS {
+            let table = kind.table();
+            let sql = format!("DELETE FROM {table} WHERE tier NOT IN ({coarser}) AND start >= ?1");
+            self.transaction.execute(&sql, [from])?;
+        }
+        for interval in &mut moved {
+            for at in 1..self.tiers.len() {
+                self.stale[at].insert(self.tiers[at].start_of(interval.start));
+            }
+            interval.start -= by;
+            self.write_interval(interval)?;
+        }
+        Ok(())
+    }
+
+    /// Makes stale intervals anew: those that have ended, or all. Returns which, by tier.
+    fn bring_up_to_date(&mut self, horizon: i64, all: bool) -> Result<Vec<BTreeSet<i64>>> {
+        let mut fresh = vec![BTreeSet::new(); self.tiers.len()];
+        for at in 1..self.tiers.len() {
+            let (finer, tier) = (&self.tiers[at - 1], &self.tiers[at]);
+            for &start in &self.stale[at] {
+                if all || start + tier.seconds <= horizon {
+                    let (mut sum, parts) =
+                        read(self.transaction, finer.id, start, start + tier.seconds)?;
+                    for kind in KINDS.into_iter().filter(|kind| *kind != &INTERFACE) {
+                        sum.rows[kind.at].note_absences(parts);
+                    }
+                    sum.keep_busiest(self.limits);
+                    delete(self.transaction, tier.id, start, start + tier.seconds)?;
+                    put(self.transaction, tier.id, start, &sum)?;
+                    fresh[at].insert(start);
+                }
+            }
+        }
+        Ok(fresh)
+    }
+
+    /// Deletes what is too old, and more if the file is too large, some intervals at a
+    /// time. Returns since when each tier is kept.
+    fn let_go(&self, horizon: i64, max_size: u64) -> Result<Vec<i64>> {
+        let mut kept: Vec<i64> = self.tiers.iter().map(|tier| tier.kept_since).collect();
+        for (at, tier) in self.tiers.iter().enumerate() {
+            let cutoff = horizon.saturating_sub(tier.keep);
+            // Not at every commit: each time costs page writes of its own.
+            let patience = (60 * tier.seconds).min(tier.keep / 24);
+            if let Some(first) = first(self.transaction, tier.id)?
+                && first < cutoff - patience
+            {
+                kept[at] = self.let_go_until(at, cutoff, horizon)?.unwrap_or(kept[at]);
+            }
+        }
+        // Finest first: years are worth more than minutes.
+        let mut at = 0;
+        for _ in 0..MOST_STEPS {
+            if at >= self.tiers.len() || self.used()? <= max_size {
+                break;
+            }
+            let first = first(self.transaction, self.tiers[at].id)?;
+            match first.map(|_| self.let_go_until(at, horizon, horizon)).transpose()?.flatten() {
+                Some(kept_since) => kept[at] = kept_since,
+                None => at += 1,
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Deletes the oldest intervals of a tier, [`AT_ONCE`] at most, none from `cutoff` on
+    /// and none of which an open interval of the next tier is made. Returns since when the
+    /// tier is kept now, if anything was deleted.
+    fn let_go_until(&self, at: usize, cutoff: i64, horizon: i64) -> Result<Option<i64>> {
+        let tier = &self.tiers[at];
+        let Some(first) = first(self.transaction, tier.id)? else { return Ok(None) };
+        let needed = match self.tiers.get(at + 1) {
+            Some(coarser) => coarser.start_of(horizon - 1),
+            None => tier.start_of(horizon - 1),
+        };
+        let stale = self.stale.get(at + 1).and_then(|stale| stale.first()).copied();
+        let end = tier
+            .start_of(cutoff)
+            .min(needed)
+            .min(stale.unwrap_or(i64::MAX))
+            .min(first + AT_ONCE * tier.seconds);
+        if end <= first {
+            return Ok(None);
+        }
+        delete(self.transaction, tier.id, i64::MIN, end)?;
+        let sql = "UPDATE tier SET kept_since = max(kept_since, ?2) WHERE id = ?1";
+        self.transaction.execute(sql, (tier.id, end))?;
+        Ok(Some(end.max(tier.kept_since)))
+    }
+
+    /// Bytes in use in the file.
+    fn used(&self) -> Result<u64> {
+        let number = |pragma: &str| -> Result<i64> {
+            self.transaction.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))
+        };
+        let used = number("page_count")? - number("freelist_count")?;
+        Ok((used * number("page_size")?).cast_unsigned())
+    }
+}
+
+/// Intervals that are deleted at once, at most.
+const AT_ONCE: i64 = 120;
+/// Times that one commit deletes to make the file smaller, at most.
+const MOST_STEPS: usize = 8;
+
+/// Makes the table of tiers what the configuration wants; a tier is known by its length.
+/// Returns the tiers, and the places of those that are new above a finer one with history.
+fn sync_tiers(
+    transaction: &Transaction<'_>,
+    wanted: &[Tier],
+) -> Result<(Vec<StoredTier>, Vec<usize>)> {
+    let mut tiers: Vec<StoredTier> = Vec::new();
+    let mut added = Vec::new();
+    for tier in wanted.iter().filter(|tier| !tier.in_memory) {
+        let seconds = i64::from(tier.seconds);
+        let sql = "SELECT id, kept_since FROM tier WHERE seconds = ?1";
+        let known = transaction.query_row(sql, [seconds], |row| Ok((row.get(0)?, row.get(1)?)));
+        let known: Option<(i64, i64)> = known.optional()?;
+        let (id, kept_since) = match known {
+            Some((id, kept_since)) if kept_since != DORMANT => (id, kept_since),
+            _ => {
+                // Before that there may be coarser rows whose finer rows are unknown.
+                let kept_since = match tiers.last() {
+                    Some(finer) => round_up(finer.kept_since, seconds),
+                    None => {
+                        any_newest(transaction)?.map_or(0, |newest| round_up(newest + 1, seconds))
+                    }
+                };
+                let sql = "INSERT INTO tier (id, name, seconds, kept_since) VALUES (?1, ?2, ?3, ?4)
+                    ON CONFLICT DO UPDATE SET kept_since = excluded.kept_since";
+                let id = known.map(|(id, _)| id);
+                transaction.execute(sql, (id, &tier.name, seconds, kept_since))?;
+                added.push(tiers.len());
+                (id.unwrap_or_else(|| transaction.last_insert_rowid()), kept_since)
+            }
+        };
+        let sql = "UPDATE tier SET name = ?2 WHERE id = ?1 AND name <> ?2";
+        transaction.execute(sql, (id, &tier.name))?;
+        let keep = i64::try_from(tier.keep.as_secs()).unwrap_or(i64::MAX);
+        tiers.push(StoredTier { id, name: tier.name.clone(), seconds, keep, kept_since });
+    }
+    // What is no longer written has a gap should it ever come back.
+    let mut all = transaction.prepare("SELECT id FROM tier")?;
+    let all: Vec<i64> = all.query_map([], |row| row.get(0))?.collect::<Result<_>>()?;
+    for id in all.into_iter().filter(|id| tiers.iter().all(|tier| tier.id != *id)) {
+        let sql = "UPDATE tier SET kept_since = ?2 WHERE id = ?1 AND kept_since <> ?2";
+        transaction.execute(sql, (id, DORMANT))?;
+    }
+    Ok((tiers, added))
+}
+
+/// `kept_since` of a tier that the configuration does not have (any more).
+const DORMANT: i64 = -1;
+
+fn round_up(time: i64, seconds: i64) -> i64 {
+    time.saturating_add(seconds - 1).div_euclid(seconds) * seconds
+}
+
+/// The end of what is there in any tier.
+fn any_newest(connection: &Connection) -> Result<Option<i64>> {
+    let sql = "SELECT max(x.start) FROM traffic_interface x";
+    connection.query_row(sql, [], |row| row.get(0))
+}
+
+/// Start of the newest interval of a tier.
+pub(super) fn newest(connection: &Connection, tier: i64) -> Result<Option<i64>> {
+    let sql = "SELECT max(start) FROM traffic_interface WHERE tier = ?1";
+    connection.prepare_cached(sql)?.query_row([tier], |row| row.get(0))
+}
+
+/// Start of the oldest interval of a tier.
+pub(super) fn first(connection: &Connection, tier: i64) -> Result<Option<i64>> {
+    let sql = "SELECT min(start) FROM traffic_interface WHERE tier = ?1";
+    connection.prepare_cached(sql)?.query_row([tier], |row| row.get(0))
+}
+
+/// Starts of the intervals of a tier from `from` on; the newest one only for `i64::MIN`.
+fn starts(connection: &Connection, tier: i64, from: i64) -> Result<Vec<i64>> {
+    if from == i64::MIN {
+        return Ok(newest(connection, tier)?.into_iter().collect());
+    }
+    let sql = "SELECT DISTINCT start FROM traffic_interface WHERE tier = ?1 AND start >= ?2";
+    connection.prepare_cached(sql)?.query_map((tier, from), |row| row.get(0))?.collect()
+}
+
+/// The sum of a tier's intervals from `from` up to `to`, as one that began at `from`, and
+/// how many they were.
+pub(super) fn read(
+    connection: &Connection,
+    tier: i64,
+    from: i64,
+    to: i64,
+) -> Result<(Interval, u32)> {
+    let mut sum = Interval { start: from, ..Interval::default() };
+    for kind in KINDS {
+        let sql = format!(
+            "SELECT {} FROM {} WHERE tier = ?1 AND start >= ?2 AND start < ?3",
+            kind.columns().join(", "),
+            kind.table()
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = statement.query((tier, from, to))?;
+        while let Some(row) = rows.next()? {
+            let (key, row) = read_row(kind, row, 0)?;
+            sum.rows[kind.at].add(kind, key, row);
+        }
+    }
+    let sql = "SELECT count(DISTINCT start) FROM traffic_interface
+        WHERE tier = ?1 AND start >= ?2 AND start < ?3";
+    let parts = connection.prepare_cached(sql)?.query_row((tier, from, to), |row| row.get(0))?;
+    Ok((sum, parts))
+}
+
+/// Reads the columns of a kind, the first of which is at `at`.
+pub(super) fn read_row(kind: &Kind, row: &SqlRow<'_>, mut at: usize) -> Result<(Key, Row)> {
+    let mut next = || -> Result<i64> {
+        at += 1;
+        row.get(at - 1)
+    };
+    let mut key = [0; 3];
+    for part in key.iter_mut().take(kind.keys.len()) {
+        *part = next()?;
+    }
+    let mut number = || next().map(i64::cast_unsigned);
+    let mut cells = Vec::with_capacity(kind.ways.len());
+    for _ in kind.ways {
+        let (packets, bytes) = (number()?, number()?);
+        cells.push(Cell { packets, bytes, least: number()?, greatest: number()? });
+    }
+    let extras = kind.extras.iter().map(|_| next()).collect::<Result<_>>()?;
+    Ok((key, Row { cells, extras, parts: 1 }))
+}
+
+/// Adds an interval's rows to those of a tier at `start`.
+fn put(transaction: &Transaction<'_>, tier: i64, start: i64, interval: &Interval) -> Result<()> {
+    for kind in KINDS {
+        let rows = &interval.rows[kind.at].0;
+        if rows.is_empty() {
+            continue;
+        }
+        let mut statement = transaction.prepare_cached(&put_statement(kind))?;
+        for (key, row) in rows {
+            let values = [tier, start].into_iter();
+            let values = values.chain(key.iter().take(kind.keys.len()).copied());
+            let values =
+                values.chain(row.cells.iter().flat_map(|cell| {
+                    [cell.packets, cell.bytes, cell.least, cell.greatest].map(int)
+                }));
+            statement.execute(params_from_iter(values.chain(row.extras.iter().copied())))?;
+        }
+    }
+    Ok(())
+}
+
+fn put_statement(kind: &Kind) -> String {
+    let columns = kind.columns();
+    let marks = vec!["?"; columns.len() + 2].join(", ");
+    let mut updates = Vec::new();
+    for way in kind.ways {
+        updates.extend([
+            format!("packets{way} = packets{way} + excluded.packets{way}"),
+            format!("bytes{way} = bytes{way} + excluded.bytes{way}"),
+            format!("least{way} = min(least{way}, excluded.least{way})"),
+            format!("greatest{way} = max(greatest{way}, excluded.greatest{way})"),
+        ]);
+    }
+    for extra in kind.extras {
+        let name = extra.name;
+        updates.push(match extra.is_sum {
+            true => format!("{name} = {name} + excluded.{name}"),
+            false => format!("{name} = max({name}, excluded.{name})"),
+        });
+    }
+    format!(
+        "INSERT INTO {} VALUES ({marks}) ON CONFLICT DO UPDATE SET {}",
+        kind.table(),
+        updates.join(", ")
+    )
+}
+
+fn delete(transaction: &Transaction<'_>, tier: i64, from: i64, to: i64) -> Result<()> {
+    for kind in KINDS {
+        let sql =
+            format!("DELETE FROM {} WHERE tier = ?1 AND start >= ?2 AND start < ?3", kind.table());
+        transaction.prepare_cached(&sql)?.execute((tier, from, to))?;
+    }
+
     Ok(())
 }

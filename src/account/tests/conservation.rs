@@ -86,7 +86,7 @@ impl Pair {
     fn close_interval(&mut self) {
         let start = self.intervals.len() as i64;
         let nothing_was_folded = self.accounts.snapshot().folded_hosts == 0;
-        let interval = self.accounts.close_interval(start);
+        let interval = self.accounts.close_interval(start, 60);
         assert_eq!(interval.start, start);
         interval_balances(&interval);
         assert!(interval.hosts.len() <= self.host_limit);
@@ -183,7 +183,7 @@ proptest! {
         for interval in &pair.intervals {
             is_folded_well(interval, keep.0, keep.1);
         }
-        prop_assert!(pair.accounts.close_interval(0).is_empty());
+        prop_assert!(pair.accounts.close_interval(0, 60).is_empty());
         prop_assert!(pair.accounts.close_second(0).total().is_zero());
     }
 
@@ -203,7 +203,7 @@ proptest! {
                     }
                 }
                 Step::CloseInterval => {
-                    prop_assert_eq!(batches.close_interval(1), single.close_interval(1));
+                    prop_assert_eq!(batches.close_interval(1, 60), single.close_interval(1, 60));
                 }
                 Step::CloseSecond => {
                     prop_assert_eq!(batches.close_second(1), single.close_second(1));

@@ -1,0 +1,147 @@
+//! How the database is opened: made, upgraded, or moved aside when it is damaged.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use log::{info, warn};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::schema::{APPLICATION_ID, VERSION, migrate};
+use crate::failure::{Exit, Failure};
+
+/// Opens the database for writing, making or upgrading it as needed. A damaged file is
+/// moved aside, never deleted, and a new one is begun; then its new name is told as well.
+///
+/// # Errors
+/// A directory or file that cannot be written, a file that is another program's, or one
+/// that a newer brightstat has made.
+pub fn open(path: &Path) -> Result<(Connection, Option<PathBuf>), Failure> {
+    match open_once(path) {
+        Ok(connection) => Ok((connection, None)),
+        Err(Trouble::Failure(failure)) => Err(failure),
+        Err(Trouble::Damaged(what)) => {
+            let aside = move_aside(path)?;
+            warn!(
+                "{}: the database is damaged ({what}); kept as {} and begun anew",
+                path.display(),
+                aside.display()
+            );
+            let connection = open_once(path).map_err(|trouble| match trouble {
+                Trouble::Failure(failure) => failure,
+                Trouble::Damaged(what) => {
+                    Failure::new(Exit::Io, format!("{}: {what}", path.display()))
+                }
+            })?;
+            Ok((connection, Some(aside)))
+        }
+    }
+}
+
+enum Trouble {
+    Failure(Failure),
+    Damaged(String),
+}
+
+fn open_once(path: &Path) -> Result<Connection, Trouble> {
+    let judge = |error: rusqlite::Error| judge(path, &error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(judge)?;
+    connection.busy_timeout(Duration::from_secs(10)).map_err(judge)?;
+    let pragma = |name: &str| {
+        connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i32>(0))
+    };
+    let (id, version) =
+        (pragma("application_id").map_err(judge)?, pragma("user_version").map_err(judge)?);
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(judge)?;
+    let foreign = |text: String| Err(Trouble::Failure(Failure::new(Exit::Config, text)));
+    if id != APPLICATION_ID && tables > 0 {
+        return foreign(format!(
+            "{}: this database belongs to another program; set history.database to another file",
+            path.display()
+        ));
+    }
+    if version > VERSION {
+        return foreign(format!(
+            "{}: made by a newer brightstat (schema {version}, this one knows {VERSION}); \
+             upgrade brightstat or set history.database to another file",
+            path.display()
+        ));
+    }
+    if version == 0 {
+        // Both must be set before the first table is made.
+        connection
+            .execute_batch(&format!(
+                "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA application_id = {APPLICATION_ID};"
+            ))
+            .map_err(judge)?;
+    }
+    // FULL: a commit is on the card when it returns, so that a power cut loses what came
+    // after it and no more. A small cache: the store appends, it does not search.
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -512;
+             PRAGMA journal_size_limit = 1048576;",
+        )
+        .map_err(judge)?;
+    if version < VERSION {
+        migrate(&mut connection, version).map_err(judge)?;
+        match version {
+            0 => info!("{}: new database", path.display()),
+            _ => info!("{}: upgraded from schema {version} to {VERSION}", path.display()),
+        }
+    }
+    Ok(connection)
+}
+
+fn judge(path: &Path, error: &rusqlite::Error) -> Trouble {
+    let shown = path.display();
+    let failure = |exit, text: String| Trouble::Failure(Failure::new(exit, text));
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            Trouble::Damaged(error.to_string())
+        }
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => failure(
+            Exit::Permission,
+            format!(
+                "{shown}: cannot write the database as user {}; give it and its directory to that \
+                 user (chown) or set history.database",
+                nix::unistd::geteuid()
+            ),
+        ),
+        Some(ErrorCode::DiskFull) => failure(
+            Exit::Io,
+            format!("{shown}: the disk is full; make room or set history.database to another disk"),
+        ),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => failure(
+            Exit::Unavailable,
+            format!(
+                "{shown}: another process is writing this database; is brightstat running already?"
+            ),
+        ),
+        _ => failure(Exit::Io, format!("{shown}: {error}")),
+    }
+}
+
+/// Renames the database and its companions to a name that is free.
+pub(super) fn move_aside(path: &Path) -> Result<PathBuf, Failure> {
+    let renamed = |number: u32, suffix: &str| {
+        PathBuf::from(format!("{}.damaged-{number}{suffix}", path.display()))
+    };
+    let number = (1..).find(|number| !renamed(*number, "").exists()).unwrap_or(1);
+    std::fs::rename(path, renamed(number, "")).map_err(|e| {
+        Failure::new(
+            Exit::Io,
+            format!("{}: damaged, and cannot be moved aside: {e}", path.display()),
+        )
+    })?;
+    for suffix in ["-wal", "-shm"] {
+        let companion = PathBuf::from(format!("{}{suffix}", path.display()));
+        // Often there is none.
+        let _ = std::fs::rename(companion, renamed(number, suffix));
+    }
+    Ok(renamed(number, ""))
+}

@@ -1,0 +1,161 @@
+//! The newest history, in memory: what has not been committed yet, and the tier that
+//! lives in memory only. The store thread writes it, web threads read it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::kind::KINDS;
+use super::rows::{Cell, Interval, Row, int};
+
+/// Bytes that the tier in memory takes at most, about; the oldest intervals go first.
+const FINE_BYTES: usize = 1 << 20;
+/// Rows that wait to be committed at most: some hours of a busy home network.
+const PENDING_ROWS: usize = 60_000;
+
+/// The newest history.
+#[derive(Default)]
+pub struct Recent(Mutex<State>);
+
+#[derive(Default)]
+pub(super) struct State {
+    /// Closed intervals of the finest stored tier that are not in the database yet.
+    pub(super) pending: BTreeMap<i64, Interval>,
+    fine: VecDeque<Packed>,
+    fine_bytes: usize,
+}
+
+impl Recent {
+    /// Locks it. Held only for short: for a copy, or while a commit becomes true.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Adds a closed interval. Returns how many had to go to make room.
+    pub(super) fn add(&mut self, interval: Interval) -> u64 {
+        match self.pending.entry(interval.start) {
+            std::collections::btree_map::Entry::Vacant(place) => {
+                place.insert(interval);
+            }
+            std::collections::btree_map::Entry::Occupied(mut place) => {
+                place.get_mut().add(interval)
+            }
+        }
+        let mut rows: usize = self.pending.values().map(Interval::len).sum();
+        let mut lost = 0;
+        while rows > PENDING_ROWS && self.pending.len() > 1 {
+            rows -= self.pending.pop_first().map_or(0, |(_, gone)| gone.len());
+            lost += 1;
+        }
+        lost
+    }
+
+    /// Adds an interval of the tier in memory, of which `most` are kept.
+    pub(super) fn add_fine(&mut self, interval: &Interval, most: usize) {
+        let packed = Packed::new(interval);
+        self.fine_bytes += packed.size();
+        self.fine.push_back(packed);
+        while self.fine.len() > most || self.fine_bytes > FINE_BYTES {
+            let Some(gone) = self.fine.pop_front() else { break };
+            self.fine_bytes -= gone.size();
+        }
+    }
+
+    /// The clock was set back: what seems to lie at `now` or later happened `by` earlier.
+    pub(super) fn set_back(&mut self, now: i64, by: i64, seconds: i64) {
+        let aligned = (by + seconds / 2).div_euclid(seconds) * seconds;
+        let later = self.pending.split_off(&(now.div_euclid(seconds) * seconds));
+        for (start, mut interval) in later {
+            interval.start = start - aligned;
+            let _ = self.add(interval);
+        }
+        for packed in self.fine.iter_mut().filter(|packed| packed.start >= now) {
+            packed.start -= by;
+        }
+    }
+
+    /// The intervals of the tier in memory from `from` up to `to`.
+    pub(super) fn fine(&self, from: i64, to: i64) -> impl Iterator<Item = Interval> {
+        self.fine.iter().filter(move |p| (from..to).contains(&p.start)).map(Packed::unpack)
+    }
+
+    /// Since when the tier in memory reaches back.
+    pub(super) fn fine_since(&self) -> Option<i64> {
+        self.fine.iter().map(|packed| packed.start).min()
+    }
+}
+
+/// An interval in few bytes: its numbers in groups of seven bits (LEB128). Rates are left
+/// out: of a finest interval they follow from the bytes.
+struct Packed {
+    start: i64,
+    bytes: Box<[u8]>,
+}
+
+impl Packed {
+    fn size(&self) -> usize {
+        // With the allocator's own part.
+        self.bytes.len() + size_of::<Packed>() + 16
+    }
+
+    fn new(interval: &Interval) -> Packed {
+        let mut bytes = Vec::new();
+        let mut put = |mut number: u64| {
+            while number >= 0x80 {
+                bytes.push(number as u8 | 0x80);
+                number >>= 7;
+            }
+            bytes.push(number as u8);
+        };
+        for (kind, rows) in KINDS.into_iter().zip(&interval.rows) {
+            put(rows.0.len() as u64);
+            for (key, row) in &rows.0 {
+                // Zigzag, so that small negative numbers stay short.
+                key[..kind.keys.len()]
+                    .iter()
+                    .for_each(|part| put(((part << 1) ^ (part >> 63)).cast_unsigned()));
+                row.cells.iter().for_each(|cell| {
+                    put(cell.packets);
+                    put(cell.bytes);
+                });
+                row.extras.iter().for_each(|extra| put(extra.cast_unsigned()));
+            }
+        }
+        Packed { start: interval.start, bytes: bytes.into_boxed_slice() }
+    }
+
+    fn unpack(&self) -> Interval {
+        let mut at = 0;
+        let mut next = || {
+            let (mut number, mut shift) = (0u64, 0);
+            loop {
+                let byte = self.bytes[at];
+                at += 1;
+                number |= u64::from(byte & 0x7f) << shift;
+                shift += 7;
+                if byte < 0x80 {
+                    return number;
+                }
+            }
+        };
+        let mut interval = Interval { start: self.start, ..Interval::default() };
+        for kind in KINDS {
+            for _ in 0..next() {
+                let mut key = [0; 3];
+                for part in key.iter_mut().take(kind.keys.len()) {
+                    let number = next();
+                    *part = (number >> 1).cast_signed() ^ -((number & 1).cast_signed());
+                }
+                let mut cells = Vec::with_capacity(kind.ways.len());
+                for _ in kind.ways {
+                    let (packets, bytes) = (next(), next());
+                    cells.push(Cell { packets, bytes, least: bytes, greatest: bytes });
+                }
+                let extras = kind.extras.iter().map(|_| int(next())).collect();
+                interval.rows[kind.at].add(kind, key, Row { cells, extras, parts: 1 });
+            }
+        }
+        interval
+    }
+}
