@@ -12,6 +12,7 @@ pub mod question;
 mod recent;
 mod rows;
 pub mod schema;
+mod tiers;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -353,5 +354,7 @@ fn begin(path: &Path, options: &Options) -> Result<(Writer, Option<PathBuf>), Fa
     Ok((writer, aside))
 }
 
+#[cfg(test)]
+mod query_tests;
 #[cfg(test)]
 mod tests;

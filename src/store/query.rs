@@ -1,17 +1,42 @@
 //! Reading the history: a question to an answer.
+//!
+//! Theory of operation. The span of a question is divided into points, and covered with
+//! segments, each read from one tier: whole days from the day tier, what is left at the
+//! ends from finer ones ([`Grid::cover`]). The open interval of a coarse tier may be behind
+//! the finer rows and is always read from those. What has not been committed yet comes
+//! from memory; the lock on it is held while the database's state for this question is
+//! fixed, so that nothing is missed or seen twice.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
-use super::question::{Answer, Question};
+use super::kind::{INTERFACE, Key, Kind, host_key, port_key};
+use super::question::{Answer, Cell, Label, Line, Point, Question, Step, Which};
+use super::recent::Recent;
+use super::rows::{Interval, Row};
+use super::schema::{APPLICATION_ID, VERSION};
+use super::tiers::{self, StoredTier, first, newest, read_row};
+use crate::config::Tier;
 use crate::failure::{Exit, Failure};
+
+/// Series that are held while reading, in points; beyond that the busiest rows are found
+/// first and their series read after.
+const SERIES_HELD: usize = 150_000;
 
 /// The history, opened for reading only.
 pub struct History {
-    #[allow(dead_code)]
     connection: Connection,
     path: PathBuf,
+}
+
+/// The newest history, which only the daemon's own process sees.
+pub struct Fresh<'a> {
+    /// What is not in the database.
+    pub recent: &'a Recent,
+    /// The tier that lives in memory only.
+    pub in_memory: Option<&'a Tier>,
 }
 
 impl History {
@@ -20,17 +45,708 @@ impl History {
     /// # Errors
     /// There is none, it may not be read, or it is another program's or a newer version's.
     pub fn open(path: &Path) -> Result<History, Failure> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)
-            .map_err(|e| Failure::new(Exit::NoInput, format!("{}: {e}", path.display())))?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI;
+        let shown = path.display();
+        if !path.exists() {
+            return Err(Failure::new(
+                Exit::NoInput,
+                format!(
+                    "{shown}: no such database; is brightstat running, and is history.database right?"
+                ),
+            ));
+        }
+        let failed = |e: rusqlite::Error| match e.sqlite_error_code() {
+            Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Failure::new(
+                Exit::Permission,
+                format!("{shown}: you may not read this database; try sudo"),
+            ),
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+                Failure::new(Exit::Data, format!("{shown}: not a sound database: {e}"))
+            }
+            _ => Failure::new(Exit::Io, format!("{shown}: {e}")),
+        };
+        let open = |name: &str| -> rusqlite::Result<(Connection, i32, i32)> {
+            let connection = Connection::open_with_flags(name, flags)?;
+            connection.busy_timeout(std::time::Duration::from_secs(10))?;
+            let number = |pragma: &str| {
+                connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))
+            };
+            let (id, version) = (number("application_id")?, number("user_version")?);
+            Ok((connection, id, version))
+        };
+        let plain = path.to_string_lossy();
+        let result = open(&plain).or_else(|e| {
+            // Readers in WAL mode share a file with the writer. Where that cannot be made
+            // and nobody writes, the database is read as it lies there.
+            let is_idle = !PathBuf::from(format!("{plain}-wal")).exists();
+            if is_idle && e.sqlite_error_code() == Some(ErrorCode::CannotOpen) {
+                open(&format!("file:{}?immutable=1", percent(&plain)))
+            } else {
+                Err(e)
+            }
+        });
+        let (connection, id, version) = result.map_err(failed)?;
+        if id != APPLICATION_ID || version < 1 {
+            return Err(Failure::new(
+                Exit::Data,
+                format!("{shown}: this is not a database of brightstat"),
+            ));
+        }
+        if version != VERSION {
+            return Err(Failure::new(
+                Exit::Config,
+                format!(
+                    "{shown}: has schema {version}, this brightstat knows {VERSION}; use the version \
+                     of the daemon"
+                ),
+            ));
+        }
+        connection.pragma_update(None, "cache_size", -1_024).map_err(failed)?;
         Ok(History { connection, path: path.to_owned() })
     }
 
-    /// Answers a question.
+    /// Answers a question; with `fresh`, from what has not been committed yet as well.
     ///
     /// # Errors
     /// A tier or a row of that name is not there, or the file cannot be read.
-    pub fn ask(&self, _question: &Question) -> Result<Answer, Failure> {
-        Err(Failure::new(Exit::Unavailable, format!("{}: not yet", self.path.display())))
+    pub fn ask(&self, question: &Question, fresh: Option<Fresh<'_>>) -> Result<Answer, Failure> {
+        let failed =
+            |e: rusqlite::Error| Failure::new(Exit::Io, format!("{}: {e}", self.path.display()));
+        let connection = &self.connection;
+        // The lock goes when the state of the database is fixed by the first read.
+        let state = fresh.as_ref().map(|fresh| fresh.recent.lock());
+        connection.execute_batch("BEGIN").map_err(failed)?;
+        let stored = tiers::stored(connection).map_err(failed);
+        let (mut pending, mut fine) = (Vec::new(), Vec::new());
+        let mut fine_tier = None;
+        if let Some(state) = &state {
+            pending = state.pending.values().cloned().collect();
+            let tier = fresh.as_ref().and_then(|fresh| fresh.in_memory);
+            if let Some(tier) = tier.filter(|tier| wants_fine(question, tier, state.fine_since())) {
+                fine = state.fine(question.from, question.to).collect();
+                fine_tier = Some(tier);
+            }
+        }
+        drop(state);
+        let answer = stored.and_then(|stored| {
+            let grid = match fine_tier {
+                Some(tier) => Grid::fine(question, tier),
+                None => {
+                    let newest_pending = pending.last().map(|interval: &Interval| interval.start);
+                    Grid::new(connection, stored, question, newest_pending).map_err(failed)??
+                }
+            };
+            let only = question.only.as_ref().map(|which| self.key_of(which)).transpose()?;
+            let memory = if fine_tier.is_some() { &fine } else { &pending };
+            let mut reading = Reading::new(question, &grid, only);
+            reading.read(connection, memory).map_err(failed)?;
+            reading.answer(connection, memory).map_err(failed)
+        });
+        let _ = connection.execute_batch("COMMIT");
+        answer
     }
+
+    fn key_of(&self, which: &Which) -> Result<Key, Failure> {
+        Ok(match which {
+            Which::Host(address) => host_key(*address),
+            Which::Port(transport, port) => port_key(*transport, *port),
+            Which::Protocol(number) => [i64::from(*number), 0, 0],
+            Which::Interface(name) => {
+                let sql = "SELECT id FROM interface WHERE name = ?1";
+                let found = self.connection.query_row(sql, [name], |row| row.get(0)).optional();
+                let unknown = || {
+                    Failure::new(
+                        Exit::NoInput,
+                        format!(
+                            "there is no interface '{name}' in the history; see 'brightstat query interfaces'"
+                        ),
+                    )
+                };
+                [found.ok().flatten().ok_or_else(unknown)?, 0, 0]
+            }
+        })
+    }
+}
+
+/// Whether a question is answered from the tier in memory.
+fn wants_fine(question: &Question, tier: &Tier, since: Option<i64>) -> bool {
+    match &question.step {
+        Step::Tier(name) => *name == tier.name,
+        Step::Auto(points) => {
+            let span = question.to.saturating_sub(question.from);
+            span <= *points as i64 * i64::from(tier.seconds)
+                && since.is_some_and(|since| since <= question.from)
+        }
+        Step::Whole | Step::Days(_) => false,
+    }
+}
+
+/// Characters that mean something in an SQLite URI.
+fn percent(path: &str) -> String {
+    path.replace('%', "%25").replace('?', "%3f").replace('#', "%23")
+}
+
+/// How a span is divided into points, and which tier tells of which part.
+struct Grid {
+    tier: String,
+    step: Option<i64>,
+    /// The points' starts, and the last one's end.
+    bounds: Vec<i64>,
+    /// Parts of the span, in order: a tier's id and length, start, end.
+    segments: Vec<(i64, i64, i64, i64)>,
+    approximate_before: Option<i64>,
+    recorded_until: Option<i64>,
+}
+
+impl Grid {
+    /// For the tier in memory.
+    fn fine(question: &Question, tier: &Tier) -> Grid {
+        let seconds = i64::from(tier.seconds);
+        let from = question.from.div_euclid(seconds) * seconds;
+        let to = tiers::round_up(question.to, seconds).max(from + seconds);
+        Grid {
+            tier: tier.name.clone(),
+            step: Some(seconds),
+            bounds: uniform(from, to, seconds),
+            segments: Vec::new(),
+            approximate_before: None,
+            recorded_until: None,
+        }
+    }
+
+    fn new(
+        connection: &Connection,
+        tiers: Vec<StoredTier>,
+        question: &Question,
+        newest_pending: Option<i64>,
+    ) -> rusqlite::Result<Result<Grid, Failure>> {
+        let Some(base) = tiers.first() else {
+            let text = "the history has no tiers yet; the daemon makes them when it starts";
+            return Ok(Err(Failure::new(Exit::NoInput, text.to_owned())));
+        };
+        let newest = newest(connection, base.id)?;
+        let recorded_until = newest_pending.max(newest).map(|start| start + base.seconds);
+        let (from, to) = (question.from, question.to.max(question.from + 1));
+        // Down to the finest tier that is still there.
+        let available = |at: usize| match tiers.get(at + 1) {
+            Some(coarser) => tiers::round_up(tiers[at].kept_since, coarser.seconds),
+            None => i64::MIN,
+        };
+        let snap = |time: i64| {
+            let at = (0..tiers.len()).find(|at| available(*at) <= time);
+            tiers[at.unwrap_or(tiers.len() - 1)].start_of(time)
+        };
+        let last = tiers.len() - 1;
+        let (top, step, mut bounds) = match &question.step {
+            Step::Whole => (last, None, vec![from, tiers::round_up(to, base.seconds)]),
+            Step::Tier(name) => {
+                let Some(at) = tiers.iter().position(|tier| tier.name == *name) else {
+                    let names: Vec<&str> = tiers.iter().map(|tier| tier.name.as_str()).collect();
+                    let text = format!("there is no tier '{name}'; there is {}", names.join(", "));
+                    return Ok(Err(Failure::new(Exit::Usage, text)));
+                };
+                let seconds = tiers[at].seconds;
+                let bounds = (tiers[at].start_of(from), tiers::round_up(to, seconds));
+                (at, Some(seconds), uniform(bounds.0, bounds.1, seconds))
+            }
+            Step::Auto(points) => {
+                let points = i64::try_from(*points).unwrap_or(i64::MAX).max(1);
+                let mut oldest = Vec::new();
+                for tier in &tiers {
+                    oldest.push(first(connection, tier.id)?.unwrap_or(i64::MAX));
+                }
+                let fits = |at: usize| (to - from) / tiers[at].seconds <= points;
+                // Reaches back to the beginning of the span, or as far as any other.
+                let reaches = |at: usize| {
+                    oldest[at] <= from
+                        || oldest[at + 1..]
+                            .iter()
+                            .all(|other| *other > oldest[at] - tiers[last].seconds)
+                };
+                let at = (0..=last).find(|at| fits(*at) && reaches(*at));
+                let at = at.or_else(|| (0..=last).find(|at| fits(*at))).unwrap_or(last);
+                // Even the coarsest may be too fine.
+                let seconds = tiers[at].seconds;
+                let step = seconds * ((to - from) / seconds / points + 1).max(1);
+                let step = if fits(at) { seconds } else { step };
+                let start = from.div_euclid(step) * step;
+                (at, Some(step), uniform(start, tiers::round_up(to, step), step))
+            }
+            Step::Days(zone) => (last, None, days(from, to, zone)),
+        };
+        let mut approximate_before = None;
+        if step.is_none() {
+            for bound in &mut bounds {
+                let snapped = snap(*bound);
+                if snapped != *bound && matches!(question.step, Step::Days(_)) {
+                    approximate_before = Some(*bound);
+                }
+                *bound = snapped;
+            }
+            bounds.dedup();
+            if bounds.len() < 2 {
+                bounds.push(bounds[0] + base.seconds);
+            }
+        }
+        // The open interval of a coarser tier may be behind.
+        let open = |at: usize| match newest {
+            Some(newest) if at > 0 => tiers[at].start_of(newest),
+            _ => i64::MAX,
+        };
+        let mut segments = Vec::new();
+        for pair in bounds.windows(2) {
+            cover(&tiers, &open, top, pair[0], pair[1], &mut segments);
+        }
+        merge(&mut segments);
+        let tier = match question.step {
+            // The tier that most of it comes from.
+            Step::Whole | Step::Days(_) => segments
+                .iter()
+                .max_by_key(|(_, _, start, end)| end - start)
+                .and_then(|(id, ..)| tiers.iter().find(|tier| tier.id == *id))
+                .map_or_else(|| base.name.clone(), |tier| tier.name.clone()),
+            _ => tiers[top].name.clone(),
+        };
+        Ok(Ok(Grid { tier, step, bounds, segments, approximate_before, recorded_until }))
+    }
+
+    /// The point that a time lies in.
+    fn point(&self, time: i64) -> Option<usize> {
+        let at = self.bounds.partition_point(|bound| *bound <= time);
+        (at > 0 && at < self.bounds.len()).then(|| at - 1)
+    }
+}
+
+/// Covers a span with whole intervals of tier `at`, and what is left with finer ones.
+fn cover(
+    tiers: &[StoredTier],
+    open: &impl Fn(usize) -> i64,
+    at: usize,
+    from: i64,
+    to: i64,
+    segments: &mut Vec<(i64, i64, i64, i64)>,
+) {
+    if from >= to {
+        return;
+    }
+    let tier = &tiers[at];
+    let first = tiers::round_up(from, tier.seconds);
+    let last = tier.start_of(to.min(open(at)));
+    match at.checked_sub(1) {
+        None => segments.push((tier.id, tier.seconds, tier.start_of(from), to)),
+        Some(finer) if first < last => {
+            cover(tiers, open, finer, from, first, segments);
+            segments.push((tier.id, tier.seconds, first, last));
+            cover(tiers, open, finer, last, to, segments);
+        }
+        Some(finer) => cover(tiers, open, finer, from, to, segments),
+    }
+}
+
+/// Makes neighbouring segments of the same tier one.
+fn merge(segments: &mut Vec<(i64, i64, i64, i64)>) {
+    segments.dedup_by(|next, one| {
+        let is_same = one.0 == next.0 && one.3 == next.2;
+        if is_same {
+            one.3 = next.3;
+        }
+        is_same
+    });
+}
+
+fn uniform(from: i64, to: i64, step: i64) -> Vec<i64> {
+    (0..=(to - from) / step).map(|at| from + at * step).collect()
+}
+
+/// The midnights of a time zone from the one before `from` to the one after `to`.
+fn days(from: i64, to: i64, zone: &jiff::tz::TimeZone) -> Vec<i64> {
+    let start = jiff::Timestamp::from_second(from)
+        .ok()
+        .and_then(|time| time.to_zoned(zone.clone()).start_of_day().ok());
+    let Some(mut day) = start else {
+        return vec![from, to];
+    };
+    let mut bounds = vec![day.timestamp().as_second()];
+    // From noon to noon: whatever an hour more or less does, it is the next date.
+    while bounds.last().is_none_or(|last| *last < to) {
+        let Ok(next) = day.tomorrow().and_then(|next| next.start_of_day()) else { break };
+        bounds.push(next.timestamp().as_second());
+        day = next;
+    }
+    bounds
+}
+
+/// A row while it is read.
+#[derive(Default)]
+struct Gathered {
+    total: Vec<Cell>,
+    extras: Vec<i64>,
+    parts: u32,
+    /// Points, with how many parts each; as many cells as the kind has ways for each.
+    points: Vec<(u32, u32)>,
+    cells: Vec<Cell>,
+}
+
+impl Gathered {
+    fn add(&mut self, kind: &Kind, row: &Row, point: Option<usize>) -> usize {
+        let ways = kind.ways.len();
+        if self.total.is_empty() {
+            self.total.clone_from(&row.cells);
+            self.extras.clone_from(&row.extras);
+        } else {
+            self.total.iter_mut().zip(&row.cells).for_each(|(sum, more)| sum.add(more));
+            for ((sum, more), extra) in self.extras.iter_mut().zip(&row.extras).zip(kind.extras) {
+                *sum = if extra.is_sum { *sum + more } else { (*sum).max(*more) };
+            }
+        }
+        self.parts += row.parts;
+        let Some(point) = point else { return 0 };
+        let point = point as u32;
+        match self.points.last_mut() {
+            Some((last, parts)) if *last == point => {
+                *parts += row.parts;
+                let begin = self.cells.len() - ways;
+                self.cells[begin..]
+                    .iter_mut()
+                    .zip(&row.cells)
+                    .for_each(|(sum, more)| sum.add(more));
+                0
+            }
+            _ => {
+                self.points.push((point, row.parts));
+                self.cells.extend_from_slice(&row.cells);
+                1
+            }
+        }
+    }
+}
+
+/// An answer in the making.
+struct Reading<'a> {
+    question: &'a Question,
+    grid: &'a Grid,
+    only: Option<Key>,
+    interfaces: HashMap<Key, Gathered>,
+    rows: HashMap<Key, Gathered>,
+    /// By point: milliseconds covered, by interface; and intervals.
+    covered: Vec<HashMap<i64, u64>>,
+    intervals: Vec<u32>,
+    held: usize,
+    seen: Option<(i64, i64)>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(question: &'a Question, grid: &'a Grid, only: Option<Key>) -> Reading<'a> {
+        let points = grid.bounds.len() - 1;
+        Reading {
+            question,
+            grid,
+            only,
+            interfaces: HashMap::new(),
+            rows: HashMap::new(),
+            covered: vec![HashMap::new(); points],
+            intervals: vec![0; points],
+            held: 0,
+            seen: None,
+        }
+    }
+
+    /// Reads interfaces, for totals and coverage, and the rows that are asked for.
+    fn read(&mut self, connection: &Connection, memory: &[Interval]) -> rusqlite::Result<()> {
+        let kind = self.question.kind;
+        each(connection, self.grid, &INTERFACE, None, memory, |source, start, key, row| {
+            self.add_interface(source, start, key, &row);
+        })?;
+        if kind != &INTERFACE {
+            let (only, grid) = (self.only, self.grid);
+            let held = &mut self.held;
+            let rows = &mut self.rows;
+            each(connection, grid, kind, only, memory, |_, start, key, row| {
+                // Derived from the total.
+                if !kind.is_rest(&key)
+                    && let Some(point) = grid.point(start)
+                {
+                    let point = (*held <= SERIES_HELD).then_some(point);
+                    *held += rows.entry(key).or_default().add(kind, &row, point);
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn add_interface(&mut self, source: i64, start: i64, key: Key, row: &Row) {
+        let Some(point) = self.grid.point(start) else { return };
+        self.interfaces.entry(key).or_default().add(&INTERFACE, row, Some(point));
+        *self.covered[point].entry(key[0]).or_default() += row.extras[0].cast_unsigned();
+        if self.seen != Some((source, start)) {
+            self.seen = Some((source, start));
+            self.intervals[point] += 1;
+        }
+    }
+
+    fn answer(mut self, connection: &Connection, memory: &[Interval]) -> rusqlite::Result<Answer> {
+        let kind = self.question.kind;
+        let is_interfaces = kind == &INTERFACE;
+        if is_interfaces {
+            self.rows = std::mem::take(&mut self.interfaces);
+        }
+        let mut order: Vec<(u64, Key)> = self
+            .rows
+            .iter()
+            .map(|(key, row)| (row.total.iter().map(|cell| cell.bytes).sum(), *key))
+            .collect();
+        order.sort_unstable_by_key(|(bytes, key)| (std::cmp::Reverse(*bytes), *key));
+        let count = order.len();
+        if let Some(only) = self.only {
+            order.retain(|(_, key)| *key == only);
+        }
+        if self.question.top > 0 && self.only.is_none() {
+            order.truncate(self.question.top);
+        }
+        let shown: Vec<Key> = order.into_iter().map(|(_, key)| key).collect();
+        let mut lines = Vec::new();
+        if self.held > SERIES_HELD {
+            self.read_series_again(connection, memory, &shown)?;
+        }
+        let total = self.total(if is_interfaces { &self.rows } else { &self.interfaces });
+        for key in &shown {
+            if let Some(row) = self.rows.get(key) {
+                let label = self.label(connection, key, row)?;
+                lines.push(self.line(label, row, !is_interfaces));
+            }
+        }
+        let none = match kind.none {
+            Some(_) => self.none(connection, memory)?,
+            None => empty(Label::None, kind),
+        };
+        let other = self.other(&lines, &none, &total);
+        let points = self.points();
+        let grid = self.grid;
+        Ok(Answer {
+            kind,
+            tier: grid.tier.clone(),
+            step: grid.step.and_then(|step| u32::try_from(step).ok()),
+            from: grid.bounds[0],
+            to: grid.bounds[points.len()],
+            points,
+            rows: lines,
+            count,
+            other,
+            none,
+            total,
+            approximate_before: grid.approximate_before,
+            recorded_until: grid.recorded_until,
+        })
+    }
+
+    fn points(&self) -> Vec<Point> {
+        let covered = self.covered.iter().map(|by| by.values().copied().max().unwrap_or(0));
+        let spans = self.grid.bounds.windows(2);
+        spans.zip(covered).map(|(b, covered)| Point { start: b[0], end: b[1], covered }).collect()
+    }
+
+    /// There were more series than are held: reads those of the busiest rows.
+    fn read_series_again(
+        &mut self,
+        connection: &Connection,
+        memory: &[Interval],
+        shown: &[Key],
+    ) -> rusqlite::Result<()> {
+        let wanted: HashSet<Key> = shown.iter().copied().collect();
+        self.rows.retain(|key, _| wanted.contains(key));
+        self.rows.values_mut().for_each(|row| *row = Gathered::default());
+        let (rows, grid, kind) = (&mut self.rows, self.grid, self.question.kind);
+        each(connection, grid, kind, self.only, memory, |_, start, key, row| {
+            if let (Some(known), Some(point)) = (rows.get_mut(&key), grid.point(start)) {
+                known.add(kind, &row, Some(point));
+            }
+        })
+    }
+
+    fn label(&self, connection: &Connection, key: &Key, row: &Gathered) -> rusqlite::Result<Label> {
+        let kind = self.question.kind;
+        if kind == &INTERFACE {
+            let sql = "SELECT name FROM interface WHERE id = ?1";
+            let name = connection.query_row(sql, [key[0]], |row| row.get(0)).optional()?;
+            return Ok(Label::Interface(name.unwrap_or_else(|| key[0].to_string())));
+        }
+        let label = Label::of_key(kind, key).unwrap_or(Label::Other);
+        let Label::Host(address, ..) = label else { return Ok(label) };
+        let sql = "SELECT mac FROM host_mac WHERE family = ?1 AND high = ?2 AND low = ?3";
+        let mac = connection.prepare_cached(sql)?.query_row(*key, |row| row.get(0)).optional()?;
+        Ok(Label::Host(address, mac, row.extras.first() == Some(&1)))
+    }
+
+    /// A row as it is answered. `absent` says that where it is missing it was silent.
+    fn line(&self, label: Label, row: &Gathered, absent: bool) -> Line {
+        let ways = self.question.kind.ways.len();
+        let quiet = |cells: &[Cell], parts: u32, intervals: u32| -> Vec<Cell> {
+            let is_quiet = absent && parts < intervals;
+            cells
+                .iter()
+                .map(|cell| Cell { least: if is_quiet { 0 } else { cell.least }, ..*cell })
+                .collect()
+        };
+        let series = row.points.iter().zip(row.cells.chunks_exact(ways));
+        Line {
+            label,
+            total: quiet(&row.total, row.parts, self.intervals.iter().sum()),
+            dropped: match self.question.kind == &INTERFACE {
+                true => row.extras[1].cast_unsigned(),
+                false => 0,
+            },
+            series: series
+                .map(|((point, parts), cells)| {
+                    (*point as usize, quiet(cells, *parts, self.intervals[*point as usize]))
+                })
+                .collect(),
+        }
+    }
+
+    /// Every frame. Interfaces have a cell for each direction; what two ends share has the
+    /// same in both cells.
+    fn total(&self, interfaces: &HashMap<Key, Gathered>) -> Line {
+        let kind = self.question.kind;
+        let ways = kind.ways.len();
+        let fit = |directions: &[Cell]| -> Vec<Cell> {
+            if kind == &INTERFACE {
+                return directions.to_vec();
+            }
+            vec![sum_of(directions); ways]
+        };
+        let mut line = empty(Label::Total, kind);
+        let mut series: Vec<Option<Vec<Cell>>> = vec![None; self.intervals.len()];
+        for row in interfaces.values() {
+            add_all(&mut line.total, &fit(&row.total));
+            line.dropped += row.extras[1].cast_unsigned();
+            let parts = row.points.iter().zip(row.cells.chunks_exact(INTERFACE.ways.len()));
+            for ((point, _), cells) in parts {
+                let cells = fit(cells);
+                match &mut series[*point as usize] {
+                    Some(known) => add_all(known, &cells),
+                    place => *place = Some(cells),
+                }
+            }
+        }
+        line.series = filled(series);
+        line
+    }
+
+    /// Frames that have no such thing: hosts and protocols lack those that are not IP,
+    /// which the interfaces know; ports have a row.
+    fn none(&self, connection: &Connection, memory: &[Interval]) -> rusqlite::Result<Line> {
+        let kind = self.question.kind;
+        let mut gathered = Gathered::default();
+        let grid = self.grid;
+        each(connection, grid, kind, kind.none, memory, |_, start, _, row| {
+            if let Some(point) = grid.point(start) {
+                gathered.add(kind, &row, Some(point));
+            }
+        })?;
+        if gathered.total.is_empty() {
+            return Ok(empty(Label::None, kind));
+        }
+        Ok(self.line(Label::None, &gathered, true))
+    }
+
+    /// What is left of the total.
+    fn other(&self, lines: &[Line], none: &Line, total: &Line) -> Line {
+        let kind = self.question.kind;
+        let mut other = empty(Label::Other, kind);
+        other.total.clone_from(&total.total);
+        other.dropped = total.dropped;
+        let mut series: Vec<Option<Vec<Cell>>> = vec![None; self.intervals.len()];
+        for (point, cells) in &total.series {
+            series[*point] = Some(cells.clone());
+        }
+        for line in lines.iter().chain([none]) {
+            take_away(&mut other.total, &line.total);
+            other.dropped = other.dropped.saturating_sub(line.dropped);
+            for (point, cells) in &line.series {
+                if let Some(left) = &mut series[*point] {
+                    take_away(left, cells);
+                }
+            }
+        }
+        other.series = filled(series);
+        let rates = other.series.iter_mut().flat_map(|(_, cells)| cells);
+        rates.chain(&mut other.total).for_each(|cell| (cell.least, cell.greatest) = (0, 0));
+        other.series.retain(|(_, cells)| cells.iter().any(|cell| cell.packets > 0));
+        other
+    }
+}
+
+/// The sum of cells that count at the same time: their rates are between the sums.
+fn sum_of(cells: &[Cell]) -> Cell {
+    cells.iter().fold(Cell::default(), |sum, cell| Cell {
+        packets: sum.packets + cell.packets,
+        bytes: sum.bytes + cell.bytes,
+        least: sum.least + cell.least,
+        greatest: sum.greatest + cell.greatest,
+    })
+}
+
+fn add_all(sums: &mut [Cell], more: &[Cell]) {
+    for (sum, more) in sums.iter_mut().zip(more) {
+        *sum = sum_of(&[*sum, *more]);
+    }
+}
+
+fn take_away(sums: &mut [Cell], less: &[Cell]) {
+    for (sum, less) in sums.iter_mut().zip(less) {
+        sum.packets = sum.packets.saturating_sub(less.packets);
+        sum.bytes = sum.bytes.saturating_sub(less.bytes);
+    }
+}
+
+fn filled(series: Vec<Option<Vec<Cell>>>) -> Vec<(usize, Vec<Cell>)> {
+    series.into_iter().enumerate().filter_map(|(at, cells)| Some((at, cells?))).collect()
+}
+
+fn empty(label: Label, kind: &Kind) -> Line {
+    Line { label, total: vec![Cell::default(); kind.ways.len()], dropped: 0, series: Vec::new() }
+}
+
+/// Visits the rows of a kind in the segments, then those in memory, in the order of time:
+/// the source, the start of the interval, the key, the row.
+fn each(
+    connection: &Connection,
+    grid: &Grid,
+    kind: &'static Kind,
+    only: Option<Key>,
+    memory: &[Interval],
+    mut visit: impl FnMut(i64, i64, Key, Row),
+) -> rusqlite::Result<()> {
+    let filter: String = match only {
+        Some(key) => kind
+            .keys
+            .iter()
+            .zip(key)
+            .map(|(column, value)| format!(" AND {column} = {value}"))
+            .collect(),
+        None => String::new(),
+    };
+    let sql = format!(
+        "SELECT start, {} FROM {} WHERE tier = ?1 AND start >= ?2 AND start < ?3{filter}",
+        kind.columns().join(", "),
+        kind.table()
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    for (tier, _, from, to) in &grid.segments {
+        let mut rows = statement.query((tier, from, to))?;
+        while let Some(row) = rows.next()? {
+            let (key, values) = read_row(kind, row, 1)?;
+            visit(*tier, row.get(0)?, key, values);
+        }
+    }
+    for interval in memory {
+        for (key, row) in &interval.rows[kind.at].0 {
+            if only.is_none_or(|only| only == *key) {
+                visit(0, interval.start, *key, row.clone());
+            }
+        }
+    }
+    Ok(())
 }

@@ -13,14 +13,14 @@ use crate::decode::{Addr, Mac};
 
 /// A packet between two hosts, by number.
 #[derive(Clone, Copy, Debug)]
-struct Packet {
-    source: u8,
-    destination: u8,
-    port: u8,
-    bytes: u16,
+pub(super) struct Packet {
+    pub(super) source: u8,
+    pub(super) destination: u8,
+    pub(super) port: u8,
+    pub(super) bytes: u16,
 }
 
-fn host(number: u8) -> Addr {
+pub(super) fn host(number: u8) -> Addr {
     match number % 3 {
         0 => Addr::v4([192, 168, 1, number]),
         1 => Addr::v4([203, 0, 113, number]),
@@ -29,7 +29,7 @@ fn host(number: u8) -> Addr {
 }
 
 /// What the worker would close after these packets and one ARP frame of 42 bytes.
-fn closed(start: i64, length: u32, packets: &[Packet]) -> ClosedInterval {
+pub(super) fn closed(start: i64, length: u32, packets: &[Packet]) -> ClosedInterval {
     let mut hosts: BTreeMap<u8, InOut> = BTreeMap::new();
     let mut ports: BTreeMap<u8, Volume> = BTreeMap::new();
     let mut inward = Volume::default();
@@ -84,11 +84,11 @@ fn closed(start: i64, length: u32, packets: &[Packet]) -> ClosedInterval {
     }
 }
 
-fn some(start: i64) -> ClosedInterval {
+pub(super) fn some(start: i64) -> ClosedInterval {
     closed(start, 60, &[Packet { source: 0, destination: 1, port: 1, bytes: 600 }])
 }
 
-fn options(schema: &[(&str, u32, u64)], hosts: usize) -> Options {
+pub(super) fn options(schema: &[(&str, u32, u64)], hosts: usize) -> Options {
     let tier = |(name, seconds, keep): &(&str, u32, u64)| Tier {
         name: (*name).to_owned(),
         seconds: *seconds,
@@ -529,7 +529,7 @@ fn the_tier_in_memory_gives_back_what_it_was_given() {
     assert_eq!(back, sums[1_990..1_995]);
 }
 
-fn packets() -> impl Strategy<Value = Vec<Packet>> {
+pub(super) fn packets() -> impl Strategy<Value = Vec<Packet>> {
     let packet = (0u8..12, 0u8..12, 0u8..6, 60u16..1_514)
         .prop_map(|(source, destination, port, bytes)| Packet { source, destination, port, bytes });
     prop::collection::vec(packet, 0..12)
@@ -632,8 +632,7 @@ proptest! {
                     prop_assert!(store.commit(true, &Status::default()));
                     committed += std::mem::take(&mut waiting);
                     drop(store);
-                    let tiers = super::tests::options(SCHEMAS[schema], hosts).tiers;
-                    options.tiers = tiers;
+                    options.tiers = self::options(SCHEMAS[schema], hosts).tiers;
                     store = Store::open(&path, options.clone()).unwrap();
                 }
             }

@@ -1,0 +1,277 @@
+//! Questions against what is known to have been written.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+use proptest::prelude::*;
+
+use super::kind::KINDS;
+use super::query::{Fresh, History};
+use super::question::{Answer, Label, Question, Step, Which};
+use super::tests::{Packet, closed, host, options, packets, some};
+use super::*;
+use crate::store::kind::{HOST, INTERFACE, PORT};
+
+const YEAR: u64 = 366 * 86_400;
+
+fn question(from: i64, to: i64, step: Step) -> Question {
+    Question { kind: &HOST, only: None, from, to, step, top: 0 }
+}
+
+/// Rows + other + none = total, in all and at every point.
+fn assert_adds_up(answer: &Answer) {
+    let rest = [&answer.other, &answer.none];
+    let lines = || answer.rows.iter().chain(rest);
+    for way in 0..answer.kind.ways.len() {
+        let bytes: u64 = lines().map(|line| line.total[way].bytes).sum();
+        assert_eq!(bytes, answer.total.total[way].bytes, "{} {way}", answer.kind.name);
+        let mut points = vec![0; answer.points.len()];
+        for line in lines() {
+            line.series.iter().for_each(|(point, cells)| points[*point] += cells[way].packets);
+        }
+        for (point, cells) in &answer.total.series {
+            assert_eq!(points[*point], cells[way].packets, "point {point}");
+            points[*point] = 0;
+        }
+        assert!(points.iter().all(|packets| *packets == 0));
+    }
+}
+
+fn tier(name: &str) -> Step {
+    Step::Tier(name.to_owned())
+}
+
+/// A store with three days of minutes, of which the minutes of the last two hours are left.
+fn three_days() -> (tempfile::TempDir, Store) {
+    let directory = tempfile::tempdir().unwrap();
+    let options =
+        options(&[("minute", 60, 7_200), ("hour", 3_600, YEAR), ("day", 86_400, YEAR)], 200);
+    let mut store = Store::open(&directory.path().join("b.db"), options).unwrap();
+    let status = Status::default();
+    for minute in 0..3 * 1_440 {
+        store.take(Message::Closed(some(minute * 60)), &status);
+        if minute % 97 == 0 {
+            assert!(store.commit(false, &status));
+        }
+    }
+    (directory, store)
+}
+
+fn ask(store: &Store, question: &Question) -> Answer {
+    let fresh = Fresh { recent: &store.recent, in_memory: None };
+    let answer = History::open(&store.path).unwrap().ask(question, Some(fresh)).unwrap();
+    assert_adds_up(&answer);
+    answer
+}
+
+#[test]
+fn a_span_is_covered_with_the_coarsest_tiers_that_fit_and_what_waits_counts_too() {
+    let (_directory, store) = three_days();
+    let end = 3 * 86_400;
+    let day = ask(&store, &question(86_400, 2 * 86_400, Step::Whole));
+    assert_eq!((day.tier.as_str(), day.total.total[0].bytes), ("day", 1_440 * 642));
+    let odd = ask(&store, &question(7_200, end - 120, Step::Whole));
+    assert_eq!(odd.total.total[0].bytes, (3 * 1_440 - 120 - 2) * 642);
+    assert_eq!(odd.points[0].covered, (3 * 1_440 - 120 - 2) * 60_000);
+    assert_eq!(odd.recorded_until, Some(end));
+    let hours = ask(&store, &question(0, end, tier("hour")));
+    assert_eq!(hours.points.len(), 72);
+    assert!(hours.total.series.iter().all(|(_, cells)| cells[0].bytes == 60 * 642));
+    // The minutes of the first day are gone: the span is widened to whole hours.
+    let early = ask(&store, &question(5_000, 9_000, Step::Whole));
+    assert_eq!((early.from, early.to), (3_600, 7_200));
+}
+
+#[test]
+fn the_tier_follows_from_the_points_wanted_and_from_what_is_still_there() {
+    let (_directory, store) = three_days();
+    let end = 3 * 86_400;
+    let auto = |from, to, points| ask(&store, &question(from, to, Step::Auto(points)));
+    assert_eq!(auto(end - 3_600, end, 300).tier, "minute");
+    assert_eq!(auto(end - 86_400, end, 300).tier, "hour");
+    assert_eq!(auto(0, 3_600, 300).tier, "hour", "its minutes are gone");
+    assert_eq!(auto(0, end, 10).tier, "day");
+    let coarse = auto(0, end, 2);
+    assert_eq!((coarse.tier.as_str(), coarse.step), ("day", Some(2 * 86_400)));
+}
+
+#[test]
+fn one_host_one_port_and_unknown_names() {
+    let (_directory, store) = three_days();
+    let day = |kind, only| {
+        let question = Question { kind, only: Some(only), ..question(0, 86_400, Step::Whole) };
+        let history = History::open(&store.path).unwrap();
+        history.ask(&question, None)
+    };
+    let one = day(&HOST, Which::Host(host(0).ip())).unwrap();
+    assert_adds_up(&one);
+    assert_eq!(one.rows.len(), 1);
+    assert_eq!(one.rows[0].total[1].bytes, 1_440 * 600);
+    assert_eq!(
+        one.rows[0].label,
+        Label::Host(host(0).ip(), Some("02:00:00:00:00:00".into()), true)
+    );
+    assert_eq!(one.other.total[0].bytes, 1_440 * 600, "the other end received it");
+    let port = day(&PORT, Which::Port(crate::account::Transport::Tcp, 2)).unwrap();
+    assert_eq!(port.rows[0].total[0].packets, 1_440);
+    assert!(day(&HOST, Which::Host("8.8.8.8".parse().unwrap())).unwrap().rows.is_empty());
+    let eth0 = day(&INTERFACE, Which::Interface("eth0".into())).unwrap();
+    assert_eq!((eth0.rows[0].total[0].bytes, eth0.rows[0].dropped), (1_440 * 600, 3 * 1_440));
+    let unknown = day(&INTERFACE, Which::Interface("eth9".into())).unwrap_err();
+    assert!(unknown.message.contains("no interface 'eth9'"), "{unknown}");
+    let history = History::open(&store.path).unwrap();
+    let unknown = history.ask(&question(0, 60, tier("week")), None).unwrap_err();
+    assert!(unknown.message.contains("there is minute, hour, day"), "{unknown}");
+}
+
+#[test]
+fn days_of_a_time_zone_have_23_and_25_hours() {
+    let directory = tempfile::tempdir().unwrap();
+    let options =
+        options(&[("minute", 60, YEAR), ("hour", 3_600, YEAR), ("day", 86_400, YEAR)], 20);
+    let mut store = Store::open(&directory.path().join("b.db"), options).unwrap();
+    let zone = TimeZone::get("Europe/Berlin").unwrap();
+    let time = |text: &str| text.parse::<jiff::Timestamp>().unwrap().as_second();
+    for (from, to, hours) in [
+        ("2026-03-27T23:00:00Z", "2026-03-30T22:00:00Z", [24, 23, 24]),
+        ("2026-10-23T22:00:00Z", "2026-10-26T23:00:00Z", [24, 25, 24]),
+    ] {
+        let (from, to) = (time(from), time(to));
+        let status = Status::default();
+        (0..(to - from) / 3_600).for_each(|h| {
+            store.take(Message::Closed(closed(from + h * 3_600, 60, &[])), &status);
+        });
+        assert!(store.commit(false, &status));
+        let answer = ask(&store, &question(from + 7_000, to - 7_000, Step::Days(zone.clone())));
+        let frames: Vec<u64> = answer.total.series.iter().map(|(_, c)| c[0].packets).collect();
+        assert_eq!(frames, hours);
+        assert_eq!((answer.from, answer.to), (from, to));
+        assert_eq!(answer.approximate_before, None);
+    }
+}
+
+#[test]
+fn an_outage_and_an_idle_network_look_different() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = options(&[("minute", 60, YEAR), ("hour", 3_600, YEAR)], 20);
+    let mut store = Store::open(&directory.path().join("b.db"), options).unwrap();
+    let idle = ClosedInterval {
+        start: 60,
+        length: 60,
+        interfaces: vec![crate::account::IntervalInterface {
+            name: "eth0".into(),
+            covered: 45_000,
+            ..Default::default()
+        }],
+        ..ClosedInterval::default()
+    };
+    store.take(Message::Closed(some(0)), &Status::default());
+    store.take(Message::Closed(idle), &Status::default());
+    store.take(Message::Closed(some(180)), &Status::default());
+    assert!(store.commit(true, &Status::default()));
+    let answer = ask(&store, &question(0, 240, tier("minute")));
+    let covered: Vec<u64> = answer.points.iter().map(|point| point.covered).collect();
+    assert_eq!(covered, [60_000, 45_000, 0, 60_000]);
+    let bytes: Vec<_> = answer.total.series.iter().map(|(p, cells)| (*p, cells[0].bytes)).collect();
+    assert_eq!(bytes, [(0, 642), (1, 0), (3, 642)]);
+}
+
+#[test]
+fn seconds_come_from_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = options(&[("second", 1, 3_600), ("minute", 60, YEAR)], 20);
+    options.tiers[0].in_memory = true;
+    let memory = options.tiers[0].clone();
+    let mut store = Store::open(&directory.path().join("b.db"), options).unwrap();
+    for second in 0..300 {
+        let packet = Packet { source: 1, destination: 2, port: 3, bytes: 100 + second as u16 };
+        store.take(Message::Fine(closed(second, 1, &[packet])), &Status::default());
+    }
+    let fresh = || Some(Fresh { recent: &store.recent, in_memory: Some(&memory) });
+    let history = History::open(&store.path).unwrap();
+    for step in [Step::Auto(300), tier("second")] {
+        let answer = history.ask(&question(100, 200, step), fresh()).unwrap();
+        assert_adds_up(&answer);
+        assert_eq!((answer.tier.as_str(), answer.points.len()), ("second", 100));
+        assert_eq!(
+            answer.rows[0].series[50].1[0].bytes + answer.rows[0].series[50].1[1].bytes,
+            250
+        );
+    }
+}
+
+#[test]
+fn many_rows_are_read_twice_and_come_out_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = options(&[("minute", 60, YEAR)], 300);
+    let mut store = Store::open(&directory.path().join("b.db"), options).unwrap();
+    let packets: Vec<Packet> = (0..=255)
+        .map(|n: u8| Packet { source: n, destination: 0, port: n, bytes: 100 + u16::from(n) })
+        .collect();
+    for minute in 0..700 {
+        store.take(Message::Closed(closed(minute * 60, 60, &packets)), &Status::default());
+        if minute % 100 == 50 {
+            assert!(store.commit(false, &Status::default()));
+        }
+    }
+    let most = Question { top: 3, ..question(0, 700 * 60, tier("minute")) };
+    let answer = ask(&store, &most);
+    assert_eq!((answer.count, answer.rows.len()), (256, 3));
+    assert!(answer.rows.iter().all(|row| row.series.len() == 700));
+    assert_eq!(answer.rows[1].total[1].bytes, 700 * 355);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn answers_are_what_was_counted(
+        minutes in prop::collection::vec((0i64..4, packets()), 1..200),
+        commits in prop::collection::btree_set(0usize..200, 0..6),
+        (from, span) in (0i64..400, 1i64..400),
+        step in prop_oneof![
+            Just(Step::Whole), Just(tier("minute")), Just(tier("ten")), Just(tier("hour")),
+            (1usize..80).prop_map(Step::Auto), Just(Step::Days(TimeZone::UTC)),
+        ],
+        top in 0usize..5,
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let options = options(&[("minute", 60, YEAR), ("ten", 600, YEAR), ("hour", 3_600, YEAR)], 300);
+        let mut store = Store::open(&directory.path().join("b.db"), options).unwrap();
+        let mut known: BTreeMap<i64, ClosedInterval> = BTreeMap::new();
+        let mut minute = 0;
+        for (at, (gap, packets)) in minutes.into_iter().enumerate() {
+            minute += 1 + gap;
+            let interval = closed(minute * 60, 60, &packets);
+            known.insert(minute * 60, interval.clone());
+            store.take(Message::Closed(interval), &Status::default());
+            if commits.contains(&at) {
+                prop_assert!(store.commit(false, &Status::default()));
+            }
+        }
+        let asked = (from * 60, (from + span) * 60);
+        for kind in KINDS.into_iter().filter(|kind| kind.name != "device") {
+            let answer = ask(&store, &Question { kind, top, ..question(asked.0, asked.1, step.clone()) });
+            prop_assert!(answer.from <= asked.0 && answer.to >= asked.1);
+            prop_assert!(top == 0 || answer.rows.len() <= top);
+            let mut totals = vec![0; answer.points.len()];
+            answer.total.series.iter().for_each(|(point, cells)| {
+                totals[*point] = match kind == &INTERFACE {
+                    true => cells.iter().map(|cell| cell.bytes).sum(),
+                    false => cells[0].bytes,
+                };
+            });
+            for (point, total) in answer.points.iter().zip(totals) {
+                let within = known.range(point.start..point.end);
+                prop_assert_eq!(within.clone().map(|(_, i)| i.total().bytes).sum::<u64>(), total);
+                prop_assert_eq!(within.map(|(_, i)| i.interfaces[0].covered).sum::<u64>(), point.covered);
+            }
+            for row in &answer.rows {
+                let Label::Host(address, ..) = row.label else { continue };
+                let all = known.range(answer.from..answer.to).flat_map(|(_, i)| &i.hosts);
+                let its = all.filter(|host| host.address.ip() == address);
+                let sent: u64 = its.map(|host| host.traffic.sent.bytes).sum();
+                prop_assert_eq!(row.total[1].bytes, sent);
+            }
+        }
+    }
+}
