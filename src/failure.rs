@@ -17,6 +17,8 @@ pub enum Exit {
     NoInput = 66,
     /// EX_UNAVAILABLE: something that is needed is not to be had, as a port that is taken.
     Unavailable = 69,
+    /// EX_CANTCREAT: an output file is there already.
+    CantCreate = 73,
     /// EX_IOERR: reading or writing failed.
     Io = 74,
     /// EX_NOPERM: the system does not allow it.

@@ -13,7 +13,7 @@ use crate::config::keys::{prefix, socket_address};
 #[command(name = "brightstat", version, about, max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 done, 64 wrong usage, 65 damaged input, 66 no such input or \
-    interface, 69 something is taken, 74 read or write error, 77 not permitted, 78 wrong configuration."
+    interface, 69 something is taken, 73 output is there already, 74 read or write error, 77 not permitted, 78 wrong configuration."
 )]
 pub struct Arguments {
     /// What to do.

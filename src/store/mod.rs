@@ -5,6 +5,7 @@
 //! counted) and the capture goes on. [`write`] adds to rows that are there already, so
 //! that a minute in which the daemon was restarted holds both parts.
 
+pub mod admin;
 pub mod kind;
 pub mod open;
 pub mod query;

@@ -107,6 +107,11 @@ impl History {
         Ok(History { connection, path: path.to_owned() })
     }
 
+    /// The connection, which can only read.
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Answers a question; with `fresh`, from what has not been committed yet as well.
     ///
     /// # Errors

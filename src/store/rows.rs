@@ -221,11 +221,6 @@ impl Interval {
         self.rows.iter().map(|rows| rows.0.len()).sum()
     }
 
-    /// Whether there is nothing to tell.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Keeps the busiest rows of each bounded kind.
     pub fn keep_busiest(&mut self, limits: Limits) {
         self.rows[HOST.at].keep_busiest(&HOST, limits.hosts);

@@ -529,6 +529,42 @@ fn the_tier_in_memory_gives_back_what_it_was_given() {
     assert_eq!(back, sums[1_990..1_995]);
 }
 
+#[test]
+fn a_backup_is_whole_and_a_check_finds_what_is_wrong() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("b.db");
+    let mut store = store(&path);
+    assert!(commit(&mut store, (0..200).map(|m| some(m * 60))));
+    take(&mut store, [some(200 * 60)]);
+    let copy = directory.path().join("copy.db");
+    let size = admin::backup(&path, &copy).unwrap();
+    assert_eq!(size, std::fs::metadata(&copy).unwrap().len());
+    assert!(admin::backup(&path, &copy).unwrap_err().message.contains("is there already"));
+    assert_eq!(admin::check(&copy).unwrap(), Vec::<String>::new());
+    let stats = admin::stats(&copy).unwrap();
+    let intervals: Vec<u64> = stats.tiers.iter().map(|tier| tier.intervals).collect();
+    assert_eq!(intervals, [200, 4, 1]);
+    // The copy is a database like any other.
+    let mut second = Store::open(&copy, usual()).unwrap();
+    assert!(commit(&mut second, [some(200 * 60)]));
+    assert_conservation(&second);
+    second.writer.connection.execute("DELETE FROM traffic_host WHERE start = 60", []).unwrap();
+    let raise = "UPDATE traffic_interface SET bytes_in = bytes_in + 1 WHERE tier = 2 AND start = 0";
+    second.writer.connection.execute(raise, []).unwrap();
+    let problems = admin::check(&copy).unwrap();
+    assert!(
+        problems.iter().any(|p| p == "hosts of minute: 1 intervals do not add up, the first at 60"),
+        "{problems:?}"
+    );
+    assert!(
+        problems.iter().any(|p| p == "hour: 1 intervals are not the sums of those of minute"),
+        "{problems:?}"
+    );
+    // While it is open, too.
+    assert!(admin::compact(&copy).unwrap().1 > 0);
+    assert!(commit(&mut second, [some(201 * 60)]));
+}
+
 pub(super) fn packets() -> impl Strategy<Value = Vec<Packet>> {
     let packet = (0u8..12, 0u8..12, 0u8..6, 60u16..1_514)
         .prop_map(|(source, destination, port, bytes)| Packet { source, destination, port, bytes });

@@ -1,0 +1,282 @@
+//! Looking after the database: backup, check, figures, making it smaller. All of it works
+//! while the daemon runs.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Result as SqlResult};
+
+use super::kind::{DEVICE, INTERFACE, KINDS, Kind};
+use super::open;
+use super::query::History;
+use super::tiers::{self, StoredTier, newest};
+use crate::failure::{Exit, Failure};
+
+/// Figures of a database.
+#[derive(Clone, Debug)]
+pub struct Stats {
+    /// Bytes of the file.
+    pub size: u64,
+    /// Bytes of it that are free for new rows.
+    pub free: u64,
+    /// Bytes of the write-ahead log beside it.
+    pub wal: u64,
+    /// Version of the schema.
+    pub schema: i32,
+    /// The tiers, finest first.
+    pub tiers: Vec<TierStats>,
+    /// The newest events, newest first: seconds since 1970 UTC, kind, message.
+    pub events: Vec<(i64, String, String)>,
+}
+
+/// Figures of a tier.
+#[derive(Clone, Debug)]
+pub struct TierStats {
+    /// Its name.
+    pub name: String,
+    /// Length of an interval, seconds.
+    pub seconds: u32,
+    /// Start of the oldest interval, seconds since 1970 UTC.
+    pub first: Option<i64>,
+    /// Start of the newest interval, seconds since 1970 UTC.
+    pub last: Option<i64>,
+    /// How many intervals there are.
+    pub intervals: u64,
+    /// Rows by kind, such as `hosts`.
+    pub rows: Vec<(&'static str, u64)>,
+}
+
+fn wrap<T>(path: &Path, result: SqlResult<T>) -> Result<T, Failure> {
+    result.map_err(|e| {
+        let shown = path.display();
+        match e.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Failure::new(
+                Exit::Unavailable,
+                format!("{shown}: brightstat is writing to it just now; try again"),
+            ),
+            Some(ErrorCode::DiskFull) => {
+                Failure::new(Exit::Io, format!("{shown}: the disk is full; make room"))
+            }
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Failure::new(Exit::Data, format!("{shown}: the database is damaged: {e}"))
+            }
+            _ => Failure::new(Exit::Io, format!("{shown}: {e}")),
+        }
+    })
+}
+
+/// Copies the database as it stands at one moment, without what is free in it. Returns
+/// the size of the copy in bytes.
+///
+/// The copy appears under its name only when it is whole and on the disk.
+///
+/// # Errors
+/// The database cannot be read, the target is there already or cannot be written.
+pub fn backup(database: &Path, target: &Path) -> Result<u64, Failure> {
+    let shown = target.display();
+    if target.exists() {
+        return Err(Failure::new(
+            Exit::CantCreate,
+            format!("{shown}: is there already; choose another name or remove it"),
+        ));
+    }
+    let history = History::open(database)?;
+    let mut part = target.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    // Of a backup that was cut off.
+    let _ = fs::remove_file(&part);
+    let failed = |e: std::io::Error| Failure::new(Exit::Io, format!("{shown}: {e}"));
+    let copy = || -> Result<u64, Failure> {
+        let name = part.to_string_lossy();
+        wrap(&part, history.connection().execute("VACUUM INTO ?1", [name.as_ref()]))?;
+        let file = File::open(&part).map_err(failed)?;
+        file.sync_all().map_err(failed)?;
+        fs::rename(&part, target).map_err(failed)?;
+        let directory = target.parent().filter(|path| !path.as_os_str().is_empty());
+        let directory = File::open(directory.unwrap_or_else(|| Path::new(".")));
+        directory.and_then(|directory| directory.sync_all()).map_err(failed)?;
+        Ok(file.metadata().map_err(failed)?.len())
+    };
+    copy().inspect_err(|_| {
+        let _ = fs::remove_file(&part);
+    })
+}
+
+/// Looks for damage in the file, and for sums that do not come out. Returns what is wrong,
+/// a line each.
+///
+/// # Errors
+/// The database cannot be read at all.
+pub fn check(database: &Path) -> Result<Vec<String>, Failure> {
+    let history = History::open(database)?;
+    let connection = history.connection();
+    // One moment for all questions.
+    wrap(database, connection.execute_batch("BEGIN"))?;
+    let found = find_problems(connection);
+    let _ = connection.execute_batch("COMMIT");
+    wrap(database, found)
+}
+
+fn find_problems(connection: &Connection) -> SqlResult<Vec<String>> {
+    let mut problems: Vec<String> = connection
+        .prepare("PRAGMA integrity_check(20)")?
+        .query_map([], |row| row.get(0))?
+        .collect::<SqlResult<_>>()?;
+    problems.retain(|line| line != "ok");
+    if !problems.is_empty() {
+        return Ok(problems);
+    }
+    let tiers = tiers::stored(connection)?;
+    for tier in &tiers {
+        for kind in KINDS.into_iter().filter(|kind| ![&INTERFACE, &DEVICE].contains(kind)) {
+            for way in kind.ways {
+                check_split(connection, tier, kind, way, &mut problems)?;
+            }
+        }
+    }
+    for pair in tiers.windows(2) {
+        check_sum(connection, &pair[0], &pair[1], &mut problems)?;
+    }
+    Ok(problems)
+}
+
+/// In every interval the rows of a split add up to the total.
+fn check_split(
+    connection: &Connection,
+    tier: &StoredTier,
+    kind: &Kind,
+    way: &str,
+    problems: &mut Vec<String>,
+) -> SqlResult<()> {
+    let sum = |what: &str, ways: &[&str]| {
+        let columns: Vec<String> = ways.iter().map(|way| format!("{what}{way}")).collect();
+        format!("sum({})", columns.join(" + "))
+    };
+    let sql = format!(
+        "WITH t AS (SELECT start, {} AS p, {} AS b FROM traffic_interface WHERE tier = ?1 GROUP BY start),
+            r AS (SELECT start, {} AS p, {} AS b FROM {} WHERE tier = ?1 GROUP BY start)
+         SELECT count(*), min(t.start) FROM t LEFT JOIN r ON r.start = t.start
+         WHERE t.p <> coalesce(r.p, 0) OR t.b <> coalesce(r.b, 0)",
+        sum("packets", INTERFACE.ways),
+        sum("bytes", INTERFACE.ways),
+        sum("packets", &[way]),
+        sum("bytes", &[way]),
+        kind.table()
+    );
+    let (wrong, first): (i64, Option<i64>) =
+        connection.query_row(&sql, [tier.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if wrong > 0 {
+        problems.push(format!(
+            "{} of {}: {wrong} intervals do not add up, the first at {}",
+            kind.plural,
+            tier.name,
+            first.unwrap_or(0)
+        ));
+    }
+    Ok(())
+}
+
+/// A coarser interval is the sum of its finer ones, where these are all there; the open
+/// one may be behind.
+fn check_sum(
+    connection: &Connection,
+    fine: &StoredTier,
+    coarse: &StoredTier,
+    problems: &mut Vec<String>,
+) -> SqlResult<()> {
+    let Some(newest) = newest(connection, fine.id)? else { return Ok(()) };
+    let (from, to) = (tiers::round_up(fine.kept_since, coarse.seconds), coarse.start_of(newest));
+    let sums: Vec<String> = INTERFACE
+        .ways
+        .iter()
+        .flat_map(|way| [format!("sum(packets{way})"), format!("sum(bytes{way})")])
+        .collect();
+    let rows = |tier: &StoredTier| {
+        format!(
+            "SELECT start / {span} * {span} AS at, interface, {}, sum(dropped), sum(covered)
+             FROM traffic_interface WHERE tier = {} AND start >= {from} AND start < {to} GROUP BY 1, 2",
+            sums.join(", "),
+            tier.id,
+            span = coarse.seconds
+        )
+    };
+    let (fine_rows, coarse_rows) = (rows(fine), rows(coarse));
+    let sql = format!(
+        "SELECT count(DISTINCT at) FROM (
+            SELECT * FROM ({fine_rows} EXCEPT {coarse_rows})
+            UNION ALL SELECT * FROM ({coarse_rows} EXCEPT {fine_rows}))"
+    );
+    let wrong: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
+    if wrong > 0 {
+        problems.push(format!(
+            "{}: {wrong} intervals are not the sums of those of {}",
+            coarse.name, fine.name
+        ));
+    }
+    Ok(())
+}
+
+/// Makes the file as small as it can be. Returns its size before and after, in bytes.
+///
+/// # Errors
+/// The database cannot be written, or there is no room for a copy of it.
+pub fn compact(database: &Path) -> Result<(u64, u64), Failure> {
+    // For its messages, and so as not to make a database that is not there.
+    drop(History::open(database)?);
+    let (connection, _) = open::open(database)?;
+    let size = || fs::metadata(database).map_or(0, |metadata| metadata.len());
+    let before = size();
+    wrap(database, connection.execute_batch("VACUUM"))?;
+    // A reader may keep the log from being emptied; then that happens later.
+    let checkpoint = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    wrap(database, checkpoint.optional())?;
+    Ok((before, size()))
+}
+
+/// Figures of the database.
+///
+/// # Errors
+/// The database cannot be read.
+pub fn stats(database: &Path) -> Result<Stats, Failure> {
+    let history = History::open(database)?;
+    wrap(database, read_stats(history.connection(), database))
+}
+
+fn read_stats(connection: &Connection, database: &Path) -> SqlResult<Stats> {
+    let number = |sql: &str| -> SqlResult<i64> { connection.query_row(sql, [], |row| row.get(0)) };
+    let page = number("PRAGMA page_size")?;
+    let size_of = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let mut tiers = Vec::new();
+    for tier in tiers::stored(connection)? {
+        let mut rows = Vec::new();
+        for kind in KINDS {
+            let sql = format!("SELECT count(*) FROM {} WHERE tier = {}", kind.table(), tier.id);
+            rows.push((kind.plural, number(&sql)?.cast_unsigned()));
+        }
+        let sql =
+            format!("SELECT count(DISTINCT start) FROM traffic_interface WHERE tier = {}", tier.id);
+        tiers.push(TierStats {
+            first: tiers::first(connection, tier.id)?,
+            last: newest(connection, tier.id)?,
+            intervals: number(&sql)?.cast_unsigned(),
+            seconds: u32::try_from(tier.seconds).unwrap_or(u32::MAX),
+            name: tier.name,
+            rows,
+        });
+    }
+    let sql = "SELECT time, kind, message FROM event ORDER BY id DESC LIMIT 20";
+    let events = connection
+        .prepare(sql)?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<SqlResult<_>>()?;
+    let wal = PathBuf::from(format!("{}-wal", database.display()));
+    Ok(Stats {
+        size: size_of(database),
+        free: (number("PRAGMA freelist_count")? * page).cast_unsigned(),
+        wal: size_of(&wal),
+        schema: connection.query_row("PRAGMA user_version", [], |row| row.get(0))?,
+        tiers,
+        events,
+    })
+}
