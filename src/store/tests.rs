@@ -14,21 +14,34 @@ fn interval(start: i64) -> ClosedInterval {
             name: "eth0".into(),
             directions: [volume(1, 60), volume(2, 120), volume(0, 0), volume(0, 0), volume(1, 42)],
             dropped: 3,
+            ..IntervalInterface::default()
         }],
         hosts: vec![IntervalHost {
             address: Addr::v4([192, 0, 2, 1]),
             mac: Mac([2, 0, 0, 0, 0, 1]),
+            local: true,
             traffic,
+            rates: Default::default(),
         }],
         other_hosts: InOut { received: volume(2, 120), sent: volume(1, 60) },
-        ports: vec![IntervalPort { transport: Transport::Tcp, port: 443, volume: volume(3, 180) }],
+        ports: vec![IntervalPort {
+            transport: Transport::Tcp,
+            port: 443,
+            volume: volume(3, 180),
+            rates: Default::default(),
+        }],
         without_port: volume(1, 42),
         ..ClosedInterval::default()
     }
 }
 
+fn tiers() -> Vec<Tier> {
+    let keep = Duration::from_secs(3_600);
+    vec![Tier { name: "minute".into(), seconds: 60, keep, in_memory: false }]
+}
+
 fn store(path: &Path) -> Store {
-    Store::open(path, Duration::from_secs(3_600)).unwrap()
+    Store::open(path, &tiers()).unwrap()
 }
 
 fn sum(store: &Store, sql: &str) -> i64 {
@@ -92,7 +105,7 @@ fn the_database_of_another_program_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("b.db");
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE mine (x)").unwrap();
-    let failure = Store::open(&path, Duration::ZERO).err().unwrap();
+    let failure = Store::open(&path, &tiers()).err().unwrap();
     assert!(failure.message.contains("another program"), "{failure}");
 }
 
@@ -101,7 +114,7 @@ fn a_newer_schema_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("b.db");
     store(&path).connection.execute_batch("PRAGMA user_version = 99").unwrap();
-    let failure = Store::open(&path, Duration::ZERO).err().unwrap();
+    let failure = Store::open(&path, &tiers()).err().unwrap();
     assert!(failure.message.contains("newer brightstat"), "{failure}");
 }
 

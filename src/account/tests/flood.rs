@@ -29,7 +29,7 @@ fn a_flood_of_200_000_addresses_keeps_every_total_exact() {
         total.bytes += records.iter().map(|r| u64::from(r.wire_len)).sum::<u64>();
         accounts.count(0, &records);
         if start % 20_000 == 0 {
-            let mut interval = accounts.close_interval(i64::from(start));
+            let mut interval = accounts.close_interval(i64::from(start), 60);
             in_intervals += interval.total();
             busiest = busiest.max(interval.hosts.len());
             interval_balances(&interval);
@@ -38,7 +38,7 @@ fn a_flood_of_200_000_addresses_keeps_every_total_exact() {
             snapshot_balances(&accounts.snapshot(), limit);
         }
     }
-    let last = accounts.close_interval(0);
+    let last = accounts.close_interval(0, 60);
     interval_balances(&last);
     let snapshot = accounts.snapshot();
     snapshot_balances(&snapshot, limit);
@@ -66,7 +66,7 @@ fn every_port_there_is_has_a_row() {
     assert_eq!(snapshot.ports.len(), 2 * 65_536);
     assert!(snapshot.ports.iter().all(|row| row.volume.packets == 1));
     assert!(snapshot.without_port.is_zero());
-    let mut interval = accounts.close_interval(0);
+    let mut interval = accounts.close_interval(0, 60);
     interval.keep_busiest(1, 1_000);
     interval_balances(&interval);
     assert_eq!(interval.other_ports.packets, 2 * 65_536 - 1_000);

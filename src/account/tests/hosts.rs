@@ -102,7 +102,7 @@ fn only_a_local_host_that_sent_something_has_a_mac() {
     assert!(!host(&accounts, 4).mac.is_known());
     // The MAC in front of an outside address is the router's.
     assert!(!host(&accounts, 1).mac.is_known());
-    let interval = accounts.close_interval(0);
+    let interval = accounts.close_interval(0, 60);
     let known = interval.hosts.iter().filter(|row| row.mac.is_known());
     assert_eq!(known.map(|row| row.address).collect::<Vec<_>>(), [Addr::v4(v4(2))]);
 }
@@ -148,7 +148,7 @@ fn an_empty_batch_changes_nothing() {
     let mut accounts = accounts();
     accounts.count(0, &[]);
     assert!(accounts.snapshot().total.is_zero() && accounts.snapshot().span.is_none());
-    assert!(accounts.close_interval(0).is_empty());
+    assert!(accounts.close_interval(0, 60).is_empty());
 }
 
 #[test]
