@@ -7,9 +7,11 @@
 //! rows + other + none = total, to the byte: *other* holds what a bounded table had to
 //! fold, *none* the frames that have no such thing (an ARP frame has no port).
 
+mod fine;
 mod flows;
 mod fragments;
 mod index;
+mod interval;
 mod local;
 mod ports;
 mod protocols;
@@ -20,18 +22,21 @@ mod volume;
 use ipnet::IpNet;
 
 use crate::decode::{Addr, Defect, Mac, NO_TIME, Network, PacketRecord};
+use fine::{Fine, Mark};
 use flows::{Flow, Flows};
 use fragments::Fragments;
 use ports::Ports;
 use protocols::{PROTOCOL_ROWS, PROTOCOLS, protocol_row};
 use table::Table;
 
+pub use interval::{
+    ClosedInterval, IntervalHost, IntervalInterface, IntervalPort, IntervalProtocol, Rates,
+};
 pub use local::{Direction, LocalNetworks};
 pub use ports::{PortKey, Transport};
 pub use protocols::protocol_name;
 pub use snapshot::{
-    ClosedInterval, Drops, HostRow, InterfaceRow, IntervalHost, IntervalInterface, IntervalPort,
-    IntervalProtocol, KernelErrors, PortRow, ProtocolRow, Rates, Second, Snapshot,
+    Drops, HostRow, InterfaceRow, KernelErrors, PortRow, ProtocolRow, Second, Snapshot,
 };
 pub use volume::{InOut, Split, Volume};
 
@@ -116,8 +121,10 @@ struct Interface {
     drops: Drops,
     kernel: KernelErrors,
     is_capturing: bool,
-    /// Directions and drops when the open interval began.
-    at_interval: ([Volume; 5], Drops),
+    /// Milliseconds in which it was captured.
+    covered: u64,
+    /// When the open interval began.
+    at_interval: Mark,
     /// Directions when the open second began.
     at_second: [Volume; 5],
 }
@@ -154,6 +161,7 @@ pub struct Accounts {
     first: i64,
     last: i64,
     flows: Flows,
+    fine: Fine,
 }
 
 impl Accounts {
@@ -172,6 +180,7 @@ impl Accounts {
             first: NO_TIME,
             last: NO_TIME,
             flows: Flows::new(),
+            fine: Fine::default(),
         }
     }
 
@@ -190,6 +199,7 @@ impl Accounts {
             drops: Drops::default(),
             kernel: KernelErrors::default(),
             is_capturing: false,
+            covered: 0,
             at_interval: Default::default(),
             at_second: Default::default(),
         });
@@ -390,8 +400,11 @@ impl Accounts {
                 host.learn_mac(record);
             }
         }
-        let other = &mut self.other_hosts;
-        let fold = |_: &Addr, evicted: &Host| other.fold(&evicted.traffic);
+        let (other, fine) = (&mut self.other_hosts, &mut self.fine);
+        let fold = |slot: u32, evicted: &Host| {
+            other.fold(&evicted.traffic);
+            fine.fold(slot);
+        };
         (self.hosts.insert(hash, address, host, source, fold), host.local)
     }
 
@@ -427,6 +440,11 @@ impl Accounts {
     pub fn set_state(&mut self, interface: usize, is_capturing: bool, kernel: KernelErrors) {
         self.interfaces[interface].is_capturing = is_capturing;
         self.interfaces[interface].kernel = kernel;
+    }
+
+    /// Adds time in which an interface was captured to the open intervals, milliseconds.
+    pub fn cover(&mut self, interface: usize, milliseconds: u64) {
+        self.interfaces[interface].covered += milliseconds;
     }
 
     /// Sets the link type of an interface, libpcap's name; empty means not known yet.

@@ -1,13 +1,11 @@
-//! What leaves the worker thread: snapshots for the web, closed intervals for the store.
-//!
-//! Both are plain data, copied once and never changed after.
+//! What leaves the worker thread for the web: snapshots. Plain data, copied once and never
+//! changed after.
 
-use std::cmp::Reverse;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Accounts, Direction, ErrorKind, InOut, PROTOCOLS, Split, Transport, Volume};
+use super::{Accounts, Direction, ErrorKind, InOut, PROTOCOLS, Transport, Volume};
 use crate::decode::{Addr, Mac};
 
 /// Frames that were there but could not be counted. All since the start of the run.
@@ -189,130 +187,6 @@ impl Snapshot {
     }
 }
 
-/// The least and the greatest rate of the finest intervals within an interval, bytes a
-/// second. They keep a short spike visible in the history of a year.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Rates {
-    /// The least, 0 if there was a finest interval without traffic.
-    pub least: u64,
-    /// The greatest.
-    pub greatest: u64,
-}
-
-/// What an interface did in an interval.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct IntervalInterface {
-    /// Its name.
-    pub name: String,
-    /// Milliseconds of the interval in which it was captured.
-    pub covered: u64,
-    /// By [`Direction`].
-    pub directions: [Volume; 5],
-    /// By [`Direction`].
-    pub rates: [Rates; 5],
-    /// Frames lost.
-    pub dropped: u64,
-}
-
-/// What a host did in an interval.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IntervalHost {
-    /// Its address.
-    pub address: Addr,
-    /// Its hardware address, if known.
-    pub mac: Mac,
-    /// Whether it counts as inside.
-    pub local: bool,
-    /// What it received and sent.
-    pub traffic: InOut,
-    /// Of what it received, and of what it sent.
-    pub rates: [Rates; 2],
-}
-
-/// What a service port saw in an interval.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IntervalPort {
-    /// TCP or UDP.
-    pub transport: Transport,
-    /// The service port.
-    pub port: u16,
-    /// Packets to and from it.
-    pub volume: Volume,
-    /// Both ways together.
-    pub rates: Rates,
-}
-
-/// What an IP protocol saw in an interval.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IntervalProtocol {
-    /// IP protocol number; 256 is "not known".
-    pub number: u16,
-    /// Its packets.
-    pub volume: Volume,
-    /// Its rates.
-    pub rates: Rates,
-}
-
-/// One closed span of time and all that was counted in it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ClosedInterval {
-    /// When it began, seconds since 1970 UTC, a multiple of its length.
-    pub start: i64,
-    /// Its length, seconds.
-    pub length: u32,
-    /// The interfaces.
-    pub interfaces: Vec<IntervalInterface>,
-    /// The hosts that sent or received something.
-    pub hosts: Vec<IntervalHost>,
-    /// Hosts that were folded.
-    pub other_hosts: InOut,
-    /// The ports.
-    pub ports: Vec<IntervalPort>,
-    /// Ports that were folded.
-    pub other_ports: Volume,
-    /// Frames without a port.
-    pub without_port: Volume,
-    /// The IP protocols.
-    pub protocols: Vec<IntervalProtocol>,
-}
-
-impl ClosedInterval {
-    /// Frames that are not IP.
-    pub fn not_ip(&self) -> Volume {
-        self.interfaces.iter().map(|i| i.directions[Direction::None as usize]).sum()
-    }
-
-    /// Every frame.
-    pub fn total(&self) -> Volume {
-        self.interfaces.iter().flat_map(|i| i.directions).sum()
-    }
-
-    /// Keeps the busiest rows and folds the rest into "other", so that a busy minute
-    /// does not fill the card.
-    pub fn keep_busiest(&mut self, hosts: usize, ports: usize) {
-        if self.hosts.len() > hosts {
-            self.hosts.sort_unstable_by_key(|row| (Reverse(row.traffic.bytes()), row.address));
-            for row in self.hosts.drain(hosts..) {
-                self.other_hosts += row.traffic;
-            }
-            self.hosts.shrink_to_fit();
-        }
-        if self.ports.len() > ports {
-            self.ports
-                .sort_unstable_by_key(|row| (Reverse(row.volume.bytes), row.transport, row.port));
-            for row in self.ports.drain(ports..) {
-                self.other_ports += row.volume;
-            }
-            self.ports.shrink_to_fit();
-        }
-    }
-
-    /// Whether nothing happened: no frame, no drop.
-    pub fn is_empty(&self) -> bool {
-        self.total().is_zero() && self.interfaces.iter().all(|i| i.dropped == 0)
-    }
-}
-
 impl Accounts {
     /// The counters as they stand. The times are the caller's to fill in.
     pub fn snapshot(&self) -> Snapshot {
@@ -358,55 +232,6 @@ impl Accounts {
         }
     }
 
-    /// Ends the open interval and returns what it held, as the one that began at `start`.
-    pub fn close_interval(&mut self, start: i64, length: u32) -> ClosedInterval {
-        let mut interval = ClosedInterval {
-            start,
-            length,
-            other_hosts: self.other_hosts.close(),
-            without_port: self.without_port.close(),
-            ..ClosedInterval::default()
-        };
-        for i in &mut self.interfaces {
-            let (directions, drops) = i.at_interval;
-            let now = i.directions();
-            i.at_interval = (now, i.drops);
-            interval.interfaces.push(IntervalInterface {
-                name: i.name.clone(),
-                covered: u64::from(length) * 1_000,
-                rates: Default::default(),
-                directions: std::array::from_fn(|at| now[at] - directions[at]),
-                dropped: i.drops.total().saturating_sub(drops.total()),
-            });
-        }
-        for (address, host) in self.hosts.iter_mut() {
-            let traffic = Split::close(&mut host.traffic);
-            if !traffic.is_zero() {
-                interval.hosts.push(IntervalHost {
-                    address: *address,
-                    mac: host.mac,
-                    local: host.local,
-                    traffic,
-                    rates: Default::default(),
-                });
-            }
-        }
-        for (key, split) in self.ports.iter_mut() {
-            let volume = split.close();
-            if !volume.is_zero() {
-                let (transport, port) = (key.transport, key.port);
-                let rates = Rates::default();
-                interval.ports.push(IntervalPort { transport, port, volume, rates });
-            }
-        }
-        let (now, then) = (&self.protocols, &self.protocols_at_interval);
-        interval.protocols = protocol_rows(|at| now[at] - then[at])
-            .map(|(number, volume)| IntervalProtocol { number, volume, rates: Rates::default() })
-            .collect();
-        self.protocols_at_interval.copy_from_slice(&self.protocols[..]);
-        interval
-    }
-
     /// Ends the open second and returns what it held, as the one that began at `start`.
     pub fn close_second(&mut self, start: i64) -> Second {
         let mut second = Second { start, ..Second::default() };
@@ -422,6 +247,8 @@ impl Accounts {
 }
 
 /// The protocols that have counted something, by number.
-fn protocol_rows(volume: impl Fn(usize) -> Volume) -> impl Iterator<Item = (u16, Volume)> {
+pub(super) fn protocol_rows(
+    volume: impl Fn(usize) -> Volume,
+) -> impl Iterator<Item = (u16, Volume)> {
     (0..PROTOCOLS).map(move |at| (at as u16, volume(at))).filter(|(_, v)| !v.is_zero())
 }

@@ -90,7 +90,7 @@ impl<K: Hash + Eq + Copy, V> Table<K, V> {
 
     /// Adds a row for `key`, which has none, and returns its slot. `hash` is what
     /// [`Table::find`] returned. Should that cost another row its place, `fold` is given
-    /// the row that goes. The row in slot `keep` never goes.
+    /// the slot and the row that goes. The row in slot `keep` never goes.
     #[inline]
     pub fn insert(
         &mut self,
@@ -98,7 +98,7 @@ impl<K: Hash + Eq + Copy, V> Table<K, V> {
         key: K,
         value: V,
         keep: Option<u32>,
-        fold: impl FnOnce(&K, &V),
+        fold: impl FnOnce(u32, &V),
     ) -> u32 {
         let row = Row { key, value, hash, seen: false };
         let slot = if self.rows.len() < self.limit {
@@ -107,7 +107,7 @@ impl<K: Hash + Eq + Copy, V> Table<K, V> {
         } else {
             let slot = self.make_room(keep);
             let place = &mut self.rows[slot as usize];
-            fold(&place.key, &place.value);
+            fold(slot, &place.value);
             *place = row;
             slot
         };

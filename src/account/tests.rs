@@ -7,4 +7,5 @@ mod errors;
 mod flood;
 mod hosts;
 mod model;
+mod rates;
 mod traffic;

@@ -93,6 +93,14 @@ impl AddAssign for InOut {
     }
 }
 
+impl Sub for InOut {
+    type Output = InOut;
+    /// What was counted since `earlier`, an older reading of the same counters.
+    fn sub(self, earlier: InOut) -> InOut {
+        InOut { received: self.received - earlier.received, sent: self.sent - earlier.sent }
+    }
+}
+
 /// A counter with an interval: what was counted before the open interval began, and in it.
 ///
 /// Only `interval` is written per packet; closing the interval moves it over.

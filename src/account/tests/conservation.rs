@@ -4,7 +4,10 @@ use proptest::prelude::*;
 
 use super::model::{Counts, in_words, interval_balances, snapshot_balances};
 use super::traffic::{Packet, Step, host_limit, local_networks, steps};
-use crate::account::{Accounts, ClosedInterval, InOut, LocalNetworks, Second, Volume};
+use crate::account::{
+    Accounts, ClosedInterval, InOut, IntervalHost, IntervalInterface, LocalNetworks, Rates, Second,
+    Volume,
+};
 use crate::decode::PacketRecord;
 
 /// Counters of three interfaces and the reference, side by side.
@@ -15,7 +18,13 @@ struct Pair {
     ever: Counts,
     interval: Counts,
     second: Counts,
+    fine: Counts,
     intervals: Vec<ClosedInterval>,
+    fines: Vec<ClosedInterval>,
+    /// Of `fines`, those before the open base interval.
+    fines_before: usize,
+    /// Whether no fine interval with traffic reaches into the open base interval.
+    was_aligned: bool,
     seconds: Vec<Second>,
 }
 
@@ -40,7 +49,11 @@ impl Pair {
             ever: Counts::default(),
             interval: Counts::default(),
             second: Counts::default(),
+            fine: Counts::default(),
             intervals: Vec::new(),
+            fines: Vec::new(),
+            fines_before: 0,
+            was_aligned: true,
             seconds: Vec::new(),
         }
     }
@@ -52,6 +65,7 @@ impl Pair {
                 for record in &records {
                     self.ever.count(record, &self.local);
                     self.interval.count(record, &self.local);
+                    self.fine.count(record, &self.local);
                     self.second.count(record, &self.local);
                 }
                 self.accounts.count(*interface, &records);
@@ -60,7 +74,9 @@ impl Pair {
                 }
             }
             Step::CloseInterval => self.close_interval(),
+            Step::CloseFine => self.close_fine(),
             Step::CloseSecond => self.close_second(),
+            Step::Cover(interface, time) => self.accounts.cover(*interface, *time),
             Step::SetLocal(number) => {
                 self.local = local_networks(*number);
                 self.accounts.set_local(self.local.clone());
@@ -91,7 +107,24 @@ impl Pair {
         interval_balances(&interval);
         assert!(interval.hosts.len() <= self.host_limit);
         std::mem::take(&mut self.interval).matches_interval(&interval, nothing_was_folded);
+        let fines = &self.fines[self.fines_before..];
+        let is_aligned = self.fine.total.is_zero();
+        if is_aligned && self.was_aligned && !fines.is_empty() {
+            is_sum_of(&interval, fines, nothing_was_folded);
+        }
+        self.was_aligned = is_aligned;
+        self.fines_before = self.fines.len();
         self.intervals.push(interval);
+    }
+
+    fn close_fine(&mut self) {
+        let nothing_was_folded = self.accounts.snapshot().folded_hosts == 0;
+        let fine = self.accounts.close_fine(self.fines.len() as i64, 1);
+        assert_eq!(fine.start, self.fines.len() as i64);
+        interval_balances(&fine);
+        assert!(fine.hosts.len() <= self.host_limit);
+        std::mem::take(&mut self.fine).matches_interval(&fine, nothing_was_folded);
+        self.fines.push(fine);
     }
 
     fn close_second(&mut self) {
@@ -112,11 +145,15 @@ impl Pair {
             assert_eq!(parts, whole);
         };
         check(snapshot.total, &|i| i.total());
+        assert_eq!(self.fines.iter().map(ClosedInterval::total).sum::<Volume>(), snapshot.total);
         check(snapshot.not_ip(), &|i| i.not_ip());
         check(snapshot.without_port, &|i| i.without_port);
-        for (at, interface) in snapshot.interfaces.iter().enumerate() {
+        for interface in &snapshot.interfaces {
             for (direction, whole) in interface.directions.into_iter().enumerate() {
-                check(whole, &|i| i.interfaces[at].directions[direction]);
+                check(whole, &|i| {
+                    let rows = i.interfaces.iter().filter(|row| row.name == interface.name);
+                    rows.map(|row| row.directions[direction]).sum()
+                });
             }
         }
         for row in &snapshot.protocols {
@@ -141,6 +178,60 @@ impl Pair {
     }
 }
 
+/// Checks that a base interval is the sum of its fine ones, and that its rates are theirs.
+fn is_sum_of(base: &ClosedInterval, fines: &[ClosedInterval], nothing_was_folded: bool) {
+    assert_eq!(fines.iter().map(ClosedInterval::total).sum::<Volume>(), base.total());
+    let known: Vec<_> = fines
+        .iter()
+        .filter(|f| !f.total().is_zero() || f.interfaces.iter().any(|i| i.covered > 0))
+        .collect();
+    // A row's volume and rate in each fine interval, against those of the base interval.
+    let check = |whole: Volume, rates: Rates, of: &dyn Fn(&ClosedInterval) -> (Volume, u64)| {
+        let parts: Vec<_> = known.iter().map(|fine| of(fine)).collect();
+        assert_eq!(parts.iter().map(|(volume, _)| *volume).sum::<Volume>(), whole);
+        assert_eq!(Some(rates.least), parts.iter().map(|(_, rate)| *rate).min());
+        assert_eq!(Some(rates.greatest), parts.iter().map(|(_, rate)| *rate).max());
+    };
+    for row in &base.ports {
+        let key = (row.transport, row.port);
+        check(row.volume, row.rates, &|fine| {
+            let found = fine.ports.iter().find(|port| (port.transport, port.port) == key);
+            found.map_or_else(Default::default, |port| (port.volume, port.rates.least))
+        });
+    }
+    for row in &base.protocols {
+        check(row.volume, row.rates, &|fine| {
+            let found = fine.protocols.iter().find(|protocol| protocol.number == row.number);
+            found.map_or_else(Default::default, |p| (p.volume, p.rates.greatest))
+        });
+    }
+    for row in base.hosts.iter().filter(|_| nothing_was_folded) {
+        let of = |fine: &ClosedInterval| -> Option<IntervalHost> {
+            fine.hosts.iter().find(|host| host.address == row.address).copied()
+        };
+        check(row.traffic.sent, row.rates[1], &|fine| {
+            of(fine).map_or_else(Default::default, |h| (h.traffic.sent, h.rates[1].least))
+        });
+        check(row.traffic.received, row.rates[0], &|fine| {
+            of(fine).map_or_else(Default::default, |h| (h.traffic.received, h.rates[0].least))
+        });
+    }
+    for row in &base.interfaces {
+        let of = |fine: &&ClosedInterval| -> Option<IntervalInterface> {
+            fine.interfaces.iter().find(|i| i.name == row.name).cloned()
+        };
+        let fines: Vec<_> = fines.iter().filter_map(|fine| of(&fine)).collect();
+        for at in 0..5 {
+            let sum = fines.iter().map(|fine| fine.directions[at]).sum::<Volume>();
+            assert_eq!(sum, row.directions[at]);
+            let greatest = fines.iter().map(|fine| fine.rates[at].greatest).max();
+            // None: it was only covered, and only since the last fine interval.
+            assert_eq!(row.rates[at].greatest, greatest.unwrap_or(0));
+            assert!(row.rates[at].least <= row.rates[at].greatest);
+        }
+    }
+}
+
 /// Folds an interval's rows and checks that the busiest are left.
 fn is_folded_well(interval: &ClosedInterval, hosts: usize, ports: usize) {
     let mut folded = interval.clone();
@@ -149,9 +240,18 @@ fn is_folded_well(interval: &ClosedInterval, hosts: usize, ports: usize) {
     assert_eq!(folded.total(), interval.total());
     assert_eq!(folded.hosts.len(), interval.hosts.len().min(hosts));
     assert_eq!(folded.ports.len(), interval.ports.len().min(ports));
-    let least = folded.hosts.iter().map(|row| row.traffic.bytes()).min();
-    let gone = interval.hosts.iter().filter(|row| !folded.hosts.contains(row));
-    assert!(gone.map(|row| row.traffic.bytes()).max() <= least || least.is_none());
+    let bytes = |row: &IntervalHost| row.traffic.bytes();
+    let mut kept: Vec<&IntervalHost> = folded.hosts.iter().collect();
+    kept.sort_by_key(|row| (!row.local, std::cmp::Reverse(bytes(row))));
+    let gone = || interval.hosts.iter().filter(|row| !folded.hosts.contains(row));
+    // Of those that are left, half at most are local ones that stay because they are.
+    let locals = kept.iter().filter(|row| row.local).count();
+    let rest = &kept[locals.min(hosts / 2)..];
+    let least = rest.iter().map(|row| bytes(row)).min();
+    assert!(gone().map(bytes).max() <= least || least.is_none());
+    assert!(locals >= hosts / 2 || gone().all(|row| !row.local));
+    let least = kept[..locals].iter().map(|row| bytes(row)).min();
+    assert!(gone().filter(|row| row.local).map(bytes).max() <= least || least.is_none());
     let least = folded.ports.iter().map(|row| row.volume.bytes).min();
     let gone = interval.ports.iter().filter(|row| !folded.ports.contains(row));
     assert!(gone.map(|row| row.volume.bytes).max() <= least || least.is_none());
@@ -177,13 +277,15 @@ proptest! {
         for step in &steps {
             pair.take(step);
         }
+        pair.close_fine();
         pair.close_interval();
         pair.close_second();
         pair.adds_up();
-        for interval in &pair.intervals {
+        for interval in pair.intervals.iter().chain(&pair.fines) {
             is_folded_well(interval, keep.0, keep.1);
         }
         prop_assert!(pair.accounts.close_interval(0, 60).is_empty());
+        prop_assert!(pair.accounts.close_fine(0, 1).is_empty());
         prop_assert!(pair.accounts.close_second(0).total().is_zero());
     }
 
@@ -204,6 +306,13 @@ proptest! {
                 }
                 Step::CloseInterval => {
                     prop_assert_eq!(batches.close_interval(1, 60), single.close_interval(1, 60));
+                }
+                Step::CloseFine => {
+                    prop_assert_eq!(batches.close_fine(1, 1), single.close_fine(1, 1));
+                }
+                Step::Cover(interface, time) => {
+                    batches.cover(*interface, *time);
+                    single.cover(*interface, *time);
                 }
                 Step::CloseSecond => {
                     prop_assert_eq!(batches.close_second(1), single.close_second(1));

@@ -173,7 +173,10 @@ pub enum Step {
     /// Packets of an interface, handed over together.
     Count(usize, Vec<Packet>),
     CloseInterval,
+    CloseFine,
     CloseSecond,
+    /// Milliseconds in which an interface was captured.
+    Cover(usize, u64),
     SetLocal(usize),
 }
 
@@ -182,7 +185,9 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => (0_usize..3, packets).prop_map(|(interface, p)| Step::Count(interface, p)),
         2 => Just(Step::CloseInterval),
+        4 => Just(Step::CloseFine),
         2 => Just(Step::CloseSecond),
+        2 => (0_usize..3, 0_u64..1_500).prop_map(|(interface, time)| Step::Cover(interface, time)),
         1 => (0_usize..4).prop_map(Step::SetLocal),
     ];
     prop::collection::vec(step, 1..24)

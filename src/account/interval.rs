@@ -1,0 +1,161 @@
+//! What leaves the worker thread for the store: closed intervals. Plain data.
+
+use std::cmp::Reverse;
+
+use super::{Direction, InOut, Transport, Volume};
+use crate::decode::{Addr, Mac};
+
+/// The least and the greatest rate of the finest intervals within an interval, bytes a
+/// second. They keep a short spike visible in the history of a year.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Rates {
+    /// The least, 0 if there was a finest interval without traffic.
+    pub least: u64,
+    /// The greatest.
+    pub greatest: u64,
+}
+
+/// What an interface did in an interval.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct IntervalInterface {
+    /// Its name.
+    pub name: String,
+    /// Milliseconds of the interval in which it was captured.
+    pub covered: u64,
+    /// By [`Direction`].
+    pub directions: [Volume; 5],
+    /// By [`Direction`].
+    pub rates: [Rates; 5],
+    /// Frames lost.
+    pub dropped: u64,
+}
+
+/// What a host did in an interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IntervalHost {
+    /// Its address.
+    pub address: Addr,
+    /// Its hardware address, if known.
+    pub mac: Mac,
+    /// Whether it counts as inside.
+    pub local: bool,
+    /// What it received and sent.
+    pub traffic: InOut,
+    /// Of what it received, and of what it sent.
+    pub rates: [Rates; 2],
+}
+
+/// What a service port saw in an interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IntervalPort {
+    /// TCP or UDP.
+    pub transport: Transport,
+    /// The service port.
+    pub port: u16,
+    /// Packets to and from it.
+    pub volume: Volume,
+    /// Both ways together.
+    pub rates: Rates,
+}
+
+/// What an IP protocol saw in an interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IntervalProtocol {
+    /// IP protocol number; 256 is "not known".
+    pub number: u16,
+    /// Its packets.
+    pub volume: Volume,
+    /// Its rates.
+    pub rates: Rates,
+}
+
+/// One closed span of time and all that was counted in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClosedInterval {
+    /// When it began, seconds since 1970 UTC, a multiple of its length.
+    pub start: i64,
+    /// Its length, seconds.
+    pub length: u32,
+    /// The interfaces that saw traffic or drops, or were captured.
+    pub interfaces: Vec<IntervalInterface>,
+    /// The hosts that sent or received something.
+    pub hosts: Vec<IntervalHost>,
+    /// Hosts that were folded.
+    pub other_hosts: InOut,
+    /// The ports.
+    pub ports: Vec<IntervalPort>,
+    /// Ports that were folded.
+    pub other_ports: Volume,
+    /// Frames without a port.
+    pub without_port: Volume,
+    /// The IP protocols.
+    pub protocols: Vec<IntervalProtocol>,
+}
+
+impl ClosedInterval {
+    /// Frames that are not IP.
+    pub fn not_ip(&self) -> Volume {
+        self.interfaces.iter().map(|i| i.directions[Direction::None as usize]).sum()
+    }
+
+    /// Every frame.
+    pub fn total(&self) -> Volume {
+        self.interfaces.iter().flat_map(|i| i.directions).sum()
+    }
+
+    /// Keeps the busiest rows and folds the rest into "other", so that a busy minute
+    /// does not fill the card. Half of the places for hosts are set aside for local ones:
+    /// a visit to many servers must not push out the people at home.
+    pub fn keep_busiest(&mut self, hosts: usize, ports: usize) {
+        if self.hosts.len() > hosts {
+            let busiest = |row: &IntervalHost| (Reverse(row.traffic.bytes()), row.address);
+            let locals = locals_first(&mut self.hosts);
+            let aside = locals.min(hosts / 2);
+            first_few(&mut self.hosts[..locals], aside, busiest);
+            first_few(&mut self.hosts[aside..], hosts - aside, busiest);
+            for row in self.hosts.drain(hosts..) {
+                self.other_hosts += row.traffic;
+            }
+            self.hosts.shrink_to_fit();
+        }
+        if self.ports.len() > ports {
+            let busiest = |row: &IntervalPort| (Reverse(row.volume.bytes), row.transport, row.port);
+            first_few(&mut self.ports, ports, busiest);
+            for row in self.ports.drain(ports..) {
+                self.other_ports += row.volume;
+            }
+            self.ports.shrink_to_fit();
+        }
+    }
+
+    /// Whether nothing happened: no frame, no drop. It may have been covered all the same.
+    pub fn is_empty(&self) -> bool {
+        self.total().is_zero() && self.interfaces.iter().all(|i| i.dropped == 0)
+    }
+
+    /// How many rows it takes to write this down, about: for bounds.
+    pub fn rows(&self) -> usize {
+        // The three: "other" and "none" of hosts and ports, and what a list takes by itself.
+        3 + self.interfaces.len() + self.hosts.len() + self.ports.len() + self.protocols.len()
+    }
+}
+
+/// Moves local hosts to the front; returns how many they are.
+fn locals_first(rows: &mut [IntervalHost]) -> usize {
+    let mut locals = 0;
+    for at in 0..rows.len() {
+        if rows[at].local {
+            rows.swap(at, locals);
+            locals += 1;
+        }
+    }
+    locals
+}
+
+/// Moves the `count` rows with the least keys to the front, in no order: sorting all of a
+/// flood's rows takes too long.
+fn first_few<T, K: Ord>(rows: &mut [T], count: usize, key: impl Fn(&T) -> K) {
+    if count < rows.len() {
+        rows.select_nth_unstable_by_key(count, key);
+    }
+}
