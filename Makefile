@@ -15,7 +15,7 @@ BENCH_NEEDS := $(BUILD_NEEDS) ip:iproute2 valgrind:valgrind darkstat:darkstat tc
 	ethtool:ethtool python3:python3
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check unit bench man sample install clean need-%
+.PHONY: help run build test check unit bench soak man sample install clean need-%
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ build: ## the release binary, in target/release
 bench: build ## speed and memory, as ratios to darkstat and to bare libpcap (root)
 	@./tests/need.sh $(BENCH_NEEDS)
 	@./tests/as-root.sh python3 tests/bench.py --binary $(BINARY)
+
+soak: ## a year of made-up history: its size, what it wears and what a question reads
+	@./tests/need.sh $(BUILD_NEEDS)
+	$(CARGO) bench --locked --bench history
 
 man: build ## the manual pages, in target/man
 	$(BINARY) man target/man

@@ -170,6 +170,18 @@ impl Store {
         self.writer.newest().ok().flatten()
     }
 
+    /// Takes in closed intervals and writes them at once: for tests and benchmarks.
+    #[doc(hidden)]
+    pub fn commit_now(
+        &mut self,
+        intervals: impl IntoIterator<Item = ClosedInterval>,
+        is_last: bool,
+        status: &Status,
+    ) -> bool {
+        intervals.into_iter().for_each(|interval| self.take(Message::Closed(interval), status));
+        self.commit(is_last, status)
+    }
+
     /// The body of the store thread: writes what comes until the sender is gone.
     pub fn run(mut self, messages: &Receiver<Message>, status: &Status) {
         self.note(

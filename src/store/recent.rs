@@ -39,7 +39,7 @@ impl State {
                 place.insert(interval);
             }
             std::collections::btree_map::Entry::Occupied(mut place) => {
-                place.get_mut().add(interval)
+                place.get_mut().add(interval);
             }
         }
         let mut rows: usize = self.pending.values().map(Interval::len).sum();

@@ -86,11 +86,11 @@ impl Writer {
         connection.set_prepared_statement_cache_capacity(64);
         let transaction = connection.transaction()?;
         let (tiers, added) = tiers::sync(&transaction, tiers)?;
-        let mut catalog = Catalog::default();
-        catalog.interfaces = transaction
+        let interfaces = transaction
             .prepare("SELECT name, id FROM interface")?
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_>>()?;
+        let catalog = Catalog { interfaces, ..Catalog::default() };
         let mut stale = vec![BTreeSet::new(); tiers.len()];
         for at in 1..tiers.len() {
             let (finer, tier) = (&tiers[at - 1], &tiers[at]);
@@ -307,7 +307,7 @@ impl Work<'_> {
     /// Makes stale intervals anew: those that have ended, or all. Returns which, by tier.
     fn bring_up_to_date(&mut self, horizon: i64, all: bool) -> Result<Vec<BTreeSet<i64>>> {
         let mut fresh = vec![BTreeSet::new(); self.tiers.len()];
-        for at in 1..self.tiers.len() {
+        for (at, fresh) in fresh.iter_mut().enumerate().skip(1) {
             let (finer, tier) = (&self.tiers[at - 1], &self.tiers[at]);
             for &start in &self.stale[at] {
                 if all || start + tier.seconds <= horizon {
@@ -319,7 +319,7 @@ impl Work<'_> {
                     sum.keep_busiest(self.limits);
                     delete(self.transaction, tier.id, start, start + tier.seconds)?;
                     put(self.transaction, tier.id, start, &sum)?;
-                    fresh[at].insert(start);
+                    fresh.insert(start);
                 }
             }
         }

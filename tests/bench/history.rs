@@ -1,0 +1,347 @@
+//! `make soak`: how large a year of history gets, what a day of it writes to the card, and
+//! what a question reads.
+//!
+//! The load is made up: a home of 60 local hosts and 2,000 remote addresses a day, busy in
+//! the evening and quiet at night, the same at every run. What counts is bytes, so that the
+//! machine's speed does not matter. Bytes written are those that the kernel has been asked
+//! to write to the disk (`write_bytes` of /proc/self/io), so the files must not lie on a
+//! tmpfs; bytes read are those of read calls (`rchar`).
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use brightstat::account::{
+    ClosedInterval, InOut, IntervalHost, IntervalInterface, IntervalPort, IntervalProtocol, Rates,
+    Transport, Volume,
+};
+use brightstat::config::Config;
+use brightstat::decode::{Addr, Mac};
+use brightstat::store::{Limits, Options, Status, Store};
+
+const LOCAL: u32 = 60;
+const REMOTE_A_DAY: u32 = 2_000;
+const DAY: i64 = 86_400;
+/// 2025-01-01 UTC.
+const BEGIN: i64 = 1_735_689_600;
+
+/// SplitMix64 (Steele, Lea, Flood 2014): small, and the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+}
+
+fn local(number: u32) -> Addr {
+    match number % 3 {
+        // A third of them uses IPv6.
+        0 => address6(0xfd00_0000_0000_0000, u64::from(number)),
+        _ => Addr::v4([192, 168, 1, number as u8]),
+    }
+}
+
+/// A remote address of that day; most come back on other days.
+fn remote(day: i64, number: u32) -> Addr {
+    // Half of a day's addresses are those of a large pool, half are new.
+    let seed =
+        if number.is_multiple_of(2) { number as u64 } else { (day as u64) << 20 | number as u64 };
+    let mut random = Random(seed);
+    let bits = random.next();
+    match bits % 3 {
+        0 => address6(0x2a00_0000_0000_0000 | bits >> 16, random.next()),
+        _ => Addr::v4([
+            1 + (bits >> 8) as u8 % 220,
+            (bits >> 16) as u8,
+            (bits >> 24) as u8,
+            (bits >> 32) as u8,
+        ]),
+    }
+}
+
+fn address6(high: u64, low: u64) -> Addr {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&high.to_be_bytes());
+    bytes[8..].copy_from_slice(&low.to_be_bytes());
+    Addr::v6(bytes)
+}
+
+/// Share of the hosts that are active, in percent, by the hour of the day.
+const ACTIVE: [u64; 24] =
+    [20, 12, 8, 6, 6, 8, 15, 30, 40, 35, 35, 40, 45, 40, 40, 45, 55, 65, 75, 85, 90, 85, 60, 35];
+const PORTS: [(Transport, u16); 8] = [
+    (Transport::Tcp, 443),
+    (Transport::Udp, 443),
+    (Transport::Udp, 53),
+    (Transport::Tcp, 80),
+    (Transport::Udp, 123),
+    (Transport::Udp, 5_353),
+    (Transport::Tcp, 8_009),
+    (Transport::Tcp, 22),
+];
+
+/// The minute that begins at `start`.
+fn minute(start: i64) -> ClosedInterval {
+    let day = start.div_euclid(DAY);
+    let of_day = start.rem_euclid(DAY) / 60;
+    let mut random = Random(start as u64);
+    let mut hosts: BTreeMap<Addr, (bool, InOut)> = BTreeMap::new();
+    let mut ports: BTreeMap<(u8, u16), (Transport, Volume)> = BTreeMap::new();
+    let mut protocols: BTreeMap<u16, Volume> = BTreeMap::new();
+    let mut directions = [Volume::default(); 5];
+    let mut talk =
+        |local: Addr, remote: Addr, port: (Transport, u16), inward: Volume, outward: Volume| {
+            let end = &mut hosts.entry(local).or_insert((true, InOut::default())).1;
+            end.received += inward;
+            end.sent += outward;
+            let end = &mut hosts.entry(remote).or_insert((false, InOut::default())).1;
+            end.received += outward;
+            end.sent += inward;
+            let both = inward + outward;
+            ports.entry((port.0.number(), port.1)).or_insert((port.0, Volume::default())).1 += both;
+            *protocols.entry(u16::from(port.0.number())).or_default() += both;
+            directions[0] += inward;
+            directions[1] += outward;
+        };
+    let volume = |random: &mut Random, most: u64| {
+        let packets = 1 + random.below(most);
+        Volume { packets, bytes: packets * (60 + random.below(1_200)) }
+    };
+    for number in 1..=LOCAL {
+        if random.below(100) >= ACTIVE[(of_day / 60) as usize] {
+            continue;
+        }
+        for _ in 0..1 + random.below(3) {
+            // A few remote hosts are everybody's, the others have few users.
+            let favourite = random.below(3) == 0;
+            let which = random.below(if favourite { 40 } else { REMOTE_A_DAY.into() }) as u32;
+            let port = match random.below(20) {
+                0 => (Transport::Udp, 10_000 + random.below(50_000) as u16),
+                n => PORTS[n as usize % PORTS.len()],
+            };
+            let (inward, outward) = (volume(&mut random, 2_000), volume(&mut random, 400));
+            talk(local(number), remote(day, which), port, inward, outward);
+        }
+    }
+    // So that each of the day's addresses is seen.
+    let per_minute = i64::from(REMOTE_A_DAY);
+    for which in of_day * per_minute / 1_440..(of_day + 1) * per_minute / 1_440 {
+        let number = 1 + random.below(LOCAL.into()) as u32;
+        let (inward, outward) = (volume(&mut random, 200), volume(&mut random, 100));
+        talk(local(number), remote(day, which as u32), PORTS[0], inward, outward);
+    }
+    let arp = volume(&mut random, 60);
+    directions[4] = arp;
+    let rates = |volume: Volume| Rates { least: 0, greatest: volume.bytes / 20 };
+    let mac = |local: bool, address: &Addr| match local {
+        true => {
+            let IpLast(last) = last(address);
+            Mac([2, 0, 0, 0, 0, last])
+        }
+        false => Mac::default(),
+    };
+    ClosedInterval {
+        start,
+        length: 60,
+        interfaces: vec![IntervalInterface {
+            name: "eth0".into(),
+            covered: 60_000,
+            directions,
+            rates: directions.map(rates),
+            dropped: 0,
+        }],
+        hosts: hosts
+            .into_iter()
+            .map(|(address, (local, traffic))| IntervalHost {
+                address,
+                mac: mac(local, &address),
+                local,
+                traffic,
+                rates: [rates(traffic.received), rates(traffic.sent)],
+            })
+            .collect(),
+        ports: ports
+            .into_iter()
+            .map(|((_, port), (transport, volume))| IntervalPort {
+                transport,
+                port,
+                volume,
+                rates: rates(volume),
+            })
+            .collect(),
+        without_port: arp,
+        protocols: protocols
+            .into_iter()
+            .map(|(number, volume)| IntervalProtocol { number, volume, rates: rates(volume) })
+            .collect(),
+        ..ClosedInterval::default()
+    }
+}
+
+struct IpLast(u8);
+
+fn last(address: &Addr) -> IpLast {
+    match address.ip() {
+        std::net::IpAddr::V4(address) => IpLast(address.octets()[3]),
+        std::net::IpAddr::V6(address) => IpLast(address.octets()[15]),
+    }
+}
+
+/// A number of /proc/self/io.
+fn io(key: &str) -> Result<u64, Box<dyn Error>> {
+    let text = std::fs::read_to_string("/proc/self/io")?;
+    let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
+    Ok(value.ok_or("no such key in /proc/self/io")?.parse()?)
+}
+
+fn options() -> Options {
+    let config = Config::default();
+    Options {
+        tiers: config.tiers(),
+        limits: Limits { hosts: config.hosts_per_interval, ports: config.ports_per_interval },
+        max_size: config.max_size,
+    }
+}
+
+/// Writes minutes from `from` up to `to`, with a commit every `period` minutes.
+fn write(store: &mut Store, from: i64, to: i64, period: i64) -> Result<(), Box<dyn Error>> {
+    let status = Status::new(Duration::from_secs(300));
+    let mut at = from;
+    while at < to {
+        let next = (at + period * 60).min(to);
+        let minutes = (at..next).step_by(60).map(minute);
+        if !store.commit_now(minutes, false, &status) {
+            return Err(status.trouble().unwrap_or_default().into());
+        }
+        at = next;
+    }
+    Ok(())
+}
+
+struct Table(bool);
+
+impl Table {
+    fn row(&mut self, figure: &str, value: f64, unit: &str, target: Option<f64>) {
+        let verdict = match target {
+            Some(target) if value > target => {
+                self.0 = false;
+                format!("<= {target} {unit}  MISSED")
+            }
+            Some(target) => format!("<= {target} {unit}  met"),
+            None => String::new(),
+        };
+        println!("{figure:<58}{value:>10.2} {unit:<4}  {verdict}");
+    }
+}
+
+fn mega(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+/// A year of minutes; what the file is then, and what the page's longest question takes.
+fn year(directory: &Path, table: &mut Table) -> Result<PathBuf, Box<dyn Error>> {
+    let days =
+        std::env::var("BRIGHTSTAT_SOAK_DAYS").ok().and_then(|d| d.parse().ok()).unwrap_or(365);
+    let path = directory.join("year.db");
+    let mut store = Store::open(&path, options())?;
+    for day in 0..days {
+        write(&mut store, BEGIN + day * DAY, BEGIN + (day + 1) * DAY, 60)?;
+        eprint!("\r{} of {days} days ", day + 1);
+    }
+    eprintln!();
+    let status = Status::new(Duration::from_secs(300));
+    store.commit_now([], true, &status);
+    drop(store);
+    let size = std::fs::metadata(&path)?.len();
+    table.row(&format!("the file after {days} days"), mega(size), "MB", Some(250.0));
+    // In a process of its own, as a person would, to see its memory.
+    let ask = |arguments: &[&str]| -> Result<u64, Box<dyn Error>> {
+        let run = Command::new(env!("CARGO_BIN_EXE_brightstat"))
+            .args(["query", "hosts", "--json", "--tz", "utc", "--database"])
+            .arg(&path)
+            .args(arguments)
+            .output()?;
+        if !run.status.success() {
+            return Err(String::from_utf8_lossy(&run.stderr).into());
+        }
+        Ok(run.stdout.len() as u64)
+    };
+    let (from, to) = (format!("@{BEGIN}"), format!("@{}", BEGIN + days * DAY));
+    let answer = ask(&["--from", &from, "--to", &to, "--by", "day", "--top", "20"])?;
+    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN)?;
+    table.row("a year by day, top 20 hosts: the answer as JSON", mega(answer), "MB", None);
+    table.row(
+        "a year by day, top 20 hosts: peak memory",
+        usage.max_rss() as f64 / 1e3,
+        "MB",
+        Some(30.0),
+    );
+    let read = read_by_question(&path, days)?;
+    table.row("a year by day, top 20 hosts: read of the file", mega(read), "MB", Some(5.0));
+    Ok(path)
+}
+
+/// Bytes read of the file for a year by day with the 20 busiest hosts.
+fn read_by_question(path: &Path, days: i64) -> Result<u64, Box<dyn Error>> {
+    use brightstat::store::kind::HOST;
+    use brightstat::store::query::History;
+    use brightstat::store::question::{Question, Step};
+    let before = io("rchar")?;
+    let history = History::open(path)?;
+    let (from, to) = (BEGIN, BEGIN + days * DAY);
+    let step = Step::Tier("day".into());
+    let question = Question { kind: &HOST, only: None, from, to, step, top: 20 };
+    let answer = history.ask(&question, None)?;
+    assert_eq!(answer.rows.len(), 20);
+    let own = std::fs::read("/proc/self/io")?.len() as u64;
+    Ok(io("rchar")? - before - own)
+}
+
+/// What a day in the middle of a life writes, by commit period.
+fn wear(year: &Path, directory: &Path, days: i64, table: &mut Table) -> Result<(), Box<dyn Error>> {
+    for period in [1, 5, 15] {
+        let path = directory.join("day.db");
+        std::fs::copy(year, &path)?;
+        let mut store = Store::open(&path, options())?;
+        let from = BEGIN + days * DAY;
+        // The first hours level out what the copy begins with.
+        write(&mut store, from, from + DAY / 4, period)?;
+        let before = io("write_bytes")?;
+        write(&mut store, from + DAY / 4, from + DAY / 4 + DAY, period)?;
+        let written = io("write_bytes")? - before;
+        drop(store);
+        std::fs::remove_file(&path)?;
+        let target = (period == 5).then_some(25.0);
+        table.row(
+            &format!("written in a day, a commit every {period} min"),
+            mega(written),
+            "MB",
+            target,
+        );
+    }
+    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let mut table = Table(true);
+    let path = year(directory.path(), &mut table)?;
+    let days =
+        std::env::var("BRIGHTSTAT_SOAK_DAYS").ok().and_then(|d| d.parse().ok()).unwrap_or(365);
+    wear(&path, directory.path(), days, &mut table)?;
+    if !table.0 {
+        println!("some targets are missed");
+    }
+    Ok(())
+}
