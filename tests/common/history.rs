@@ -272,6 +272,9 @@ impl Expected {
         let tiers: Vec<(i64, i64, i64)> = tiers
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
             .collect::<rusqlite::Result<_>>()?;
+        if tiers.is_empty() && count == 0 {
+            return Ok(Ok(()));
+        }
         if tiers.len() != TIERS.len() {
             return Ok(Err(format!("there are {} tiers", tiers.len())));
         }

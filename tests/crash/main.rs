@@ -30,7 +30,7 @@ const KILLS_EACH: usize = 25;
 /// Times that the work is recorded, each time from where a power cut has left it.
 const ROUNDS: usize = 3;
 /// Power cuts at any moment of each, besides those around each sync.
-const CUTS: usize = 300;
+const CUTS: usize = 150;
 /// What the parent tells the child: directory, seed, intervals to write.
 const ORDER: &str = "BRIGHTSTAT_CRASH_CHILD";
 
@@ -113,7 +113,7 @@ fn the_child_does_what_it_is_told() {
         let from = store.newest().map_or(0, |start| history::number(start).unwrap() + 1);
         let count = left.min(5 + random.below(300) as i64);
         left -= count;
-        let period = Duration::from_millis(random.below(6));
+        let period = Duration::from_millis([0, 0, 1, 3][random.below(4) as usize]);
         feed(store, from, count, period, &marker, left == 0);
     }
 }
@@ -321,7 +321,7 @@ fn a_power_cut_at_any_moment_loses_nothing_that_was_committed_and_doubles_nothin
             let entry = entry.unwrap();
             std::fs::copy(entry.path(), real.join(entry.file_name())).unwrap();
         }
-        let records = recorded(&real, random.next(), &[100, 400]);
+        let records = recorded(&real, random.next(), &[60, 240]);
         assert_is_complete(Disk::holding(start.path()), &records, &real);
         let moments = moments(&records, &mut random);
         let syncs = |name: &str| {
