@@ -23,11 +23,11 @@ help: ## list the targets
 run: build ## watch this machine's network and serve the page (asks for root)
 	@./tests/as-root.sh env HOME="$$HOME" $(BINARY) run --database "$(CURDIR)/target/run/brightstat.db" $(RUN)
 
-test: ## everything that .ci/run runs: check, unit tests, captures, live tests
+test: ## everything that .ci/run runs: check, unit tests, captures, crashes, live tests
 	@./tests/need.sh $(TEST_NEEDS)
 	@$(MAKE) --no-print-directory check
-	$(CARGO) test --locked --lib --bins --test corpus
-	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cli --test live
+	$(CARGO) test --locked --lib --bins --test corpus --test crash
+	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cli --test live --test full
 
 check: ## formatting, lints, shell scripts, manual pages, the sample configuration
 	@./tests/need.sh $(TEST_NEEDS)

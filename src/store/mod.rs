@@ -66,7 +66,7 @@ pub struct Status {
     lost: AtomicU64,
     is_failing: AtomicBool,
     trouble: Mutex<Option<String>>,
-    /// Commit period, seconds; may be changed while the thread runs.
+    /// Commit period, milliseconds; may be changed while the thread runs.
     period: AtomicU64,
 }
 
@@ -80,11 +80,12 @@ impl Status {
 
     /// Changes the commit period.
     pub fn set_period(&self, period: Duration) {
-        self.period.store(period.as_secs(), Ordering::Relaxed);
+        let period = u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
+        self.period.store(period, Ordering::Relaxed);
     }
 
     fn period(&self) -> Duration {
-        Duration::from_secs(self.period.load(Ordering::Relaxed))
+        Duration::from_millis(self.period.load(Ordering::Relaxed))
     }
 
     /// Counts up while the thread is alive; the watchdog looks at it.

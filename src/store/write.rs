@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use log::debug;
 use rusqlite::{Connection, Result, Transaction, params_from_iter};
 
 use super::kind::{INTERFACE, KINDS, Key, Kind};
@@ -196,7 +197,12 @@ impl Writer {
         }
         catalog.new_interfaces.clear();
         catalog.new_macs.clear();
-        self.give_back()
+        // What is written must not be written again because of this: a clock would be set
+        // back twice.
+        if let Err(e) = self.give_back() {
+            debug!("free pages stay in the database file for now: {e}");
+        }
+        Ok(())
     }
 
     /// Gives freed pages back to the file system, but not those that will be used again
