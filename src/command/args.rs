@@ -32,6 +32,13 @@ pub enum Command {
     CheckConfig(CheckArguments),
     /// List the interfaces of this machine; '*' marks the one with the default route
     Interfaces,
+    /// Ask the history: who used how much, when
+    Query(QueryArguments),
+    /// Copy the database to a file, also while the daemon runs
+    Backup(BackupArguments),
+    /// Look after the database
+    #[command(subcommand)]
+    Db(DatabaseCommand),
     /// Write the manual pages into a directory
     #[command(hide = true)]
     Man {
@@ -85,4 +92,74 @@ pub struct CheckArguments {
     /// Print the sample configuration, every key with its default, and stop
     #[arg(long)]
     pub sample: bool,
+}
+
+/// Which database is meant.
+#[derive(Args, Debug, Default)]
+pub struct DatabaseArguments {
+    /// The database [default: the one in the configuration]
+    #[arg(short, long, value_name = "FILE")]
+    pub database: Option<PathBuf>,
+    /// The configuration file [default: /etc/brightstat/brightstat.toml, if it is there]
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Options of `brightstat query`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Moments: now, 2h (ago), yesterday, monday, 2026-11-01, \"2026-11-01 14:00\", 14:00, \
+    @1793541600, or RFC 3339.\n\nExamples:\n  brightstat query hosts --from yesterday --to today\n  \
+    brightstat query host 192.168.1.5 --from 7d --by hour\n  brightstat query ports --from 2h --top 5 --json"
+)]
+pub struct QueryArguments {
+    /// hosts, ports, protocols, interfaces or devices; or one of them: host, port ...
+    pub what: String,
+    /// The one that is meant: 192.168.1.5, tcp/443, udp, eth0
+    pub name: Option<String>,
+    /// Since when
+    #[arg(long, value_name = "WHEN", default_value = "24h")]
+    pub from: String,
+    /// Until when
+    #[arg(long, value_name = "WHEN", default_value = "now")]
+    pub to: String,
+    /// Points in time: minute, hour, day or another tier, auto, or none (the whole span as one)
+    #[arg(long, value_name = "TIER")]
+    pub by: Option<String>,
+    /// The time zone of dates and days: local, utc, or a name such as Europe/Berlin
+    #[arg(long, value_name = "ZONE", default_value = "local")]
+    pub tz: String,
+    /// Rows to name, busiest first; 0 names all. The others are added up as "other"
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub top: usize,
+    /// Print CSV instead of a table
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+}
+
+/// Options of `brightstat backup`.
+#[derive(Args, Debug)]
+pub struct BackupArguments {
+    /// Where the copy goes; must not be there yet
+    pub file: PathBuf,
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+}
+
+/// The subcommands of `brightstat db`.
+#[derive(Subcommand, Debug)]
+pub enum DatabaseCommand {
+    /// Look for damage, and for sums that do not come out
+    Check(DatabaseArguments),
+    /// Show sizes, tiers, rows and the latest events
+    Stats(DatabaseArguments),
+    /// Make the file as small as it can be
+    Compact(DatabaseArguments),
 }

@@ -2,6 +2,7 @@
 
 pub mod args;
 mod man;
+pub mod query;
 pub mod report;
 pub mod run;
 
@@ -21,6 +22,9 @@ pub fn run(arguments: args::Arguments) -> Result<(), Failure> {
             run::list_interfaces();
             Ok(())
         }
+        Command::Query(arguments) => query::query(&arguments),
+        Command::Backup(arguments) => query::backup(&arguments),
+        Command::Db(command) => query::look_after(&command),
         Command::Man { directory } => man::write(&directory),
     }
 }

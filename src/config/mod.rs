@@ -22,6 +22,7 @@ use toml::de::{DeTable, DeValue};
 use crate::failure::{Exit, Failure};
 
 pub use tiers::Tier;
+pub use value::seconds;
 
 /// Where the configuration is looked for when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/brightstat/brightstat.toml";

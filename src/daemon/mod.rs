@@ -33,6 +33,10 @@ use interfaces::Interfaces;
 use status::Status;
 use worker::{Plan, Published, Worker};
 
+/// The threads that answer requests: two, so that a long question to the history does not
+/// hold up the page.
+const ANSWERING: [&str; 2] = ["answers-1", "answers-2"];
+
 /// How the daemon was called: what on the command line goes before the configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -98,6 +102,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
 
     let published = Arc::new(Published::default());
     let store_status = Arc::new(store::Status::new(config.commit));
+    let recent = store.recent();
     let (intervals, to_store) = mpsc::sync_channel(64);
     let status = store_status.clone();
     let store = spawn("store", move || store.run(&to_store, &status))?;
@@ -126,9 +131,12 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         connections_per_address: config.connections_per_address,
         counts: Counts::default(),
     });
-    let web = Arc::new(Status::new(&config, &published, &store_status, &captures, &guard));
-    let (answering, source) = (server.clone(), web.clone());
-    let answers = spawn("answers", move || routes::run(&answering, &*source))?;
+    let web = Arc::new(Status::new(&config, &published, &store_status, &captures, &guard, &recent));
+    let mut answers = Vec::new();
+    for name in ANSWERING {
+        let (answering, source) = (server.clone(), web.clone());
+        answers.push(spawn(name, move || routes::run(&answering, &*source))?);
+    }
     let over = Arc::new(AtomicBool::new(false));
     let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
     let (guarding, stop) = (guard.clone(), over.clone());
@@ -156,8 +164,9 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     drop(supervisor);
     join("worker", worker);
     join("store", store);
-    server.unblock();
-    join("answers", answers);
+    // Each call wakes one of them.
+    ANSWERING.iter().for_each(|_| server.unblock());
+    ANSWERING.into_iter().zip(answers).for_each(|(name, thread)| join(name, thread));
     info!("stopped; all counts are written");
     Ok(())
 }

@@ -9,15 +9,21 @@ use serde_json::{Value, json};
 use super::interfaces::{Interfaces, Statuses};
 use super::worker::Published;
 use crate::account::Snapshot;
-use crate::config::Config;
+use crate::config::{Config, Tier};
 use crate::export::time::rfc3339;
-use crate::store;
+use crate::failure::Failure;
+use crate::store::query::{Fresh, History};
+use crate::store::question::{Answer, Question};
+use crate::store::{self, Recent};
 use crate::web::guard::Guard;
 use crate::web::routes::Source;
 
 /// Everything that is worth a line in the status.
 pub(super) struct Status {
     database: PathBuf,
+    /// The tier that lives in memory only.
+    in_memory: Option<Tier>,
+    recent: Arc<Recent>,
     host_limit: usize,
     published: Arc<Published>,
     store: Arc<store::Status>,
@@ -32,9 +38,12 @@ impl Status {
         store: &Arc<store::Status>,
         captures: &Interfaces,
         guard: &Arc<Guard>,
+        recent: &Arc<Recent>,
     ) -> Status {
         Status {
             database: config.database.clone(),
+            in_memory: config.tiers().into_iter().next().filter(|tier| tier.in_memory),
+            recent: recent.clone(),
             host_limit: config.hosts,
             published: published.clone(),
             store: store.clone(),
@@ -47,6 +56,11 @@ impl Status {
 impl Source for Status {
     fn snapshot(&self) -> Arc<Snapshot> {
         self.published.latest()
+    }
+
+    fn history(&self, question: &Question) -> Result<Answer, Failure> {
+        let fresh = Fresh { recent: &self.recent, in_memory: self.in_memory.as_ref() };
+        History::open(&self.database)?.ask(question, Some(fresh))
     }
 
     fn status(&self) -> Value {
@@ -67,6 +81,10 @@ impl Source for Status {
             path.push(suffix);
             std::fs::metadata(path).map_or(0, |metadata| metadata.len())
         };
+        let written = written_bytes();
+        // An hour tells something of a day; less does not.
+        let uptime = snapshot.uptime.as_secs();
+        let a_day = written.filter(|_| uptime >= 3_600).map(|bytes| bytes * 86_400 / uptime);
         json!({
             "name": "brightstat",
             "version": env!("CARGO_PKG_VERSION"),
@@ -80,6 +98,8 @@ impl Source for Status {
             "store": {
                 "database": self.database.display().to_string(),
                 "size_bytes": size("") + size("-wal"),
+                "written_bytes": written,
+                "written_bytes_per_day": a_day,
                 "intervals_written": self.store.committed(),
                 "intervals_waiting": self.store.waiting(),
                 "intervals_lost": self.store.lost() + self.published.lost_intervals(),
@@ -92,6 +112,13 @@ impl Source for Status {
             "memory_resident_bytes": resident_bytes(),
         })
     }
+}
+
+/// Bytes that this process has had the kernel write to a disk since it started
+/// (`/proc/self/io`, write_bytes; `None` where the kernel does not count).
+fn written_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/io").ok()?;
+    text.lines().find_map(|line| line.strip_prefix("write_bytes: "))?.parse().ok()
 }
 
 /// Resident memory of this process, bytes (`/proc/self/status`, VmRSS).

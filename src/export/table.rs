@@ -23,6 +23,11 @@ impl TextTable {
         self.rows.len() == 1
     }
 
+    /// How many rows there are, with the heads.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     /// The table as lines, each ending in a line feed.
     pub fn render(&self) -> String {
         let columns = self.rows[0].len();

@@ -137,7 +137,7 @@ impl History {
         drop(state);
         let answer = stored.and_then(|stored| {
             let grid = match fine_tier {
-                Some(tier) => Grid::fine(question, tier),
+                Some(tier) => Grid::fine(question, tier)?,
                 None => {
                     let newest_pending = pending.last().map(|interval: &Interval| interval.start);
                     Grid::new(connection, stored, question, newest_pending).map_err(failed)??
@@ -207,18 +207,18 @@ struct Grid {
 
 impl Grid {
     /// For the tier in memory.
-    fn fine(question: &Question, tier: &Tier) -> Grid {
+    fn fine(question: &Question, tier: &Tier) -> Result<Grid, Failure> {
         let seconds = i64::from(tier.seconds);
         let from = question.from.div_euclid(seconds) * seconds;
         let to = tiers::round_up(question.to, seconds).max(from + seconds);
-        Grid {
+        Ok(Grid {
             tier: tier.name.clone(),
             step: Some(seconds),
-            bounds: uniform(from, to, seconds),
+            bounds: uniform(from, to, seconds, question.most)?,
             segments: Vec::new(),
             approximate_before: None,
             recorded_until: None,
-        }
+        })
     }
 
     fn new(
@@ -254,7 +254,10 @@ impl Grid {
                 };
                 let seconds = tiers[at].seconds;
                 let bounds = (tiers[at].start_of(from), tiers::round_up(to, seconds));
-                (at, Some(seconds), uniform(bounds.0, bounds.1, seconds))
+                match uniform(bounds.0, bounds.1, seconds, question.most) {
+                    Ok(bounds) => (at, Some(seconds), bounds),
+                    Err(failure) => return Ok(Err(failure)),
+                }
             }
             Step::Auto(points) => {
                 let points = i64::try_from(*points).unwrap_or(i64::MAX).max(1);
@@ -277,9 +280,15 @@ impl Grid {
                 let step = seconds * ((to - from) / seconds / points + 1).max(1);
                 let step = if fits(at) { seconds } else { step };
                 let start = from.div_euclid(step) * step;
-                (at, Some(step), uniform(start, tiers::round_up(to, step), step))
+                match uniform(start, tiers::round_up(to, step), step, question.most) {
+                    Ok(bounds) => (at, Some(step), bounds),
+                    Err(failure) => return Ok(Err(failure)),
+                }
             }
-            Step::Days(zone) => (last, None, days(from, to, zone)),
+            Step::Days(zone) => match too_many((to - from) / 86_400, question.most) {
+                None => (last, None, days(from, to, zone)),
+                Some(failure) => return Ok(Err(failure)),
+            },
         };
         let mut approximate_before = None;
         if step.is_none() {
@@ -361,8 +370,24 @@ fn merge(segments: &mut Vec<(i64, i64, i64, i64)>) {
     });
 }
 
-fn uniform(from: i64, to: i64, step: i64) -> Vec<i64> {
-    (0..=(to - from) / step).map(|at| from + at * step).collect()
+/// The bounds of points of the same length.
+fn uniform(from: i64, to: i64, step: i64, most: usize) -> Result<Vec<i64>, Failure> {
+    let points = (to - from) / step;
+    match too_many(points, most) {
+        None => Ok((0..=points).map(|at| from + at * step).collect()),
+        Some(failure) => Err(failure),
+    }
+}
+
+/// Whatever is asked for, memory stays bounded.
+fn too_many(points: i64, most: usize) -> Option<Failure> {
+    (points > i64::try_from(most).unwrap_or(i64::MAX)).then(|| {
+        let text = format!(
+            "that would be {points} points, and {most} is the most; ask for a shorter time or a \
+             coarser tier"
+        );
+        Failure::new(Exit::Usage, text)
+    })
 }
 
 /// The midnights of a time zone from the one before `from` to the one after `to`.

@@ -15,7 +15,7 @@ use crate::store::kind::{HOST, INTERFACE, PORT};
 const YEAR: u64 = 366 * 86_400;
 
 fn question(from: i64, to: i64, step: Step) -> Question {
-    Question { kind: &HOST, only: None, from, to, step, top: 0 }
+    Question { kind: &HOST, only: None, from, to, step, most: 10_000, top: 0 }
 }
 
 /// Rows + other + none = total, in all and at every point.

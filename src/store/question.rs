@@ -20,6 +20,8 @@ pub struct Question {
     pub to: i64,
     /// How the time is divided.
     pub step: Step,
+    /// Points that the answer may have at most.
+    pub most: usize,
     /// Rows to name, busiest first; the others are in `other`.
     pub top: usize,
 }

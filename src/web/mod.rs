@@ -6,5 +6,6 @@
 
 pub mod api;
 pub mod guard;
+mod history;
 pub mod names;
 pub mod routes;

@@ -10,6 +10,7 @@ use tiny_http::{Header, Request, Response, Server};
 use super::api::{self, Page};
 use crate::account::Snapshot;
 use crate::failure::{Exit, Failure};
+use crate::store::question::{Answer, Question};
 
 /// Where the answers come from.
 pub trait Source: Send + Sync + 'static {
@@ -17,6 +18,11 @@ pub trait Source: Send + Sync + 'static {
     fn snapshot(&self) -> Arc<Snapshot>;
     /// The answer of `GET /api/v1/status`.
     fn status(&self) -> Value;
+    /// The answer to a question about the history.
+    ///
+    /// # Errors
+    /// See [`crate::store::query::History`].
+    fn history(&self, question: &Question) -> Result<Answer, Failure>;
 }
 
 /// The page: one static bundle inside the program.
@@ -55,9 +61,9 @@ pub fn run(server: &Server, source: &impl Source) {
     }
 }
 
-type Answer = Response<std::io::Cursor<Vec<u8>>>;
+type Reply = Response<std::io::Cursor<Vec<u8>>>;
 
-fn answer(request: &Request, source: &impl Source) -> Answer {
+fn answer(request: &Request, source: &impl Source) -> Reply {
     let (path, query) = request.url().split_once('?').unwrap_or((request.url(), ""));
     if let Some((_, kind, text)) = FILES.iter().find(|(name, ..)| *name == path) {
         return file(request, kind, text);
@@ -76,6 +82,12 @@ fn answer(request: &Request, source: &impl Source) -> Answer {
         })
     };
     let page = || Ok(Page { offset: parameter("offset", 0)?, limit: rows("limit", ROWS)? });
+    if path == "/api/v1/history" {
+        return match super::history::history(query, source) {
+            Ok(value) => json_answer(200, &value),
+            Err((status, problem)) => json_answer(status, &json!({ "error": problem })),
+        };
+    }
     let snapshot = source.snapshot();
     let value = match path {
         "/api/v1/status" => Ok(source.status()),
@@ -93,12 +105,12 @@ fn answer(request: &Request, source: &impl Source) -> Answer {
     }
 }
 
-fn json_answer(status: u16, value: &Value) -> Answer {
+fn json_answer(status: u16, value: &Value) -> Reply {
     let answer = Response::from_string(value.to_string()).with_status_code(status);
     decorate(answer, &[("Content-Type", "application/json"), ("Cache-Control", "no-store")])
 }
 
-fn file(request: &Request, kind: &str, text: &str) -> Answer {
+fn file(request: &Request, kind: &str, text: &str) -> Reply {
     let etag = format!("\"{:016x}\"", fingerprint(text));
     let is_known = request
         .headers()
@@ -115,7 +127,7 @@ fn fingerprint(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
-fn decorate(answer: Answer, headers: &[(&str, &str)]) -> Answer {
+fn decorate(answer: Reply, headers: &[(&str, &str)]) -> Reply {
     let always = [
         ("Content-Security-Policy", POLICY),
         ("X-Content-Type-Options", "nosniff"),

@@ -1,0 +1,151 @@
+//! `brightstat query`, `backup` and `db`.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Zoned;
+use jiff::tz::TimeZone;
+
+use super::args::{BackupArguments, DatabaseArguments, DatabaseCommand, QueryArguments};
+use crate::config;
+use crate::export::table::{TextTable, grouped};
+use crate::export::when::rfc3339_in;
+use crate::export::{history, history_text};
+use crate::failure::{Exit, Failure};
+use crate::store::admin;
+use crate::store::query::History;
+
+/// Points that a table of one row has at most when nobody says how fine it should be.
+const POINTS_OF_A_TABLE: usize = 60;
+/// The same for programs.
+const POINTS: usize = 400;
+/// A week of minutes, thirty years of days.
+const POINTS_MOST: usize = 12_000;
+
+/// The database that is meant: the one that was named, or the configuration's.
+fn database(arguments: &DatabaseArguments) -> Result<PathBuf, Failure> {
+    match &arguments.database {
+        Some(path) => Ok(path.clone()),
+        None => Ok(config::load(arguments.config.as_deref())?.config.database),
+    }
+}
+
+/// Answers a question from the history.
+///
+/// # Errors
+/// The question makes no sense, or there is no history that can be read.
+pub fn query(arguments: &QueryArguments) -> Result<(), Failure> {
+    let one = arguments.name.as_deref().unwrap_or("");
+    let is_table = !arguments.csv && !arguments.json;
+    let by = match arguments.by.as_deref() {
+        Some(by) => by,
+        None if one.is_empty() => "none",
+        None => "auto",
+    };
+    let words = history::Words {
+        what: &arguments.what,
+        name: one,
+        from: &arguments.from,
+        to: &arguments.to,
+        by,
+        tz: &arguments.tz,
+        points: if is_table { POINTS_OF_A_TABLE } else { POINTS },
+        most: POINTS_MOST,
+        top: arguments.top,
+    };
+    let (question, zone) = history::question(&words, &Zoned::now())
+        .map_err(|problem| Failure::new(Exit::Usage, problem))?;
+    let answer = History::open(&database(&arguments.database)?)?.ask(&question, None)?;
+    if arguments.json {
+        println!("{}", history::to_json(&answer, &zone));
+    } else if arguments.csv {
+        print!("{}", history_text::to_csv(&answer, &zone));
+    } else {
+        print!("{}", history_text::to_table(&answer, &zone));
+    }
+    Ok(())
+}
+
+/// Copies the database as it stands, also while the daemon writes.
+///
+/// # Errors
+/// See [`admin::backup`].
+pub fn backup(arguments: &BackupArguments) -> Result<(), Failure> {
+    let bytes = admin::backup(&database(&arguments.database)?, &arguments.file)?;
+    println!("{}: {} bytes", arguments.file.display(), grouped(bytes));
+    Ok(())
+}
+
+/// Checks, measures or compacts the database.
+///
+/// # Errors
+/// It cannot be read or written, or it is not sound.
+pub fn look_after(command: &DatabaseCommand) -> Result<(), Failure> {
+    match command {
+        DatabaseCommand::Check(arguments) => check(&database(arguments)?),
+        DatabaseCommand::Stats(arguments) => stats(&database(arguments)?),
+        DatabaseCommand::Compact(arguments) => {
+            let path = database(arguments)?;
+            let (before, after) = admin::compact(&path)?;
+            println!("{}: {} bytes, were {}", path.display(), grouped(after), grouped(before));
+            Ok(())
+        }
+    }
+}
+
+fn check(path: &Path) -> Result<(), Failure> {
+    let problems = admin::check(path)?;
+    if problems.is_empty() {
+        println!("{}: the database is sound.", path.display());
+        return Ok(());
+    }
+    for problem in &problems {
+        println!("{problem}");
+    }
+    let text = format!(
+        "{}: {} things are wrong; keep a copy of the file, then move it away: brightstat begins a \
+         new one",
+        path.display(),
+        problems.len()
+    );
+    Err(Failure::new(Exit::Data, text))
+}
+
+fn stats(path: &Path) -> Result<(), Failure> {
+    let stats = admin::stats(path)?;
+    let time = |seconds: Option<i64>| {
+        seconds.map_or_else(|| "-".to_owned(), |seconds| rfc3339_in(seconds, &TimeZone::UTC))
+    };
+    println!("{}: schema {}", path.display(), stats.schema);
+    println!(
+        "{} bytes, of which {} are free, and {} in the write-ahead log\n",
+        grouped(stats.size),
+        grouped(stats.free),
+        grouped(stats.wal)
+    );
+    let mut heads = vec!["tier", "from", "to", "seconds", "intervals"];
+    heads.extend(
+        stats.tiers.iter().take(1).flat_map(|tier| tier.rows.iter().map(|(name, _)| *name)),
+    );
+    let mut table = TextTable::new(3, &heads);
+    for tier in &stats.tiers {
+        let mut row = vec![
+            tier.name.clone(),
+            time(tier.first),
+            time(tier.last.map(|last| last + i64::from(tier.seconds))),
+            tier.seconds.to_string(),
+            grouped(tier.intervals),
+        ];
+        row.extend(tier.rows.iter().map(|(_, rows)| grouped(*rows)));
+        table.row(row);
+    }
+    print!("{}", table.render());
+    if !stats.events.is_empty() {
+        println!("\nThe latest events:");
+        let mut table = TextTable::new(3, &["time", "kind", "what happened"]);
+        for (seconds, kind, message) in stats.events {
+            table.row(vec![time(Some(seconds)), kind, message]);
+        }
+        print!("{}", table.render());
+    }
+    Ok(())
+}

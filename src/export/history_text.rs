@@ -1,0 +1,329 @@
+//! Answers of the history as tables for people and as CSV (RFC 4180).
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::history::{columns, has_rates, label};
+use super::report::bit_rate;
+use super::table::{TextTable, grouped, share};
+use super::when::{rfc3339_in, zone_name};
+use crate::store::question::{Answer, Cell, Label, Line, Point};
+
+/// An answer as a table, with a line above that says what it is and one below that says
+/// where it comes from.
+pub fn to_table(answer: &Answer, zone: &TimeZone) -> String {
+    let mut text = format!(
+        "{} from {} to {} ({})\n\n",
+        capitalised(answer.kind.plural),
+        readable(answer.from, zone),
+        readable(answer.to, zone),
+        zone_name(zone)
+    );
+    let is_series = answer.points.len() > 1;
+    let mut heads = Vec::new();
+    if is_series {
+        heads.extend(["time".to_owned(), "covered".to_owned()]);
+    }
+    heads.extend(label_heads(answer).iter().map(|&head| head.to_owned()));
+    let left = heads.len();
+    for way in answer.kind.ways {
+        let way = way.replace('_', " ").replace(" none", " not IP");
+        heads.extend([format!("bytes{way}"), format!("packets{way}"), format!("peak{way}")]);
+    }
+    if answer.kind.name == "interface" {
+        // Five directions are wide enough without packets and peaks.
+        heads.retain(|head| !head.starts_with("packets") && !head.starts_with("peak"));
+        heads.push("dropped".to_owned());
+    }
+    let mut table = TextTable::new(left, &heads.iter().map(String::as_str).collect::<Vec<_>>());
+    if is_series {
+        for (at, point) in answer.points.iter().enumerate() {
+            let time = [readable(point.start, zone), coverage(point)];
+            let shown = lines(answer).filter_map(|line| Some((line, at_point(line, at)?)));
+            let before = table.len();
+            for (line, cells) in shown.filter(|(_, cells)| cells.iter().any(|c| c.packets > 0)) {
+                let mut row = time.to_vec();
+                row.extend(label_cells(answer, &line.label));
+                row.extend(numbers(answer, line, cells, None));
+                table.row(row);
+            }
+            if table.len() == before {
+                table.row(time.to_vec());
+            }
+        }
+    } else {
+        for line in lines(answer).filter(|line| !is_silent(line)) {
+            let mut row = label_cells(answer, &line.label);
+            row.extend(numbers(answer, line, &line.total, Some(line.dropped)));
+            table.row(row);
+        }
+    }
+    text.push_str(&table.render());
+    text.push('\n');
+    if !is_series && let Some(point) = answer.points.first() {
+        let _ = writeln!(text, "Covered: {}.", coverage(point));
+    }
+    if answer.count > answer.rows.len() && answer.rows.len() > 1 {
+        let _ = writeln!(
+            text,
+            "The {} busiest of {} are named (--top); the others are in \"other\".",
+            answer.rows.len(),
+            answer.count
+        );
+    }
+    if let Some(before) = answer.approximate_before {
+        let _ = writeln!(
+            text,
+            "Days up to {} are days of UTC: finer history is no longer kept.",
+            readable(before, zone)
+        );
+    }
+    let until = answer.recorded_until.map_or_else(
+        || "nothing has been recorded yet".to_owned(),
+        |until| format!("recorded until {}", readable(until, zone)),
+    );
+    let _ = writeln!(text, "From the tier \"{}\"; {until}.", answer.tier);
+    text
+}
+
+/// An answer as CSV: one line for each row and point.
+pub fn to_csv(answer: &Answer, zone: &TimeZone) -> String {
+    let kind = answer.kind;
+    let mut text = String::new();
+    let mut heads: Vec<String> =
+        ["start", "end", "covered_seconds", "row"].map(str::to_owned).into();
+    let labels: &[&str] = match kind.name {
+        "host" => &["addr", "mac", "local"],
+        "port" => &["protocol", "port"],
+        "protocol" => &["protocol", "number"],
+        _ => &["name"],
+    };
+    heads.extend(labels.iter().map(|&head| head.to_owned()));
+    for way in kind.ways {
+        heads.extend(columns(way, &Cell::default()).map(|(name, _)| name));
+    }
+    push_line(&mut text, heads);
+    let all = lines(answer).chain([&answer.total]);
+    for line in all {
+        let role = match line.label {
+            Label::Other => "other",
+            Label::None => "none",
+            Label::Total => "total",
+            _ => "",
+        };
+        for (at, point) in answer.points.iter().enumerate() {
+            let cells = match answer.points.len() {
+                1 => Some(line.total.as_slice()),
+                _ => at_point(line, at),
+            };
+            let zero = vec![Cell::default(); kind.ways.len()];
+            let cells = cells.or((point.covered > 0).then_some(zero.as_slice()));
+            let mut fields = vec![
+                rfc3339_in(point.start, zone),
+                rfc3339_in(point.end, zone),
+                (point.covered as f64 / 1_000.0).to_string(),
+                role.to_owned(),
+            ];
+            let object = label(&line.label);
+            fields.extend(labels.iter().map(|&name| match object.get(name) {
+                None | Some(serde_json::Value::Null) => String::new(),
+                Some(serde_json::Value::String(text)) => text.clone(),
+                Some(other) => other.to_string(),
+            }));
+            for at in 0..kind.ways.len() {
+                // Nothing is known of what was not covered: empty, unlike 0.
+                let told = cells.map(|cells| columns("", &cells[at]));
+                let has_rates = has_rates(&line.label);
+                fields.extend((0..4).map(|column| match &told {
+                    Some(told) if has_rates || column < 2 => told[column].1.to_string(),
+                    _ => String::new(),
+                }));
+            }
+            push_line(&mut text, fields);
+        }
+    }
+    text
+}
+
+fn push_line(text: &mut String, fields: Vec<String>) {
+    let quoted = fields.into_iter().map(|field| match field.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", field.replace('"', "\"\"")),
+        false => field,
+    });
+    text.push_str(&quoted.collect::<Vec<_>>().join(","));
+    text.push_str("\r\n");
+}
+
+/// The rows, then what is not named.
+fn lines(answer: &Answer) -> impl Iterator<Item = &Line> {
+    answer.rows.iter().chain([&answer.other, &answer.none])
+}
+
+fn is_silent(line: &Line) -> bool {
+    matches!(line.label, Label::Other | Label::None)
+        && line.total.iter().all(|cell| cell.packets == 0)
+}
+
+fn at_point(line: &Line, point: usize) -> Option<&[Cell]> {
+    let at = line.series.binary_search_by_key(&point, |(point, _)| *point).ok()?;
+    Some(&line.series[at].1)
+}
+
+fn label_heads(answer: &Answer) -> &'static [&'static str] {
+    match answer.kind.name {
+        "interface" => &["interface"],
+        "host" => &["host", "MAC"],
+        "device" => &["device"],
+        "port" => &["port"],
+        _ => &["protocol"],
+    }
+}
+
+fn label_cells(answer: &Answer, label: &Label) -> Vec<String> {
+    let mut cells = match label {
+        Label::Interface(name) | Label::Device(name) => vec![name.clone()],
+        Label::Host(address, mac, _) => {
+            vec![address.to_string(), mac.clone().unwrap_or_default()]
+        }
+        Label::Port(transport, port) => vec![format!("{port}/{transport}")],
+        Label::Protocol(name, _) => vec![name.clone()],
+        Label::Other => vec!["other".to_owned()],
+        Label::None if answer.kind.name == "port" => vec!["no port".to_owned()],
+        Label::None => vec!["not IP".to_owned()],
+        Label::Total => vec!["all".to_owned()],
+    };
+    cells.resize(label_heads(answer).len(), String::new());
+    cells
+}
+
+fn numbers(answer: &Answer, line: &Line, cells: &[Cell], dropped: Option<u64>) -> Vec<String> {
+    let is_interface = answer.kind.name == "interface";
+    let mut fields = Vec::new();
+    for cell in cells {
+        fields.push(grouped(cell.bytes));
+        if !is_interface {
+            fields.push(grouped(cell.packets));
+            let peak = bit_rate(cell.greatest as f64 * 8.0);
+            fields.push(if has_rates(&line.label) { peak } else { String::new() });
+        }
+    }
+    if is_interface {
+        fields.push(dropped.map(grouped).unwrap_or_default());
+    }
+    fields
+}
+
+fn coverage(point: &Point) -> String {
+    let length = (point.end - point.start).cast_unsigned() * 1_000;
+    match point.covered {
+        0 => "not covered".to_owned(),
+        covered if covered >= length => "all".to_owned(),
+        covered => share(covered, length),
+    }
+}
+
+fn readable(seconds: i64, zone: &TimeZone) -> String {
+    let Ok(time) = Timestamp::from_second(seconds) else { return seconds.to_string() };
+    let time = time.to_zoned(zone.clone());
+    let is_whole = seconds % 60 == 0;
+    time.strftime(if is_whole { "%Y-%m-%d %H:%M" } else { "%Y-%m-%d %H:%M:%S" }).to_string()
+}
+
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::history::to_json;
+    use crate::store::kind::HOST;
+
+    fn cell(packets: u64) -> Cell {
+        Cell { packets, bytes: packets * 100, least: 1, greatest: packets * 10 }
+    }
+
+    fn line(label: Label, series: &[(usize, u64)]) -> Line {
+        let sum = series.iter().map(|(_, packets)| packets).sum();
+        let series = series.iter().map(|(at, packets)| (*at, vec![cell(*packets); 2])).collect();
+        Line { label, total: vec![cell(sum); 2], dropped: 0, series }
+    }
+
+    /// Three minutes, of which the second was not covered and the third half.
+    fn answer() -> Answer {
+        let host =
+            Label::Host("192.168.1.5".parse().unwrap(), Some("02:00:00:00:00:05".into()), true);
+        let points = [(0, 60_000), (60, 0), (120, 30_000)];
+        Answer {
+            kind: &HOST,
+            tier: "minute".into(),
+            step: Some(60),
+            from: 0,
+            to: 180,
+            points: points.map(|(start, covered)| Point { start, end: start + 60, covered }).into(),
+            rows: vec![line(host, &[(0, 7)])],
+            count: 3,
+            other: line(Label::Other, &[(0, 2)]),
+            none: line(Label::None, &[]),
+            total: line(Label::Total, &[(0, 9), (2, 0)]),
+            approximate_before: None,
+            recorded_until: Some(180),
+        }
+    }
+
+    #[test]
+    fn a_table_tells_silence_from_a_lack_of_coverage() {
+        let text = to_table(&answer(), &TimeZone::UTC);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "Hosts from 1970-01-01 00:00 to 1970-01-01 00:03 (UTC)");
+        assert!(lines[3].contains("192.168.1.5") && lines[3].contains("700"), "{text}");
+        assert!(lines[4].contains("other"), "{text}");
+        assert!(lines[5].ends_with("00:01  not covered"), "{text}");
+        assert!(lines[6].ends_with("00:02  50.0 %"), "{text}");
+        assert!(
+            text.ends_with("From the tier \"minute\"; recorded until 1970-01-01 00:03.\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn csv_has_a_line_for_each_row_and_point_and_leaves_empty_what_is_not_known() {
+        let text = to_csv(&answer(), &TimeZone::UTC);
+        let lines: Vec<&str> = text.split("\r\n").collect();
+        assert_eq!(lines.len(), 1 + 4 * 3 + 1);
+        assert!(lines[0].starts_with("start,end,covered_seconds,row,addr,mac,local,packets_in,bytes_in,bits_per_second_min_in,bits_per_second_max_in,packets_out"), "{}", lines[0]);
+        assert_eq!(
+            lines[1],
+            "1970-01-01T00:00:00Z,1970-01-01T00:01:00Z,60,,192.168.1.5,02:00:00:00:00:05,true,7,700,8,560,7,700,8,560"
+        );
+        assert_eq!(
+            lines[2],
+            "1970-01-01T00:01:00Z,1970-01-01T00:02:00Z,0,,192.168.1.5,02:00:00:00:00:05,true,,,,,,,,"
+        );
+        assert_eq!(
+            lines[4],
+            "1970-01-01T00:00:00Z,1970-01-01T00:01:00Z,60,other,,,,2,200,,,2,200,,"
+        );
+        let mut quoted = String::new();
+        push_line(&mut quoted, vec!["a,\"b\"".into(), "c".into()]);
+        assert_eq!(quoted, "\"a,\"\"b\"\"\",c\r\n");
+    }
+
+    #[test]
+    fn json_has_series_that_run_parallel_to_the_points() {
+        let json = to_json(&answer(), &TimeZone::UTC);
+        assert_eq!(json["points"][2]["covered_seconds"], 30.0);
+        let row = &json["rows"][0];
+        assert_eq!(
+            (row["addr"].as_str(), row["bytes_out"].as_u64()),
+            (Some("192.168.1.5"), Some(700))
+        );
+        assert_eq!(row["series"]["bytes_in"], serde_json::json!([700, null, 0]));
+        assert_eq!(row["series"]["bits_per_second_max_in"], serde_json::json!([560, null, 0]));
+        assert!(json["other"]["series"].get("bits_per_second_max_in").is_none());
+        assert_eq!(json["recorded_until"], "1970-01-01T00:03:00Z");
+    }
+}

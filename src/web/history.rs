@@ -1,0 +1,50 @@
+//! `GET /api/v1/history`: questions to the history.
+
+use jiff::Zoned;
+use serde_json::Value;
+
+use super::routes::Source;
+use crate::export::history::{Words, question, to_json};
+use crate::failure::Exit;
+
+/// Points of an answer at most, and when nobody says how many.
+const POINTS_MOST: usize = 500;
+const POINTS: usize = 300;
+/// Rows of an answer at most, and when nobody says how many.
+const ROWS_MOST: usize = 100;
+const ROWS: usize = 20;
+
+/// Answers the question in a query string. Errors carry an HTTP status.
+pub(super) fn history(query: &str, source: &impl Source) -> Result<Value, (u16, String)> {
+    let mut words = Words { points: POINTS, most: POINTS_MOST, top: ROWS, ..Words::default() };
+    let parameters: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+    for (name, value) in &parameters {
+        let value = value.as_ref();
+        let number = |most: usize| {
+            let number = value.parse::<usize>().ok().filter(|n| (1..=most).contains(n));
+            let problem =
+                || format!("'{name}' must be a whole number from 1 to {most}, not '{value}'");
+            number.ok_or_else(|| (400, problem()))
+        };
+        match name.as_ref() {
+            "what" => words.what = value,
+            "name" => words.name = value,
+            "from" => words.from = value,
+            "to" => words.to = value,
+            "by" => words.by = value,
+            "tz" => words.tz = value,
+            "points" => words.points = number(POINTS_MOST)?,
+            "top" => words.top = number(ROWS_MOST)?,
+            _ => return Err((400, format!("there is no parameter '{name}' here"))),
+        }
+    }
+    if words.what.is_empty() {
+        words.what = "interfaces";
+    }
+    let (question, zone) = question(&words, &Zoned::now()).map_err(|problem| (400, problem))?;
+    let answer = source.history(&question).map_err(|failure| match failure.exit {
+        Exit::Usage | Exit::NoInput => (400, failure.message),
+        _ => (503, failure.message),
+    })?;
+    Ok(to_json(&answer, &zone))
+}
