@@ -16,12 +16,15 @@
 //!   until the clock jumps back (then nothing happened) or it has stayed for a while or
 //!   the synchroniser vouches for it (then the held intervals move with it).
 //!
-//! A clock from before this program was written is wrong in any case.
+//! A clock that shows a time before this program was written, or long after, is wrong in
+//! any case.
 
 /// A second in nanoseconds, the unit of all times here.
 pub(super) const SECOND: i64 = 1_000_000_000;
 /// 2026-01-01: this program is younger, and so is everything it sees. Seconds since 1970.
 pub(super) const FIRST_DAY: i64 = 1_767_225_600;
+/// 2200-01-01: whoever shows a later time has lost it. Seconds since 1970.
+const LAST_DAY: i64 = 7_258_118_400;
 /// Differences up to this are slewing.
 const SLEW: i64 = SECOND;
 /// How long a step must stay.
@@ -126,7 +129,7 @@ pub(super) struct Clock {
 
 /// Whether a time, nanoseconds since 1970 UTC, can be at all.
 pub(super) fn is_plausible(time: i64) -> bool {
-    time >= FIRST_DAY * SECOND
+    (FIRST_DAY * SECOND..LAST_DAY * SECOND).contains(&time)
 }
 
 impl Clock {

@@ -185,7 +185,7 @@ impl Timekeeper {
         let reading = self.observe(accounts, false);
         let time = time.saturating_sub(self.clock.skew());
         let now = self.clock.at(reading.monotonic);
-        if time <= now + SECOND {
+        if time <= now.saturating_add(SECOND) {
             self.roll(time.min(now), accounts);
         }
     }
