@@ -250,5 +250,29 @@ impl Clock {
     }
 }
 
+/// A difference of clocks, nanoseconds: "forward by 1 h 2 min".
+pub(super) fn direction(by: i64) -> String {
+    let word = if by < 0 { "back" } else { "forward" };
+    format!("{word} by {}", in_words(by.saturating_abs()))
+}
+
+/// A time span, nanoseconds, in its two largest units.
+pub(super) fn in_words(span: i64) -> String {
+    let units = [("days", 86_400), ("h", 3_600), ("min", 60), ("s", 1)];
+    let seconds = span / SECOND;
+    let Some(at) = units.iter().position(|(_, length)| seconds >= *length) else {
+        return "less than a second".to_owned();
+    };
+    let mut rest = seconds;
+    let mut words = Vec::new();
+    for (name, length) in units.iter().skip(at).take(2) {
+        if rest >= *length {
+            words.push(format!("{} {name}", rest / length));
+        }
+        rest %= length;
+    }
+    words.join(" ")
+}
+
 #[cfg(test)]
 mod tests;

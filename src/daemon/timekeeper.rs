@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use log::{info, warn};
 
-use super::clock::{Clock, ClockState, Event, FIRST_DAY, Reading, SECOND, is_plausible};
+use super::clock::{
+    Clock, ClockState, Event, FIRST_DAY, Reading, SECOND, direction, in_words, is_plausible,
+};
 use super::outbox::{Outbox, moved, start_of};
 use super::system_time::Times;
 use crate::account::{Accounts, Second};
@@ -212,6 +214,9 @@ impl Timekeeper {
         let now = self.clock.at(reading.monotonic);
         self.roll(now, accounts);
         self.cover_to(now, accounts);
+        // A clock that was slewed back may not have come to them yet.
+        self.fine = self.fine.min(start_of(now, self.plan.fine.unwrap_or(1)));
+        self.base = self.base.min(start_of(now, self.plan.base));
         self.close_second(accounts);
         self.close_fine(accounts, true);
         self.close_base(accounts, true);
@@ -406,30 +411,6 @@ impl Timekeeper {
             self.outbox.push(Message::Closed(interval), is_held);
         }
     }
-}
-
-/// A difference of clocks, nanoseconds: "forward by 1 h 2 min".
-fn direction(by: i64) -> String {
-    let word = if by < 0 { "back" } else { "forward" };
-    format!("{word} by {}", in_words(by.saturating_abs()))
-}
-
-/// A time span, nanoseconds, in its two largest units.
-fn in_words(span: i64) -> String {
-    let units = [("days", 86_400), ("h", 3_600), ("min", 60), ("s", 1)];
-    let seconds = span / SECOND;
-    let Some(at) = units.iter().position(|(_, length)| seconds >= *length) else {
-        return "less than a second".to_owned();
-    };
-    let mut rest = seconds;
-    let mut words = Vec::new();
-    for (name, length) in units.iter().skip(at).take(2) {
-        if rest >= *length {
-            words.push(format!("{} {name}", rest / length));
-        }
-        rest %= length;
-    }
-    words.join(" ")
 }
 
 #[cfg(test)]

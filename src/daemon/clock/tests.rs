@@ -185,3 +185,11 @@ fn no_reading_is_too_wild() {
     }
     assert_eq!((machine.clock.state(), machine.time()), (ClockState::Trusted, NOW));
 }
+
+#[test]
+fn differences_are_told_in_words() {
+    assert_eq!(direction(HOUR + 61 * SECOND), "forward by 1 h 1 min");
+    assert_eq!(direction(-3 * DAY - SECOND), "back by 3 days");
+    assert_eq!(direction(90 * SECOND), "forward by 1 min 30 s");
+    assert_eq!(direction(SECOND / 2), "forward by less than a second");
+}
