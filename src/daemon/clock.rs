@@ -267,7 +267,9 @@ pub(super) fn in_words(span: i64) -> String {
     let mut words = Vec::new();
     for (name, length) in units.iter().skip(at).take(2) {
         if rest >= *length {
-            words.push(format!("{} {name}", rest / length));
+            let count = rest / length;
+            let name = if (count, *name) == (1, "days") { "day" } else { name };
+            words.push(format!("{count} {name}"));
         }
         rest %= length;
     }

@@ -14,8 +14,15 @@ use crate::store::Message;
 /// network, many hours on a quiet one.
 const ROWS_MOST: usize = 60_000;
 
+/// Fine intervals gather for this long, seconds: one a second would wake the store thread
+/// all the time on an idle network.
+const GATHER: u32 = 5;
+
 pub(super) struct Outbox {
     store: SyncSender<Message>,
+    /// Messages that are sent when something else than fine intervals is among them, or this
+    /// many.
+    least: usize,
     ready: VecDeque<Message>,
     held: VecDeque<Message>,
     /// Of all that waits.
@@ -28,6 +35,10 @@ fn interval(message: &Message) -> Option<&ClosedInterval> {
         Message::Fine(interval) | Message::Closed(interval) => Some(interval),
         Message::SetBack { .. } => None,
     }
+}
+
+fn is_fine(message: &Message) -> bool {
+    matches!(message, Message::Fine(_))
 }
 
 fn rows(message: &Message) -> usize {
@@ -48,8 +59,10 @@ pub(super) fn moved(start: i64, length: u32, by: i64, now: i64) -> i64 {
 }
 
 impl Outbox {
-    pub(super) fn new(store: SyncSender<Message>) -> Outbox {
-        Outbox { store, ready: VecDeque::new(), held: VecDeque::new(), rows: 0, lost: 0 }
+    /// `fine` is the length of fine intervals, if there are any, seconds.
+    pub(super) fn new(store: SyncSender<Message>, fine: Option<u32>) -> Outbox {
+        let least = fine.map_or(1, |length| (GATHER / length.max(1)).max(1)) as usize;
+        Outbox { store, least, ready: VecDeque::new(), held: VecDeque::new(), rows: 0, lost: 0 }
     }
 
     /// Intervals that had to be given up, in all.
@@ -74,7 +87,6 @@ impl Outbox {
     }
 
     fn give_up_one(&mut self) -> bool {
-        let is_fine = |message: &Message| matches!(message, Message::Fine(_));
         let is_closed = |message: &Message| matches!(message, Message::Closed(_));
         let Outbox { ready, held, .. } = self;
         let gone = take_first(ready, is_fine)
@@ -110,6 +122,9 @@ impl Outbox {
 
     /// Hands over what may go, as far as the store thread takes it.
     pub(super) fn send(&mut self) {
+        if self.ready.len() < self.least && self.ready.iter().all(is_fine) {
+            return;
+        }
         while let Some(message) = self.ready.pop_front() {
             let size = rows(&message);
             match self.store.try_send(message) {
@@ -162,7 +177,7 @@ mod tests {
     #[test]
     fn a_store_that_is_behind_gets_everything_in_order_later() {
         let (store, messages) = sync_channel(2);
-        let mut outbox = Outbox::new(store);
+        let mut outbox = Outbox::new(store, Some(1));
         for start in [60, 120, 180] {
             outbox.push(Message::Closed(closed(start)), false);
         }
@@ -181,9 +196,25 @@ mod tests {
     }
 
     #[test]
+    fn seconds_are_sent_a_few_at_a_time_or_with_their_minute() {
+        let (store, messages) = sync_channel(100);
+        let mut outbox = Outbox::new(store, Some(1));
+        let mut sent = Vec::new();
+        for start in 0..8 {
+            outbox.push(Message::Fine(closed(start)), false);
+            outbox.send();
+            sent.push(messages.try_iter().count());
+        }
+        outbox.push(Message::Closed(closed(0)), false);
+        outbox.send();
+        sent.push(messages.try_iter().count());
+        assert_eq!(sent, [0, 0, 0, 0, 5, 0, 0, 0, 4]);
+    }
+
+    #[test]
     fn when_there_is_too_much_the_oldest_seconds_go_first_and_are_counted() {
         let (store, messages) = sync_channel(0);
-        let mut outbox = Outbox::new(store);
+        let mut outbox = Outbox::new(store, Some(1));
         let each = closed(0).rows();
         let room = (ROWS_MOST / each) as i64;
         outbox.push(Message::Closed(closed(-60)), true);

@@ -106,7 +106,7 @@ impl Timekeeper {
             covered_until: reading.monotonic,
             captured: Vec::new(),
             seconds: VecDeque::new(),
-            outbox: Outbox::new(store),
+            outbox: Outbox::new(store, plan.fine),
             set_by: 0,
         };
         keeper.set_window();
