@@ -4,11 +4,15 @@
 //! the database, then the threads, and last the word to systemd that we are ready. The
 //! main thread then waits for signals and looks after the others.
 
+pub mod clock;
 mod interfaces;
 pub mod logger;
+mod outbox;
 mod privileges;
 mod status;
 mod supervise;
+mod system_time;
+mod timekeeper;
 pub mod worker;
 
 use std::net::{SocketAddr, TcpListener};
@@ -114,6 +118,8 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         fine: tiers.first().filter(|tier| tier.in_memory).map(|tier| tier.seconds),
         hosts: config.hosts_per_interval,
         ports: config.ports_per_interval,
+        clock_wait: config.clock_wait,
+        newest: None,
     };
     let worker = Worker::new(Accounts::new(config.hosts, local.clone()));
     let shared = published.clone();

@@ -95,6 +95,10 @@ impl Source for Status {
             "drops": snapshot.drops(),
             "interfaces": interfaces,
             "hosts": { "rows": snapshot.hosts.len(), "limit": self.host_limit, "folded": snapshot.folded_hosts },
+            "clock": {
+                "state": self.published.clock().name(),
+                "held_intervals": self.published.held_intervals(),
+            },
             "store": {
                 "database": self.database.display().to_string(),
                 "size_bytes": size("") + size("-wal"),

@@ -13,6 +13,7 @@ use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
 use sd_notify::NotifyState;
 
+use super::clock::ClockState;
 use super::interfaces::{Interfaces, local_networks};
 use super::worker::{Command, Published};
 use super::{Options, admission, logger};
@@ -174,8 +175,12 @@ impl Supervisor {
         let snapshot = self.published.latest();
         let second = snapshot.seconds.last().copied().unwrap_or_default();
         let rate = |direction| bit_rate(second.direction(direction).bytes as f64 * 8.0);
+        let clock = match self.published.clock() {
+            ClockState::Trusted => String::new(),
+            state => format!("; the clock: {}", state.name()),
+        };
         let text = format!(
-            "{} frames, {} dropped; in {}, out {}, {} hosts",
+            "{} frames, {} dropped; in {}, out {}, {} hosts{clock}",
             snapshot.total.packets,
             snapshot.drops().total(),
             rate(Direction::In),

@@ -1,0 +1,280 @@
+//! What time it is: the timeline of history.
+//!
+//! A pure state machine; it is fed with readings of the clocks and with what is known of
+//! how the machine keeps time, and says what that means for the intervals.
+//!
+//! Theory of operation: our own timeline is the monotonic clock, which never jumps, plus an
+//! offset. The system's clock gives the offset. As long as the two differ by a second at
+//! most, the offset follows: that is how a clock is slewed, and nobody sees it. A larger
+//! difference is a step, and then the question is which of the two is right:
+//!
+//! - *Waiting*: the clock is not to be trusted yet, as the machine has booted without one
+//!   and has not heard from the network. Every step is for the better and is followed;
+//!   intervals are held, and move with it.
+//! - *Trusted*: intervals go to the store as they are closed.
+//! - *Stepped*: a trusted clock has jumped. Time goes on as before, and intervals are held,
+//!   until the clock jumps back (then nothing happened) or it has stayed for a while or
+//!   the synchroniser vouches for it (then the held intervals move with it).
+//!
+//! A clock that shows a time before this program was written, or long after, is wrong in
+//! any case.
+
+/// A second in nanoseconds, the unit of all times here.
+pub(super) const SECOND: i64 = 1_000_000_000;
+/// 2026-01-01: this program is younger, and so is everything it sees. Seconds since 1970.
+pub(super) const FIRST_DAY: i64 = 1_767_225_600;
+/// 2200-01-01: whoever shows a later time has lost it. Seconds since 1970.
+const LAST_DAY: i64 = 7_258_118_400;
+/// Differences up to this are slewing.
+const SLEW: i64 = SECOND;
+/// How long a step must stay.
+const PATIENCE: i64 = 60 * SECOND;
+/// How long a step into a future must stay that is [`FAR`] away.
+const MORE_PATIENCE: i64 = 600 * SECOND;
+const FAR: i64 = 30 * 86_400 * SECOND;
+
+/// Both clocks at one moment, nanoseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reading {
+    /// Since booting, time asleep included (`CLOCK_BOOTTIME`).
+    pub monotonic: i64,
+    /// Since 1970 UTC by the system's clock (`CLOCK_REALTIME`).
+    pub real: i64,
+}
+
+/// What sets the system's clock from the network.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Synchroniser {
+    /// Nothing that we know.
+    Absent,
+    /// It runs, and has not said that the clock is right.
+    Waiting,
+    /// It has said so.
+    Done {
+        /// The last time it did, nanoseconds since 1970 UTC by the system's clock.
+        at: i64,
+    },
+}
+
+/// How the machine keeps time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Facts {
+    /// Whether it has a clock that runs while it is switched off.
+    pub has_battery: bool,
+    /// What sets its clock from the network.
+    pub synchroniser: Synchroniser,
+}
+
+/// Whether the system's clock is believed, for people to see.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u8)]
+pub enum ClockState {
+    /// It is.
+    #[default]
+    Trusted = 0,
+    /// Not before it has been set.
+    Waiting = 1,
+    /// It has jumped, and it is not clear yet whether that was right.
+    Stepped = 2,
+}
+
+impl ClockState {
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            ClockState::Trusted => "trusted",
+            ClockState::Waiting => "waiting for the time from the network",
+            ClockState::Stepped => "stepped, checking",
+        }
+    }
+}
+
+/// What a reading of the clocks means for the intervals. Differences are in nanoseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Event {
+    /// The clock, not trusted yet, was set: all that is held happened `by` later.
+    Set { by: i64 },
+    /// The clock is trusted from now on: what is held may go.
+    Trusted,
+    /// The clock was stepped and is now ahead `by`. What is closed from now on is held.
+    Stepped { by: i64 },
+    /// The clock shows a time that cannot be, and is `by` ahead. Ours goes on: what is held
+    /// may go.
+    Absurd { by: i64 },
+    /// The step stays: all that is held happened `by` later, and may go.
+    Accepted { by: i64 },
+    /// The clock is back where it was: what is held may go.
+    TakenBack,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    Waiting,
+    Trusted,
+    /// The clock was stepped at this moment, by the stepped clock.
+    Stepped(Reading),
+}
+
+/// Our timeline.
+pub(super) struct Clock {
+    /// Our time less the monotonic clock.
+    offset: i64,
+    /// The system's clock less the monotonic one, at the last reading.
+    real_offset: i64,
+    state: State,
+    facts: Facts,
+    /// How long after booting a clock that nobody has set is believed.
+    wait: i64,
+}
+
+/// Whether a time, nanoseconds since 1970 UTC, can be at all.
+pub(super) fn is_plausible(time: i64) -> bool {
+    (FIRST_DAY * SECOND..LAST_DAY * SECOND).contains(&time)
+}
+
+impl Clock {
+    /// Begins. `wait` is how long after booting the clock of a machine without a battery for
+    /// it is doubted, nanoseconds.
+    pub(super) fn new(reading: Reading, facts: Facts, wait: i64) -> Clock {
+        let offset = reading.real.saturating_sub(reading.monotonic);
+        let mut clock = Clock { offset, real_offset: offset, state: State::Waiting, facts, wait };
+        if clock.is_trustworthy(reading) {
+            clock.state = State::Trusted;
+        }
+        clock
+    }
+
+    /// Our time at a moment of the monotonic clock.
+    pub(super) fn at(&self, monotonic: i64) -> i64 {
+        monotonic.saturating_add(self.offset)
+    }
+
+    /// The monotonic clock at a moment of our time.
+    pub(super) fn monotonic(&self, time: i64) -> i64 {
+        time.saturating_sub(self.offset)
+    }
+
+    /// How far the system's clock is ahead of ours.
+    pub(super) fn skew(&self) -> i64 {
+        self.real_offset.saturating_sub(self.offset)
+    }
+
+    pub(super) fn state(&self) -> ClockState {
+        match self.state {
+            State::Waiting => ClockState::Waiting,
+            State::Trusted => ClockState::Trusted,
+            State::Stepped(_) => ClockState::Stepped,
+        }
+    }
+
+    /// Whether closed intervals are to be held.
+    pub(super) fn is_holding(&self) -> bool {
+        match self.state {
+            State::Waiting => true,
+            State::Trusted => false,
+            State::Stepped(step) => is_plausible(step.real),
+        }
+    }
+
+    /// Whether [`Clock::observe`] wants to know how the machine keeps time.
+    pub(super) fn wants_facts(&self) -> bool {
+        !matches!(self.state, State::Trusted)
+    }
+
+    /// Takes in a reading. Facts must be older than the reading: a synchroniser sets the
+    /// clock first and says so then.
+    pub(super) fn observe(&mut self, reading: Reading, facts: Option<Facts>) -> Vec<Event> {
+        self.facts = facts.unwrap_or(self.facts);
+        let offset = reading.real.saturating_sub(reading.monotonic);
+        let change = offset.saturating_sub(self.real_offset);
+        let is_step = change.saturating_abs() > SLEW;
+        self.real_offset = offset;
+        let skew = self.skew();
+        let mut events = Vec::new();
+        match self.state {
+            State::Waiting => {
+                self.offset = offset;
+                if is_step {
+                    events.push(Event::Set { by: change });
+                }
+                if self.is_trustworthy(reading) {
+                    self.state = State::Trusted;
+                    events.push(Event::Trusted);
+                }
+            }
+            State::Trusted if is_step => events.push(self.step(reading)),
+            State::Trusted => self.offset = offset,
+            State::Stepped(_) if skew.saturating_abs() <= SLEW => {
+                self.offset = offset;
+                self.state = State::Trusted;
+                events.push(Event::TakenBack);
+            }
+            State::Stepped(_) if is_step => events.push(self.step(reading)),
+            State::Stepped(step) => {
+                if self.stays(step, reading) {
+                    self.offset = offset;
+                    self.state = State::Trusted;
+                    events.push(Event::Accepted { by: skew });
+                }
+            }
+        }
+        events
+    }
+
+    fn step(&mut self, reading: Reading) -> Event {
+        self.state = State::Stepped(reading);
+        let by = self.skew();
+        if is_plausible(reading.real) { Event::Stepped { by } } else { Event::Absurd { by } }
+    }
+
+    /// Whether to believe the clock from the start.
+    fn is_trustworthy(&self, reading: Reading) -> bool {
+        is_plausible(reading.real)
+            && (self.facts.has_battery
+                || self.facts.synchroniser != Synchroniser::Waiting
+                || reading.monotonic >= self.wait)
+    }
+
+    /// Whether a step is there to stay.
+    fn stays(&self, step: Reading, reading: Reading) -> bool {
+        // The step was seen a second after it was made, at the latest. A later word than
+        // now was given before a clock was set back.
+        let vouched = step.real.saturating_sub(2 * SECOND)..=reading.real.saturating_add(SECOND);
+        let is_vouched_for = match self.facts.synchroniser {
+            Synchroniser::Done { at } => vouched.contains(&at),
+            _ => false,
+        };
+        let patience = if self.skew() > FAR { MORE_PATIENCE } else { PATIENCE };
+        let is_old = reading.monotonic.saturating_sub(step.monotonic) >= patience;
+        is_plausible(step.real) && (is_vouched_for || is_old)
+    }
+}
+
+/// A difference of clocks, nanoseconds: "forward by 1 h 2 min".
+pub(super) fn direction(by: i64) -> String {
+    let word = if by < 0 { "back" } else { "forward" };
+    format!("{word} by {}", in_words(by.saturating_abs()))
+}
+
+/// A time span, nanoseconds, in its two largest units.
+pub(super) fn in_words(span: i64) -> String {
+    let units = [("days", 86_400), ("h", 3_600), ("min", 60), ("s", 1)];
+    let seconds = span / SECOND;
+    let Some(at) = units.iter().position(|(_, length)| seconds >= *length) else {
+        return "less than a second".to_owned();
+    };
+    let mut rest = seconds;
+    let mut words = Vec::new();
+    for (name, length) in units.iter().skip(at).take(2) {
+        if rest >= *length {
+            let count = rest / length;
+            let name = if (count, *name) == (1, "days") { "day" } else { name };
+            words.push(format!("{count} {name}"));
+        }
+        rest %= length;
+    }
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests;
