@@ -154,18 +154,19 @@ fn check_split(
         format!("sum({})", columns.join(" + "))
     };
     let sql = format!(
-        "WITH t AS (SELECT start, {} AS p, {} AS b FROM traffic_interface WHERE tier = ?1 GROUP BY start),
-            r AS (SELECT start, {} AS p, {} AS b FROM {} WHERE tier = ?1 GROUP BY start)
+        "WITH t AS (SELECT start, {} AS p, {} AS b FROM {} GROUP BY start),
+            r AS (SELECT start, {} AS p, {} AS b FROM {} GROUP BY start)
          SELECT count(*), min(t.start) FROM t LEFT JOIN r ON r.start = t.start
          WHERE t.p <> coalesce(r.p, 0) OR t.b <> coalesce(r.b, 0)",
         sum("packets", INTERFACE.ways),
         sum("bytes", INTERFACE.ways),
+        INTERFACE.table(tier.seconds),
         sum("packets", &[way]),
         sum("bytes", &[way]),
-        kind.table()
+        kind.table(tier.seconds)
     );
     let (wrong, first): (i64, Option<i64>) =
-        connection.query_row(&sql, [tier.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     if wrong > 0 {
         problems.push(format!(
             "{} of {}: {wrong} intervals do not add up, the first at {}",
@@ -185,7 +186,7 @@ fn check_sum(
     coarse: &StoredTier,
     problems: &mut Vec<String>,
 ) -> SqlResult<()> {
-    let Some(newest) = newest(connection, fine.id)? else { return Ok(()) };
+    let Some(newest) = newest(connection, fine.seconds)? else { return Ok(()) };
     let (from, to) = (tiers::round_up(fine.kept_since, coarse.seconds), coarse.start_of(newest));
     let sums: Vec<String> = INTERFACE
         .ways
@@ -195,9 +196,9 @@ fn check_sum(
     let rows = |tier: &StoredTier| {
         format!(
             "SELECT start / {span} * {span} AS at, interface, {}, sum(dropped), sum(covered)
-             FROM traffic_interface WHERE tier = {} AND start >= {from} AND start < {to} GROUP BY 1, 2",
+             FROM {} WHERE start >= {from} AND start < {to} GROUP BY 1, 2",
             sums.join(", "),
-            tier.id,
+            INTERFACE.table(tier.seconds),
             span = coarse.seconds
         )
     };
@@ -251,14 +252,13 @@ fn read_stats(connection: &Connection, database: &Path) -> SqlResult<Stats> {
     for tier in tiers::stored(connection)? {
         let mut rows = Vec::new();
         for kind in KINDS {
-            let sql = format!("SELECT count(*) FROM {} WHERE tier = {}", kind.table(), tier.id);
+            let sql = format!("SELECT count(*) FROM {}", kind.table(tier.seconds));
             rows.push((kind.plural, number(&sql)?.cast_unsigned()));
         }
-        let sql =
-            format!("SELECT count(DISTINCT start) FROM traffic_interface WHERE tier = {}", tier.id);
+        let sql = format!("SELECT count(DISTINCT start) FROM {}", INTERFACE.table(tier.seconds));
         tiers.push(TierStats {
-            first: tiers::first(connection, tier.id)?,
-            last: newest(connection, tier.id)?,
+            first: tiers::first(connection, tier.seconds)?,
+            last: newest(connection, tier.seconds)?,
             intervals: number(&sql)?.cast_unsigned(),
             seconds: u32::try_from(tier.seconds).unwrap_or(u32::MAX),
             name: tier.name,

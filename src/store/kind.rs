@@ -14,11 +14,11 @@ pub type Key = [i64; 3];
 pub struct Kind {
     /// Its place in [`KINDS`].
     pub at: usize,
-    /// Its name: `host` has the table `traffic_host` and the view `v_host`.
+    /// Its name: `host` has a table `host_60` for a tier of minutes, and the view `v_host`.
     pub name: &'static str,
     /// Its name where many are meant: `hosts`.
     pub plural: &'static str,
-    /// The key columns, after tier and start.
+    /// The key columns, after start.
     pub keys: &'static [&'static str],
     /// What is counted apart: the endings of the columns.
     pub ways: &'static [&'static str],
@@ -114,12 +114,15 @@ impl Kind {
         KINDS.into_iter().find(|kind| kind.name == name || kind.plural == name)
     }
 
-    /// Its table.
-    pub fn table(&self) -> String {
-        format!("traffic_{}", self.name)
+    /// Its table for the tier whose intervals have this length.
+    ///
+    /// Each tier has tables of its own, so that new rows always come at the end of one:
+    /// SQLite fills pages that grow at the end, and splits others in halves.
+    pub fn table(&self, seconds: i64) -> String {
+        format!("{}_{seconds}", self.name)
     }
 
-    /// The columns of its table after tier and start: keys, cells, extras.
+    /// The columns of its tables after start: keys, cells, extras.
     pub fn columns(&self) -> Vec<String> {
         let mut columns: Vec<String> = self.keys.iter().map(|&key| key.to_owned()).collect();
         for way in self.ways {

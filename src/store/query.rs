@@ -159,7 +159,7 @@ impl History {
             Which::Port(transport, port) => port_key(*transport, *port),
             Which::Protocol(number) => [i64::from(*number), 0, 0],
             Which::Interface(name) => {
-                let sql = "SELECT id FROM interface WHERE name = ?1";
+                let sql = "SELECT id FROM interface_name WHERE name = ?1";
                 let found = self.connection.query_row(sql, [name], |row| row.get(0)).optional();
                 let unknown = || {
                     Failure::new(
@@ -199,8 +199,8 @@ struct Grid {
     step: Option<i64>,
     /// The points' starts, and the last one's end.
     bounds: Vec<i64>,
-    /// Parts of the span, in order: a tier's id and length, start, end.
-    segments: Vec<(i64, i64, i64, i64)>,
+    /// Parts of the span, in order: the length of a tier's intervals, start, end.
+    segments: Vec<(i64, i64, i64)>,
     approximate_before: Option<i64>,
     recorded_until: Option<i64>,
 }
@@ -231,7 +231,7 @@ impl Grid {
             let text = "the history has no tiers yet; the daemon makes them when it starts";
             return Ok(Err(Failure::new(Exit::NoInput, text.to_owned())));
         };
-        let newest = newest(connection, base.id)?;
+        let newest = newest(connection, base.seconds)?;
         let recorded_until = newest_pending.max(newest).map(|start| start + base.seconds);
         let (from, to) = (question.from, question.to.max(question.from + 1));
         // Down to the finest tier that is still there.
@@ -263,7 +263,7 @@ impl Grid {
                 let points = i64::try_from(*points).unwrap_or(i64::MAX).max(1);
                 let mut oldest = Vec::new();
                 for tier in &tiers {
-                    oldest.push(first(connection, tier.id)?.unwrap_or(i64::MAX));
+                    oldest.push(first(connection, tier.seconds)?.unwrap_or(i64::MAX));
                 }
                 let fits = |at: usize| (to - from) / tiers[at].seconds <= points;
                 // Reaches back to the beginning of the span, or as far as any other.
@@ -318,8 +318,8 @@ impl Grid {
             // The tier that most of it comes from.
             Step::Whole | Step::Days(_) => segments
                 .iter()
-                .max_by_key(|(_, _, start, end)| end - start)
-                .and_then(|(id, ..)| tiers.iter().find(|tier| tier.id == *id))
+                .max_by_key(|(_, start, end)| end - start)
+                .and_then(|(length, ..)| tiers.iter().find(|tier| tier.seconds == *length))
                 .map_or_else(|| base.name.clone(), |tier| tier.name.clone()),
             _ => tiers[top].name.clone(),
         };
@@ -340,7 +340,7 @@ fn cover(
     at: usize,
     from: i64,
     to: i64,
-    segments: &mut Vec<(i64, i64, i64, i64)>,
+    segments: &mut Vec<(i64, i64, i64)>,
 ) {
     if from >= to {
         return;
@@ -349,10 +349,10 @@ fn cover(
     let first = tiers::round_up(from, tier.seconds);
     let last = tier.start_of(to.min(open(at)));
     match at.checked_sub(1) {
-        None => segments.push((tier.id, tier.seconds, tier.start_of(from), to)),
+        None => segments.push((tier.seconds, tier.start_of(from), to)),
         Some(finer) if first < last => {
             cover(tiers, open, finer, from, first, segments);
-            segments.push((tier.id, tier.seconds, first, last));
+            segments.push((tier.seconds, first, last));
             cover(tiers, open, finer, last, to, segments);
         }
         Some(finer) => cover(tiers, open, finer, from, to, segments),
@@ -360,11 +360,11 @@ fn cover(
 }
 
 /// Makes neighbouring segments of the same tier one.
-fn merge(segments: &mut Vec<(i64, i64, i64, i64)>) {
+fn merge(segments: &mut Vec<(i64, i64, i64)>) {
     segments.dedup_by(|next, one| {
-        let is_same = one.0 == next.0 && one.3 == next.2;
+        let is_same = one.0 == next.0 && one.2 == next.1;
         if is_same {
-            one.3 = next.3;
+            one.2 = next.2;
         }
         is_same
     });
@@ -598,7 +598,7 @@ impl<'a> Reading<'a> {
     fn label(&self, connection: &Connection, key: &Key, row: &Gathered) -> rusqlite::Result<Label> {
         let kind = self.question.kind;
         if kind == &INTERFACE {
-            let sql = "SELECT name FROM interface WHERE id = ?1";
+            let sql = "SELECT name FROM interface_name WHERE id = ?1";
             let name = connection.query_row(sql, [key[0]], |row| row.get(0)).optional()?;
             return Ok(Label::Interface(name.unwrap_or_else(|| key[0].to_string())));
         }
@@ -758,17 +758,17 @@ fn each(
             .collect(),
         None => String::new(),
     };
-    let sql = format!(
-        "SELECT start, {} FROM {} WHERE tier = ?1 AND start >= ?2 AND start < ?3{filter}",
-        kind.columns().join(", "),
-        kind.table()
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
-    for (tier, _, from, to) in &grid.segments {
-        let mut rows = statement.query((tier, from, to))?;
+    for (seconds, from, to) in &grid.segments {
+        let sql = format!(
+            "SELECT start, {} FROM {} WHERE start >= ?1 AND start < ?2{filter}",
+            kind.columns().join(", "),
+            kind.table(*seconds)
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = statement.query((from, to))?;
         while let Some(row) = rows.next()? {
             let (key, values) = read_row(kind, row, 1)?;
-            visit(*tier, row.get(0)?, key, values);
+            visit(*seconds, row.get(0)?, key, values);
         }
     }
     for interval in memory {

@@ -1,9 +1,8 @@
 //! The tables and views of the database, and the migrations that lead to them.
 //!
-//! Everything a table holds is an integer or a short text. Keys start with tier and time,
-//! so that a commit appends to the end of each tier and an old hour is one run of pages.
-
-use std::fmt::Write;
+//! Everything a table of traffic holds is an integer. Each tier and kind has a table whose
+//! key starts with time, so that a commit appends to its end and an old hour is one run of
+//! pages. The views put the tiers together again; they are the contract for scripts.
 
 use rusqlite::{Connection, Result, Transaction};
 
@@ -17,7 +16,7 @@ pub const APPLICATION_ID: i32 = 0x6273_7461;
 pub const VERSION: i32 = MIGRATIONS.len() as i32;
 
 /// What makes each version out of the one before; the first begins with an empty file.
-const MIGRATIONS: [fn(&Transaction<'_>) -> Result<()>; 1] = [make_tables];
+const MIGRATIONS: [fn(&Transaction<'_>) -> Result<()>; 1] = [make_catalog];
 
 /// Brings the database from `version` to [`VERSION`], all in one transaction.
 ///
@@ -32,18 +31,18 @@ pub fn migrate(connection: &mut Connection, version: i32) -> Result<()> {
     transaction.commit()
 }
 
-/// Version 1.
-fn make_tables(transaction: &Transaction<'_>) -> Result<()> {
-    let mut sql = String::from(
+/// Version 1: what is there before any tier is.
+fn make_catalog(transaction: &Transaction<'_>) -> Result<()> {
+    transaction.execute_batch(
         "CREATE TABLE tier (
-            id INTEGER PRIMARY KEY,
+            -- The length of its intervals.
+            seconds INTEGER PRIMARY KEY,
             name TEXT NOT NULL,
-            seconds INTEGER NOT NULL UNIQUE,
-            -- From this time on all rows of the tier are there.
+            -- From this time on all rows of the tier are there; -1: it is no longer written.
             kept_since INTEGER NOT NULL
         );
-        CREATE TABLE interface (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-        CREATE TABLE device (id INTEGER PRIMARY KEY, name TEXT NOT NULL, mac TEXT UNIQUE);
+        CREATE TABLE interface_name (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+        CREATE TABLE device_name (id INTEGER PRIMARY KEY, name TEXT NOT NULL, mac TEXT UNIQUE);
         CREATE TABLE host_mac (
             family INTEGER NOT NULL, high INTEGER NOT NULL, low INTEGER NOT NULL,
             mac TEXT NOT NULL,
@@ -57,33 +56,48 @@ fn make_tables(transaction: &Transaction<'_>) -> Result<()> {
         );
         CREATE VIEW v_tier AS SELECT name AS tier, seconds, kept_since FROM tier;
         CREATE VIEW v_event AS
-            SELECT time, datetime(time, 'unixepoch') AS time_utc, kind, message FROM event;
-        ",
-    );
+            SELECT time, datetime(time, 'unixepoch') AS time_utc, kind, message FROM event;",
+    )
+}
+
+/// Makes the tables of a tier.
+pub(super) fn make_tables(transaction: &Transaction<'_>, seconds: i64) -> Result<()> {
     for kind in KINDS {
         let columns: Vec<String> =
             kind.columns().iter().map(|column| format!("{column} INTEGER NOT NULL")).collect();
-        let _ = write!(
-            sql,
-            "CREATE TABLE {} (
-                tier INTEGER NOT NULL, start INTEGER NOT NULL, {},
-                PRIMARY KEY (tier, start, {})
-            ) WITHOUT ROWID;
-            {}",
-            kind.table(),
+        transaction.execute_batch(&format!(
+            "CREATE TABLE {} (start INTEGER NOT NULL, {}, PRIMARY KEY (start, {})) WITHOUT ROWID",
+            kind.table(seconds),
             columns.join(", "),
-            kind.keys.join(", "),
-            view(kind)
-        );
+            kind.keys.join(", ")
+        ))?;
     }
-    transaction.execute_batch(&sql)
+    Ok(())
 }
 
-/// The statement that makes the view of a kind.
-fn view(kind: &Kind) -> String {
+/// Makes the views anew, over all tiers there are.
+pub(super) fn make_views(transaction: &Transaction<'_>) -> Result<()> {
+    let mut tiers = transaction.prepare("SELECT seconds, name FROM tier ORDER BY seconds")?;
+    let tiers: Vec<(i64, String)> =
+        tiers.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_>>()?;
+    for kind in KINDS {
+        let parts: Vec<String> =
+            tiers.iter().map(|(seconds, name)| part_of_view(kind, *seconds, name)).collect();
+        transaction.execute_batch(&format!(
+            "DROP VIEW IF EXISTS v_{name}; CREATE VIEW v_{name} AS {}",
+            parts.join(" UNION ALL "),
+            name = kind.name
+        ))?;
+    }
+    Ok(())
+}
+
+/// What one tier contributes to the view of a kind.
+fn part_of_view(kind: &Kind, seconds: i64, name: &str) -> String {
     let mut columns = vec![
-        "t.name AS tier".to_owned(),
-        "t.seconds".to_owned(),
+        // The configuration allows letters, digits, '_' and '-' in names.
+        format!("'{name}' AS tier"),
+        format!("{seconds} AS seconds"),
         "x.start".to_owned(),
         "datetime(x.start, 'unixepoch') AS start_utc".to_owned(),
     ];
@@ -91,7 +105,7 @@ fn view(kind: &Kind) -> String {
     match kind.name {
         "interface" => {
             columns.push("n.name AS interface".to_owned());
-            join.push_str(" JOIN interface n ON n.id = x.interface");
+            join.push_str(" JOIN interface_name n ON n.id = x.interface");
         }
         "host" => {
             columns.push(format!("{ADDRESS} AS address"));
@@ -107,7 +121,7 @@ fn view(kind: &Kind) -> String {
                     .to_owned(),
             );
             columns.push("n.mac".to_owned());
-            join.push_str(" LEFT JOIN device n ON n.id = x.device");
+            join.push_str(" LEFT JOIN device_name n ON n.id = x.device");
         }
         "port" => {
             columns.push(
@@ -146,12 +160,7 @@ fn view(kind: &Kind) -> String {
     if kind.name == "interface" {
         columns.push("dropped, covered / 1000.0 AS covered_seconds".to_owned());
     }
-    format!(
-        "CREATE VIEW v_{} AS SELECT {} FROM {} x JOIN tier t ON t.id = x.tier{join};\n",
-        kind.name,
-        columns.join(", "),
-        kind.table()
-    )
+    format!("SELECT {} FROM {} x{join}", columns.join(", "), kind.table(seconds))
 }
 
 /// A host's address as text, from its key: dotted for IPv4, after RFC 5952 for IPv6 (lower

@@ -151,7 +151,7 @@ fn assert_conservation(store: &Store) {
         let stale: Vec<String> = store.writer.stale[at].iter().map(i64::to_string).collect();
         let stale = stale.join(", ");
         for kind in KINDS {
-            let (table, keys) = (kind.table(), kind.keys.join(", "));
+            let keys = kind.keys.join(", ");
             let sums: Vec<String> = kind
                 .ways
                 .iter()
@@ -163,17 +163,28 @@ fn assert_conservation(store: &Store) {
             };
             let span = coarse.seconds;
             let rows = |tier: i64| {
+                let table = kind.table(tier);
                 format!(
                     "SELECT start / {span} * {span} AS s, {keys}, {} FROM {table} \
-                     WHERE tier = {tier} AND {not_rest} AND start >= {} AND s NOT IN ({stale}) GROUP BY s, {keys}",
+                     WHERE {not_rest} AND start >= {} AND s NOT IN ({stale}) GROUP BY s, {keys}",
                     sums.join(", "),
                     (fine.kept_since + span - 1) / span * span
                 )
             };
             // Rows that were folded on the way up are in the finer tier only.
-            let wrong =
-                format!("SELECT count(*) FROM ({} EXCEPT {})", rows(coarse.id), rows(fine.id));
-            assert_eq!(sum(store, &wrong), 0, "{table}: {} against {}", coarse.name, fine.name);
+            let wrong = format!(
+                "SELECT count(*) FROM ({} EXCEPT {})",
+                rows(coarse.seconds),
+                rows(fine.seconds)
+            );
+            assert_eq!(
+                sum(store, &wrong),
+                0,
+                "{}: {} against {}",
+                kind.plural,
+                coarse.name,
+                fine.name
+            );
         }
     }
 }
@@ -548,8 +559,8 @@ fn a_backup_is_whole_and_a_check_finds_what_is_wrong() {
     let mut second = Store::open(&copy, usual()).unwrap();
     assert!(commit(&mut second, [some(200 * 60)]));
     assert_conservation(&second);
-    second.writer.connection.execute("DELETE FROM traffic_host WHERE start = 60", []).unwrap();
-    let raise = "UPDATE traffic_interface SET bytes_in = bytes_in + 1 WHERE tier = 2 AND start = 0";
+    second.writer.connection.execute("DELETE FROM host_60 WHERE start = 60", []).unwrap();
+    let raise = "UPDATE interface_3600 SET bytes_in = bytes_in + 1 WHERE start = 0";
     second.writer.connection.execute(raise, []).unwrap();
     let problems = admin::check(&copy).unwrap();
     assert!(

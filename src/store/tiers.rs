@@ -2,14 +2,14 @@
 
 use rusqlite::{Connection, OptionalExtension, Result, Row as SqlRow, Transaction};
 
-use super::kind::{Key, Kind};
+use super::kind::{INTERFACE, Key, Kind};
 use super::rows::{Cell, Row};
+use super::schema;
 use crate::config::Tier;
 
 /// A tier that is written to disk.
 #[derive(Clone, Debug)]
 pub(super) struct StoredTier {
-    pub(super) id: i64,
     pub(super) name: String,
     /// Length of an interval.
     pub(super) seconds: i64,
@@ -27,15 +27,13 @@ impl StoredTier {
 
 /// The tiers that are being written, finest first.
 pub(super) fn stored(connection: &Connection) -> Result<Vec<StoredTier>> {
-    let sql =
-        "SELECT id, name, seconds, kept_since FROM tier WHERE kept_since <> ?1 ORDER BY seconds";
+    let sql = "SELECT name, seconds, kept_since FROM tier WHERE kept_since <> ?1 ORDER BY seconds";
     let tier = |row: &SqlRow<'_>| {
         Ok(StoredTier {
-            id: row.get(0)?,
-            name: row.get(1)?,
-            seconds: row.get(2)?,
+            name: row.get(0)?,
+            seconds: row.get(1)?,
             keep: i64::MAX,
-            kept_since: row.get(3)?,
+            kept_since: row.get(2)?,
         })
     };
     connection.prepare_cached(sql)?.query_map([DORMANT], tier)?.collect()
@@ -49,40 +47,43 @@ pub(super) fn sync(
 ) -> Result<(Vec<StoredTier>, Vec<usize>)> {
     let mut tiers: Vec<StoredTier> = Vec::new();
     let mut added = Vec::new();
+    let mut is_changed = false;
     for tier in wanted.iter().filter(|tier| !tier.in_memory) {
         let seconds = i64::from(tier.seconds);
-        let sql = "SELECT id, kept_since FROM tier WHERE seconds = ?1";
+        let sql = "SELECT name, kept_since FROM tier WHERE seconds = ?1";
         let known = transaction.query_row(sql, [seconds], |row| Ok((row.get(0)?, row.get(1)?)));
-        let known: Option<(i64, i64)> = known.optional()?;
-        let (id, kept_since) = match known {
-            Some((id, kept_since)) if kept_since != DORMANT => (id, kept_since),
+        let known: Option<(String, i64)> = known.optional()?;
+        let kept_since = match &known {
+            Some((_, kept_since)) if *kept_since != DORMANT => *kept_since,
             _ => {
-                // Before that there may be coarser rows whose finer rows are unknown.
-                let kept_since = match tiers.last() {
-                    Some(finer) => round_up(finer.kept_since, seconds),
-                    None => {
-                        any_newest(transaction)?.map_or(0, |newest| round_up(newest + 1, seconds))
-                    }
-                };
-                let sql = "INSERT INTO tier (id, name, seconds, kept_since) VALUES (?1, ?2, ?3, ?4)
-                    ON CONFLICT DO UPDATE SET kept_since = excluded.kept_since";
-                let id = known.map(|(id, _)| id);
-                transaction.execute(sql, (id, &tier.name, seconds, kept_since))?;
                 added.push(tiers.len());
-                (id.unwrap_or_else(|| transaction.last_insert_rowid()), kept_since)
+                // Before that there may be coarser rows whose finer rows are unknown.
+                match tiers.last() {
+                    Some(finer) => round_up(finer.kept_since, seconds),
+                    None => any_newest(transaction)?.map_or(0, |end| round_up(end, seconds)),
+                }
             }
         };
-        let sql = "UPDATE tier SET name = ?2 WHERE id = ?1 AND name <> ?2";
-        transaction.execute(sql, (id, &tier.name))?;
+        if known.is_none() {
+            schema::make_tables(transaction, seconds)?;
+        }
+        if known != Some((tier.name.clone(), kept_since)) {
+            is_changed = true;
+            let sql = "INSERT INTO tier (seconds, name, kept_since) VALUES (?1, ?2, ?3)
+                ON CONFLICT DO UPDATE SET name = excluded.name, kept_since = excluded.kept_since";
+            transaction.execute(sql, (seconds, &tier.name, kept_since))?;
+        }
         let keep = i64::try_from(tier.keep.as_secs()).unwrap_or(i64::MAX);
-        tiers.push(StoredTier { id, name: tier.name.clone(), seconds, keep, kept_since });
+        tiers.push(StoredTier { name: tier.name.clone(), seconds, keep, kept_since });
     }
     // What is no longer written has a gap should it ever come back.
-    let mut all = transaction.prepare("SELECT id FROM tier")?;
-    let all: Vec<i64> = all.query_map([], |row| row.get(0))?.collect::<Result<_>>()?;
-    for id in all.into_iter().filter(|id| tiers.iter().all(|tier| tier.id != *id)) {
-        let sql = "UPDATE tier SET kept_since = ?2 WHERE id = ?1 AND kept_since <> ?2";
-        transaction.execute(sql, (id, DORMANT))?;
+    let all = all_lengths(transaction)?;
+    for seconds in all.into_iter().filter(|s| tiers.iter().all(|tier| tier.seconds != *s)) {
+        let sql = "UPDATE tier SET kept_since = ?2 WHERE seconds = ?1 AND kept_since <> ?2";
+        transaction.execute(sql, (seconds, DORMANT))?;
+    }
+    if is_changed {
+        schema::make_views(transaction)?;
     }
     Ok((tiers, added))
 }
@@ -94,31 +95,42 @@ pub(super) fn round_up(time: i64, seconds: i64) -> i64 {
     time.saturating_add(seconds - 1).div_euclid(seconds) * seconds
 }
 
-/// The end of what is there in any tier.
+/// The lengths of all tiers that there are tables for, in seconds.
+pub(super) fn all_lengths(connection: &Connection) -> Result<Vec<i64>> {
+    let mut all = connection.prepare("SELECT seconds FROM tier ORDER BY seconds")?;
+    all.query_map([], |row| row.get(0))?.collect()
+}
+
+/// The end of what is there in any tier, or rather of the second in which its newest
+/// interval begins: what comes later is in later intervals of a tier that is new.
 fn any_newest(connection: &Connection) -> Result<Option<i64>> {
-    let sql = "SELECT max(x.start) FROM traffic_interface x";
-    connection.query_row(sql, [], |row| row.get(0))
+    let mut end = None;
+    for seconds in all_lengths(connection)? {
+        end = end.max(newest(connection, seconds)?.map(|start| start + 1));
+    }
+    Ok(end)
 }
 
 /// Start of the newest interval of a tier.
-pub(super) fn newest(connection: &Connection, tier: i64) -> Result<Option<i64>> {
-    let sql = "SELECT max(start) FROM traffic_interface WHERE tier = ?1";
-    connection.prepare_cached(sql)?.query_row([tier], |row| row.get(0))
+pub(super) fn newest(connection: &Connection, seconds: i64) -> Result<Option<i64>> {
+    let sql = format!("SELECT max(start) FROM {}", INTERFACE.table(seconds));
+    connection.prepare_cached(&sql)?.query_row([], |row| row.get(0))
 }
 
 /// Start of the oldest interval of a tier.
-pub(super) fn first(connection: &Connection, tier: i64) -> Result<Option<i64>> {
-    let sql = "SELECT min(start) FROM traffic_interface WHERE tier = ?1";
-    connection.prepare_cached(sql)?.query_row([tier], |row| row.get(0))
+pub(super) fn first(connection: &Connection, seconds: i64) -> Result<Option<i64>> {
+    let sql = format!("SELECT min(start) FROM {}", INTERFACE.table(seconds));
+    connection.prepare_cached(&sql)?.query_row([], |row| row.get(0))
 }
 
 /// Starts of the intervals of a tier from `from` on; the newest one only for `i64::MIN`.
-pub(super) fn starts(connection: &Connection, tier: i64, from: i64) -> Result<Vec<i64>> {
+pub(super) fn starts(connection: &Connection, seconds: i64, from: i64) -> Result<Vec<i64>> {
     if from == i64::MIN {
-        return Ok(newest(connection, tier)?.into_iter().collect());
+        return Ok(newest(connection, seconds)?.into_iter().collect());
     }
-    let sql = "SELECT DISTINCT start FROM traffic_interface WHERE tier = ?1 AND start >= ?2";
-    connection.prepare_cached(sql)?.query_map((tier, from), |row| row.get(0))?.collect()
+    let table = INTERFACE.table(seconds);
+    let sql = format!("SELECT DISTINCT start FROM {table} WHERE start >= ?1 ORDER BY start");
+    connection.prepare_cached(&sql)?.query_map([from], |row| row.get(0))?.collect()
 }
 
 /// Reads the columns of a kind, the first of which is at `at`.

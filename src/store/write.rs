@@ -88,7 +88,7 @@ impl Writer {
         let transaction = connection.transaction()?;
         let (tiers, added) = tiers::sync(&transaction, tiers)?;
         let interfaces = transaction
-            .prepare("SELECT name, id FROM interface")?
+            .prepare("SELECT name, id FROM interface_name")?
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_>>()?;
         let catalog = Catalog { interfaces, ..Catalog::default() };
@@ -96,7 +96,7 @@ impl Writer {
         for at in 1..tiers.len() {
             let (finer, tier) = (&tiers[at - 1], &tiers[at]);
             let first = if added.contains(&at) { tier.kept_since } else { i64::MIN };
-            let mut finer_starts = starts(&transaction, finer.id, first)?;
+            let mut finer_starts = starts(&transaction, finer.seconds, first)?;
             // What is about to be made anew below is news here.
             finer_starts.extend(&stale[at - 1]);
             let starts = finer_starts.into_iter().map(|start| tier.start_of(start));
@@ -139,7 +139,7 @@ impl Writer {
 
     /// Start of the newest interval in the finest tier.
     pub(super) fn newest(&self) -> Result<Option<i64>> {
-        newest(&self.connection, self.tiers[0].id)
+        newest(&self.connection, self.tiers[0].seconds)
     }
 
     /// Takes over another writer's database; the names known so far are written to it.
@@ -172,7 +172,7 @@ impl Writer {
         for interval in &batch.intervals {
             work.write_interval(interval)?;
         }
-        let Some(newest) = newest(work.transaction, work.tiers[0].id)? else {
+        let Some(newest) = newest(work.transaction, work.tiers[0].seconds)? else {
             work.write_events(batch.events)?;
             return seal(transaction);
         };
@@ -232,7 +232,7 @@ struct Work<'a> {
 impl Work<'_> {
     fn write_catalog(&self, catalog: &Catalog) -> Result<()> {
         for (id, name) in &catalog.new_interfaces {
-            let sql = "INSERT OR IGNORE INTO interface (id, name) VALUES (?1, ?2)";
+            let sql = "INSERT OR IGNORE INTO interface_name (id, name) VALUES (?1, ?2)";
             self.transaction.execute(sql, (id, name))?;
         }
         let mut put = self.transaction.prepare_cached(
@@ -257,12 +257,12 @@ impl Work<'_> {
 
     /// Adds an interval to the finest tier, and notes what that makes stale.
     fn write_interval(&mut self, interval: &Interval) -> Result<()> {
-        put(self.transaction, self.tiers[0].id, interval.start, interval)?;
+        put(self.transaction, self.tiers[0].seconds, interval.start, interval)?;
         for at in 1..self.tiers.len() {
             let (finer, tier) = (&self.tiers[at - 1], &self.tiers[at]);
             let start = tier.start_of(interval.start);
             if start < finer.kept_since {
-                put(self.transaction, tier.id, start, interval)?;
+                put(self.transaction, tier.seconds, start, interval)?;
             } else {
                 self.stale[at].insert(start);
             }
@@ -286,19 +286,18 @@ impl Work<'_> {
         }
         let by = (set_back.by + base.seconds / 2).div_euclid(base.seconds) * base.seconds;
         let mut moved = Vec::new();
-        for start in starts(self.transaction, base.id, from)? {
-            moved.push(read(self.transaction, base.id, start, start + base.seconds)?.0);
+        for start in starts(self.transaction, base.seconds, from)? {
+            moved.push(read(self.transaction, base.seconds, start, start + base.seconds)?.0);
             if let Some(interval) = moved.last_mut() {
                 interval.start = start;
             }
         }
         // Tiers that are no longer written cannot be made anew; the others hold the same.
-        let coarser: Vec<String> = self.tiers[1..].iter().map(|tier| tier.id.to_string()).collect();
-        let coarser = coarser.join(", ");
-        for kind in KINDS {
-            let table = kind.table();
-            let sql = format!("DELETE FROM {table} WHERE tier NOT IN ({coarser}) AND start >= ?1");
-            self.transaction.execute(&sql, [from])?;
+        let lengths = tiers::all_lengths(self.transaction)?;
+        for seconds in
+            lengths.into_iter().filter(|s| self.tiers[1..].iter().all(|t| t.seconds != *s))
+        {
+            delete(self.transaction, seconds, from, i64::MAX)?;
         }
         for interval in &mut moved {
             for at in 1..self.tiers.len() {
@@ -318,13 +317,13 @@ impl Work<'_> {
             for &start in &self.stale[at] {
                 if all || start + tier.seconds <= horizon {
                     let (mut sum, parts) =
-                        read(self.transaction, finer.id, start, start + tier.seconds)?;
+                        read(self.transaction, finer.seconds, start, start + tier.seconds)?;
                     for kind in KINDS.into_iter().filter(|kind| *kind != &INTERFACE) {
                         sum.rows[kind.at].note_absences(parts);
                     }
                     sum.keep_busiest(self.limits);
-                    delete(self.transaction, tier.id, start, start + tier.seconds)?;
-                    put(self.transaction, tier.id, start, &sum)?;
+                    delete(self.transaction, tier.seconds, start, start + tier.seconds)?;
+                    put(self.transaction, tier.seconds, start, &sum)?;
                     fresh.insert(start);
                 }
             }
@@ -340,7 +339,7 @@ impl Work<'_> {
             let cutoff = horizon.saturating_sub(tier.keep);
             // Not at every commit: each time costs page writes of its own.
             let patience = (60 * tier.seconds).min(tier.keep / 24);
-            if let Some(first) = first(self.transaction, tier.id)?
+            if let Some(first) = first(self.transaction, tier.seconds)?
                 && first < cutoff - patience
             {
                 kept[at] = self.let_go_until(at, cutoff, horizon)?.unwrap_or(kept[at]);
@@ -352,7 +351,7 @@ impl Work<'_> {
             if at >= self.tiers.len() || self.used()? <= max_size {
                 break;
             }
-            let first = first(self.transaction, self.tiers[at].id)?;
+            let first = first(self.transaction, self.tiers[at].seconds)?;
             match first.map(|_| self.let_go_until(at, horizon, horizon)).transpose()?.flatten() {
                 Some(kept_since) => kept[at] = kept_since,
                 None => at += 1,
@@ -366,7 +365,7 @@ impl Work<'_> {
     /// tier is kept now, if anything was deleted.
     fn let_go_until(&self, at: usize, cutoff: i64, horizon: i64) -> Result<Option<i64>> {
         let tier = &self.tiers[at];
-        let Some(first) = first(self.transaction, tier.id)? else { return Ok(None) };
+        let Some(first) = first(self.transaction, tier.seconds)? else { return Ok(None) };
         let needed = match self.tiers.get(at + 1) {
             Some(coarser) => coarser.start_of(horizon - 1),
             None => tier.start_of(horizon - 1),
@@ -380,9 +379,9 @@ impl Work<'_> {
         if end <= first {
             return Ok(None);
         }
-        delete(self.transaction, tier.id, i64::MIN, end)?;
-        let sql = "UPDATE tier SET kept_since = max(kept_since, ?2) WHERE id = ?1";
-        self.transaction.execute(sql, (tier.id, end))?;
+        delete(self.transaction, tier.seconds, i64::MIN, end)?;
+        let sql = "UPDATE tier SET kept_since = max(kept_since, ?2) WHERE seconds = ?1";
+        self.transaction.execute(sql, (tier.seconds, end))?;
         Ok(Some(end.max(tier.kept_since)))
     }
 
@@ -412,20 +411,20 @@ pub(super) fn read(
     let mut sum = Interval { start: from, ..Interval::default() };
     for kind in KINDS {
         let sql = format!(
-            "SELECT {} FROM {} WHERE tier = ?1 AND start >= ?2 AND start < ?3",
+            "SELECT {} FROM {} WHERE start >= ?1 AND start < ?2",
             kind.columns().join(", "),
-            kind.table()
+            kind.table(tier)
         );
         let mut statement = connection.prepare_cached(&sql)?;
-        let mut rows = statement.query((tier, from, to))?;
+        let mut rows = statement.query((from, to))?;
         while let Some(row) = rows.next()? {
             let (key, row) = read_row(kind, row, 0)?;
             sum.rows[kind.at].add(kind, key, row);
         }
     }
-    let sql = "SELECT count(DISTINCT start) FROM traffic_interface
-        WHERE tier = ?1 AND start >= ?2 AND start < ?3";
-    let parts = connection.prepare_cached(sql)?.query_row((tier, from, to), |row| row.get(0))?;
+    let table = INTERFACE.table(tier);
+    let sql = format!("SELECT count(DISTINCT start) FROM {table} WHERE start >= ?1 AND start < ?2");
+    let parts = connection.prepare_cached(&sql)?.query_row((from, to), |row| row.get(0))?;
     Ok((sum, parts))
 }
 
@@ -436,9 +435,9 @@ fn put(transaction: &Transaction<'_>, tier: i64, start: i64, interval: &Interval
         if rows.is_empty() {
             continue;
         }
-        let mut statement = transaction.prepare_cached(&put_statement(kind))?;
+        let mut statement = transaction.prepare_cached(&put_statement(kind, tier))?;
         for (key, row) in rows {
-            let values = [tier, start].into_iter();
+            let values = [start].into_iter();
             let values = values.chain(key.iter().take(kind.keys.len()).copied());
             let values =
                 values.chain(row.cells.iter().flat_map(|cell| {
@@ -450,9 +449,9 @@ fn put(transaction: &Transaction<'_>, tier: i64, start: i64, interval: &Interval
     Ok(())
 }
 
-fn put_statement(kind: &Kind) -> String {
+fn put_statement(kind: &Kind, tier: i64) -> String {
     let columns = kind.columns();
-    let marks = vec!["?"; columns.len() + 2].join(", ");
+    let marks = vec!["?"; columns.len() + 1].join(", ");
     let mut updates = Vec::new();
     for way in kind.ways {
         updates.extend([
@@ -471,16 +470,15 @@ fn put_statement(kind: &Kind) -> String {
     }
     format!(
         "INSERT INTO {} VALUES ({marks}) ON CONFLICT DO UPDATE SET {}",
-        kind.table(),
+        kind.table(tier),
         updates.join(", ")
     )
 }
 
 fn delete(transaction: &Transaction<'_>, tier: i64, from: i64, to: i64) -> Result<()> {
     for kind in KINDS {
-        let sql =
-            format!("DELETE FROM {} WHERE tier = ?1 AND start >= ?2 AND start < ?3", kind.table());
-        transaction.prepare_cached(&sql)?.execute((tier, from, to))?;
+        let sql = format!("DELETE FROM {} WHERE start >= ?1 AND start < ?2", kind.table(tier));
+        transaction.prepare_cached(&sql)?.execute((from, to))?;
     }
 
     Ok(())
