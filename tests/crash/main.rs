@@ -28,7 +28,7 @@ const KILLS: usize = 200;
 /// Kills after which the next database is begun.
 const KILLS_EACH: usize = 25;
 /// Times that the work is recorded, each time from where a power cut has left it.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
 /// Power cuts at any moment of each, besides those around each sync.
 const CUTS: usize = 150;
 /// What the parent tells the child: directory, seed, intervals to write.
