@@ -28,7 +28,7 @@ const KILLS: usize = 200;
 /// Kills after which the next database is begun.
 const KILLS_EACH: usize = 25;
 /// Times that the work is recorded, each time from where a power cut has left it.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
 /// Power cuts at any moment of each, besides those around each sync.
 const CUTS: usize = 150;
 /// What the parent tells the child: directory, seed, intervals to write.
@@ -111,9 +111,11 @@ fn the_child_does_what_it_is_told() {
     while left > 0 {
         let store = Store::open(&database(&directory), history::options()).unwrap();
         let from = store.newest().map_or(0, |start| history::number(start).unwrap() + 1);
-        let count = left.min(5 + random.below(300) as i64);
+        let most = if random.chance(50) { 20 } else { 200 };
+        let count = left.min(5 + random.below(most) as i64);
         left -= count;
-        let period = Duration::from_millis([0, 0, 1, 3][random.below(4) as usize]);
+        // After each interval, or after some.
+        let period = Duration::from_millis([0, 0, 1][random.below(3) as usize]);
         feed(store, from, count, period, &marker, left == 0);
     }
 }
@@ -214,7 +216,7 @@ fn a_kill_at_any_moment_loses_nothing_that_was_committed_and_doubles_nothing() {
         total += count;
     }
     println!("{KILLS} kills, {total} intervals written");
-    assert!(total > 10 * KILLS as i64 / 2, "only {total} intervals were written: too few to tell");
+    assert!(total > 2 * KILLS as i64, "only {total} intervals were written: too few to tell");
 }
 
 /// Compiles the library that writes down what a child does.
@@ -321,7 +323,7 @@ fn a_power_cut_at_any_moment_loses_nothing_that_was_committed_and_doubles_nothin
             let entry = entry.unwrap();
             std::fs::copy(entry.path(), real.join(entry.file_name())).unwrap();
         }
-        let records = recorded(&real, random.next(), &[60, 240]);
+        let records = recorded(&real, random.next(), &[50, 180]);
         assert_is_complete(Disk::holding(start.path()), &records, &real);
         let moments = moments(&records, &mut random);
         let syncs = |name: &str| {
