@@ -106,7 +106,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
 
     let published = Arc::new(Published::default());
     let store_status = Arc::new(store::Status::new(config.commit));
-    let recent = store.recent();
+    let (recent, newest) = (store.recent(), store.newest());
     let (intervals, to_store) = mpsc::sync_channel(64);
     let status = store_status.clone();
     let store = spawn("store", move || store.run(&to_store, &status))?;
@@ -119,7 +119,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         hosts: config.hosts_per_interval,
         ports: config.ports_per_interval,
         clock_wait: config.clock_wait,
-        newest: None,
+        newest,
     };
     let worker = Worker::new(Accounts::new(config.hosts, local.clone()));
     let shared = published.clone();

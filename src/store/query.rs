@@ -460,6 +460,7 @@ struct Reading<'a> {
     only: Option<Key>,
     interfaces: HashMap<Key, Gathered>,
     rows: HashMap<Key, Gathered>,
+    none: Gathered,
     /// By point: milliseconds covered, by interface; and intervals.
     covered: Vec<HashMap<i64, u64>>,
     intervals: Vec<u32>,
@@ -476,6 +477,7 @@ impl<'a> Reading<'a> {
             only,
             interfaces: HashMap::new(),
             rows: HashMap::new(),
+            none: Gathered::default(),
             covered: vec![HashMap::new(); points],
             intervals: vec![0; points],
             held: 0,
@@ -491,13 +493,13 @@ impl<'a> Reading<'a> {
         })?;
         if kind != &INTERFACE {
             let (only, grid) = (self.only, self.grid);
-            let held = &mut self.held;
-            let rows = &mut self.rows;
+            let Reading { held, rows, none, .. } = self;
             each(connection, grid, kind, only, memory, |_, start, key, row| {
-                // Derived from the total.
-                if !kind.is_rest(&key)
-                    && let Some(point) = grid.point(start)
-                {
+                let Some(point) = grid.point(start) else { return };
+                if Some(key) == kind.none {
+                    none.add(kind, &row, Some(point));
+                } else if Some(key) != kind.other {
+                    // The rest is derived from the total.
                     let point = (*held <= SERIES_HELD).then_some(point);
                     *held += rows.entry(key).or_default().add(kind, &row, point);
                 }
@@ -547,9 +549,9 @@ impl<'a> Reading<'a> {
                 lines.push(self.line(label, row, !is_interfaces));
             }
         }
-        let none = match kind.none {
-            Some(_) => self.none(connection, memory)?,
-            None => empty(Label::None, kind),
+        let none = match self.none.total.is_empty() {
+            true => empty(Label::None, kind),
+            false => self.line(Label::None, &self.none, true),
         };
         let other = self.other(&lines, &none, &total);
         let points = self.points();
@@ -664,23 +666,6 @@ impl<'a> Reading<'a> {
         line
     }
 
-    /// Frames that have no such thing: hosts and protocols lack those that are not IP,
-    /// which the interfaces know; ports have a row.
-    fn none(&self, connection: &Connection, memory: &[Interval]) -> rusqlite::Result<Line> {
-        let kind = self.question.kind;
-        let mut gathered = Gathered::default();
-        let grid = self.grid;
-        each(connection, grid, kind, kind.none, memory, |_, start, _, row| {
-            if let Some(point) = grid.point(start) {
-                gathered.add(kind, &row, Some(point));
-            }
-        })?;
-        if gathered.total.is_empty() {
-            return Ok(empty(Label::None, kind));
-        }
-        Ok(self.line(Label::None, &gathered, true))
-    }
-
     /// What is left of the total.
     fn other(&self, lines: &[Line], none: &Line, total: &Line) -> Line {
         let kind = self.question.kind;
@@ -749,14 +734,17 @@ fn each(
     memory: &[Interval],
     mut visit: impl FnMut(i64, i64, Key, Row),
 ) -> rusqlite::Result<()> {
-    let filter: String = match only {
-        Some(key) => kind
-            .keys
-            .iter()
-            .zip(key)
-            .map(|(column, value)| format!(" AND {column} = {value}"))
-            .collect(),
-        None => String::new(),
+    // With the row of frames that have no such thing, in the same pass.
+    let is_wanted = |key: &Key| only.is_none_or(|only| only == *key) || Some(*key) == kind.none;
+    let filter = |key: Key| {
+        let columns =
+            kind.keys.iter().zip(key).map(|(column, value)| format!("{column} = {value}"));
+        columns.collect::<Vec<_>>().join(" AND ")
+    };
+    let filter = match (only, kind.none) {
+        (Some(key), Some(none)) => format!(" AND ({} OR {})", filter(key), filter(none)),
+        (Some(key), None) => format!(" AND {}", filter(key)),
+        (None, _) => String::new(),
     };
     for (seconds, from, to) in &grid.segments {
         let sql = format!(
@@ -773,7 +761,7 @@ fn each(
     }
     for interval in memory {
         for (key, row) in &interval.rows[kind.at].0 {
-            if only.is_none_or(|only| only == *key) {
+            if is_wanted(key) {
                 visit(0, interval.start, *key, row.clone());
             }
         }

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use log::debug;
 use rusqlite::{Connection, Result, Transaction, params_from_iter};
 
-use super::kind::{INTERFACE, KINDS, Key, Kind};
+use super::kind::{Extra, INTERFACE, KINDS, Key, Kind};
 use super::rows::{Interval, Limits, int};
 use super::tiers::{self, StoredTier, first, newest, read_row, round_up, starts};
 use crate::account::ClosedInterval;
@@ -443,10 +443,18 @@ fn put(transaction: &Transaction<'_>, tier: i64, start: i64, interval: &Interval
                 values.chain(row.cells.iter().flat_map(|cell| {
                     [cell.packets, cell.bytes, cell.least, cell.greatest].map(int)
                 }));
-            statement.execute(params_from_iter(values.chain(row.extras.iter().copied())))?;
+            let extras = row.extras.iter().zip(kind.extras);
+            let extras = extras.map(|(value, extra)| (*value).min(most(extra, tier)));
+            statement.execute(params_from_iter(values.chain(extras)))?;
         }
     }
     Ok(())
+}
+
+/// What an extra column holds at most. Intervals that a clock which was set has put on top
+/// of each other were covered once.
+fn most(extra: &Extra, seconds: i64) -> i64 {
+    if extra.name == "covered" { seconds * 1_000 } else { i64::MAX }
 }
 
 fn put_statement(kind: &Kind, tier: i64) -> String {
@@ -464,7 +472,7 @@ fn put_statement(kind: &Kind, tier: i64) -> String {
     for extra in kind.extras {
         let name = extra.name;
         updates.push(match extra.is_sum {
-            true => format!("{name} = {name} + excluded.{name}"),
+            true => format!("{name} = min({name} + excluded.{name}, {})", most(extra, tier)),
             false => format!("{name} = max({name}, excluded.{name})"),
         });
     }

@@ -262,15 +262,15 @@ impl Expected {
         if integrity != "ok" {
             return Ok(Err(format!("integrity_check: {integrity}")));
         }
-        let mut names = connection.prepare("SELECT name FROM interface ORDER BY id")?;
+        let mut names = connection.prepare("SELECT name FROM interface_name ORDER BY id")?;
         let names: Vec<String> =
             names.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
         if count > 0 && names != INTERFACES {
             return Ok(Err(format!("interfaces are {names:?}")));
         }
-        let mut tiers = connection.prepare("SELECT id, seconds, kept_since FROM tier")?;
-        let tiers: Vec<(i64, i64, i64)> = tiers
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        let mut tiers = connection.prepare("SELECT seconds, kept_since FROM tier")?;
+        let tiers: Vec<(i64, i64)> = tiers
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<rusqlite::Result<_>>()?;
         if tiers.is_empty() && count == 0 {
             return Ok(Ok(()));
@@ -281,8 +281,8 @@ impl Expected {
         // Where intervals that were lost stood last, the tiers end earlier.
         let end =
             (0..count).rev().find(|number| !is_lost(*number)).map_or(0, |n| start(n) + MINUTE);
-        for (id, seconds, kept_since) in tiers {
-            let mut found = read(&connection, id)?;
+        for (seconds, kept_since) in tiers {
+            let mut found = read(&connection, seconds)?;
             if seconds == 86_400 && kept_since != 0 {
                 return Ok(Err(format!("days are kept since {kept_since} only")));
             }
@@ -341,10 +341,10 @@ fn read(connection: &Connection, tier: i64) -> rusqlite::Result<BTreeMap<i64, Ro
             columns.extend([format!("packets{way}"), format!("bytes{way}")]);
         }
         columns.extend(kind.extras.iter().map(|extra| extra.name.to_owned()));
-        let (table, all) = (kind.table(), columns.join(", "));
-        let sql = format!("SELECT start, {all} FROM {table} WHERE tier = ?1");
+        let (table, all) = (kind.table(tier), columns.join(", "));
+        let sql = format!("SELECT start, {all} FROM {table}");
         let mut statement = connection.prepare(&sql)?;
-        let mut rows = statement.query([tier])?;
+        let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let mut key = [0; 3];
             for (at, part) in key.iter_mut().take(kind.keys.len()).enumerate() {

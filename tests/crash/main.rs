@@ -165,7 +165,7 @@ fn survived(
     if look_first && path.exists() {
         // As a script would that reads while the daemon is down.
         let newest = rusqlite::Connection::open(&path).and_then(|connection| {
-            let sql = "SELECT max(start) FROM traffic_interface";
+            let sql = "SELECT max(start) FROM interface_60";
             connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0))
         });
         // Without tables there has been no commit.
