@@ -75,7 +75,7 @@ fn open_once(path: &Path) -> Result<Connection, Trouble> {
         // Both must be set before the first table is made.
         connection
             .execute_batch(&format!(
-                "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA application_id = {APPLICATION_ID};"
+                "PRAGMA page_size = 1024; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA application_id = {APPLICATION_ID};"
             ))
             .map_err(judge)?;
     }
@@ -83,8 +83,8 @@ fn open_once(path: &Path) -> Result<Connection, Trouble> {
     // after it and no more. A small cache: the store appends, it does not search.
     connection
         .execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -512;
-             PRAGMA journal_size_limit = 1048576;",
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -512; PRAGMA wal_autocheckpoint = 4000;
+             PRAGMA journal_size_limit = 8388608;",
         )
         .map_err(judge)?;
     if version < VERSION {

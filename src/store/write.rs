@@ -20,8 +20,9 @@ use crate::account::ClosedInterval;
 use crate::config::Tier;
 use crate::decode::Mac;
 
-/// Open intervals of coarser tiers are brought up to date after this time, seconds.
-const REFRESH: i64 = 900;
+/// Open intervals of coarser tiers are brought up to date after this time, seconds, or
+/// after a 24th of their length if that is more.
+const REFRESH: i64 = 1_800;
 /// MACs of hosts that are remembered, so as not to write them again.
 const MACS: usize = 4_096;
 
@@ -71,8 +72,9 @@ pub(super) struct Writer {
     catalog: Catalog,
     /// By tier: starts of intervals that are older than the finer rows under them.
     pub(super) stale: Vec<BTreeSet<i64>>,
-    /// When open intervals were last brought up to date, by the intervals' own time.
-    refreshed: i64,
+    /// When open intervals of each tier were last brought up to date, by the intervals' own
+    /// time.
+    refreshed: Vec<Option<i64>>,
 }
 
 impl Writer {
@@ -105,12 +107,13 @@ impl Writer {
         if !added.is_empty() {
             // In the same transaction: a tier that says since when it is kept must be.
             let mut work =
-                Work { transaction: &transaction, tiers: &tiers, limits, stale: &mut stale };
-            work.bring_up_to_date(i64::MAX, true)?;
+                Work { transaction: &transaction, tiers: tiers.clone(), limits, stale: &mut stale };
+            work.bring_up_to_date(i64::MAX, &vec![true; tiers.len()])?;
             stale.iter_mut().for_each(BTreeSet::clear);
         }
         transaction.commit()?;
-        Ok(Writer { connection, tiers, limits, max_size, catalog, stale, refreshed: i64::MIN })
+        let refreshed = vec![None; tiers.len()];
+        Ok(Writer { connection, tiers, limits, max_size, catalog, stale, refreshed })
     }
 
     /// An interval as rows; names of interfaces become numbers.
@@ -164,36 +167,43 @@ impl Writer {
     ) -> Result<()> {
         let Writer { connection, tiers, limits, max_size, catalog, stale, refreshed } = self;
         let transaction = connection.transaction()?;
-        let mut work = Work { transaction: &transaction, tiers, limits: *limits, stale };
+        let (tiers_now, limits) = (tiers.clone(), *limits);
+        let mut work = Work { transaction: &transaction, tiers: tiers_now, limits, stale };
         work.write_catalog(catalog)?;
+        work.write_events(batch.events)?;
         for set_back in batch.set_backs {
             work.set_back(*set_back)?;
         }
+        let written = newest(work.transaction, work.tiers[0].seconds)?;
+        let waiting = batch.intervals.iter().map(|interval| interval.start).max();
+        let Some(newest) = written.max(waiting) else { return seal(transaction) };
+        let horizon = newest + work.tiers[0].seconds;
+        // First, so that the new rows take the pages of the old ones: each is written once.
+        work.let_go(horizon)?;
         for interval in &batch.intervals {
             work.write_interval(interval)?;
         }
-        let Some(newest) = newest(work.transaction, work.tiers[0].seconds)? else {
-            work.write_events(batch.events)?;
-            return seal(transaction);
-        };
-        let horizon = newest + work.tiers[0].seconds;
-        let refresh = batch.is_last
-            || !batch.set_backs.is_empty()
-            || *refreshed == i64::MIN
-            || (horizon - *refreshed).abs() >= REFRESH;
-        let fresh = work.bring_up_to_date(horizon, refresh)?;
-        work.write_events(batch.events)?;
-        let kept = work.let_go(horizon, *max_size)?;
+        let is_due: Vec<bool> = work
+            .tiers
+            .iter()
+            .zip(refreshed.iter())
+            .map(|(tier, refreshed)| {
+                let age = refreshed.map_or(i64::MAX, |time| (horizon - time).abs());
+                let is_moved = batch.is_last || !batch.set_backs.is_empty();
+                is_moved || age >= REFRESH.max(tier.seconds / 24)
+            })
+            .collect();
+        let fresh = work.bring_up_to_date(horizon, &is_due)?;
+        work.make_room(horizon, *max_size)?;
+        let tiers_now = work.tiers;
         seal(transaction)?;
         // Only now is it certain.
+        *tiers = tiers_now;
         for (stale, fresh) in stale.iter_mut().zip(fresh) {
             stale.retain(|start| !fresh.contains(start));
         }
-        for (tier, kept_since) in tiers.iter_mut().zip(kept) {
-            tier.kept_since = kept_since;
-        }
-        if refresh {
-            *refreshed = horizon;
+        for (refreshed, _) in refreshed.iter_mut().zip(is_due).filter(|(_, is_due)| *is_due) {
+            *refreshed = Some(horizon);
         }
         catalog.new_interfaces.clear();
         catalog.new_macs.clear();
@@ -212,8 +222,8 @@ impl Writer {
             self.connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))
         };
         let (pages, free) = (number("page_count")?, number("freelist_count")?);
-        if free > 256.max(pages / 8) {
-            let mut vacuum = self.connection.prepare("PRAGMA incremental_vacuum(512)")?;
+        if free > 1_024.max(pages / 8) {
+            let mut vacuum = self.connection.prepare("PRAGMA incremental_vacuum(2048)")?;
             let mut rows = vacuum.query([])?;
             while rows.next()?.is_some() {}
         }
@@ -224,7 +234,7 @@ impl Writer {
 /// A commit in the making.
 struct Work<'a> {
     transaction: &'a Transaction<'a>,
-    tiers: &'a [StoredTier],
+    tiers: Vec<StoredTier>,
     limits: Limits,
     stale: &'a mut Vec<BTreeSet<i64>>,
 }
@@ -309,13 +319,14 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Makes stale intervals anew: those that have ended, or all. Returns which, by tier.
-    fn bring_up_to_date(&mut self, horizon: i64, all: bool) -> Result<Vec<BTreeSet<i64>>> {
+    /// Makes stale intervals anew: those that have ended, and of the tiers that are due the
+    /// open ones too. Returns which, by tier.
+    fn bring_up_to_date(&mut self, horizon: i64, is_due: &[bool]) -> Result<Vec<BTreeSet<i64>>> {
         let mut fresh = vec![BTreeSet::new(); self.tiers.len()];
         for (at, fresh) in fresh.iter_mut().enumerate().skip(1) {
             let (finer, tier) = (&self.tiers[at - 1], &self.tiers[at]);
-            for &start in &self.stale[at] {
-                if all || start + tier.seconds <= horizon {
+            for start in self.stale[at].clone() {
+                if is_due[at] || start + tier.seconds <= horizon {
                     let (mut sum, parts) =
                         read(self.transaction, finer.seconds, start, start + tier.seconds)?;
                     for kind in KINDS.into_iter().filter(|kind| *kind != &INTERFACE) {
@@ -325,64 +336,64 @@ impl Work<'_> {
                     delete(self.transaction, tier.seconds, start, start + tier.seconds)?;
                     put(self.transaction, tier.seconds, start, &sum)?;
                     fresh.insert(start);
+                    // The next tier is made of this one.
+                    if let Some(coarser) = self.tiers.get(at + 1)
+                        && coarser.start_of(start) >= tier.kept_since
+                    {
+                        self.stale[at + 1].insert(coarser.start_of(start));
+                    }
                 }
             }
         }
         Ok(fresh)
     }
 
-    /// Deletes what is too old, and more if the file is too large, some intervals at a
-    /// time. Returns since when each tier is kept.
-    fn let_go(&self, horizon: i64, max_size: u64) -> Result<Vec<i64>> {
-        let mut kept: Vec<i64> = self.tiers.iter().map(|tier| tier.kept_since).collect();
-        for (at, tier) in self.tiers.iter().enumerate() {
-            let cutoff = horizon.saturating_sub(tier.keep);
-            // Not at every commit: each time costs page writes of its own.
-            let patience = (60 * tier.seconds).min(tier.keep / 24);
-            if let Some(first) = first(self.transaction, tier.seconds)?
-                && first < cutoff - patience
-            {
-                kept[at] = self.let_go_until(at, cutoff, horizon)?.unwrap_or(kept[at]);
-            }
+    /// Deletes what is too old, some intervals at a time.
+    fn let_go(&mut self, horizon: i64) -> Result<()> {
+        for at in 0..self.tiers.len() {
+            let cutoff = horizon.saturating_sub(self.tiers[at].keep);
+            self.let_go_until(at, cutoff, horizon)?;
         }
-        // Finest first: years are worth more than minutes.
+        Ok(())
+    }
+
+    /// Deletes the oldest intervals while the file is too large. Finest first: years are
+    /// worth more than minutes.
+    fn make_room(&mut self, horizon: i64, max_size: u64) -> Result<()> {
         let mut at = 0;
         for _ in 0..MOST_STEPS {
             if at >= self.tiers.len() || self.used()? <= max_size {
                 break;
             }
-            let first = first(self.transaction, self.tiers[at].seconds)?;
-            match first.map(|_| self.let_go_until(at, horizon, horizon)).transpose()?.flatten() {
-                Some(kept_since) => kept[at] = kept_since,
-                None => at += 1,
+            if !self.let_go_until(at, horizon, horizon)? {
+                at += 1;
             }
         }
-        Ok(kept)
+        Ok(())
     }
 
     /// Deletes the oldest intervals of a tier, [`AT_ONCE`] at most, none from `cutoff` on
-    /// and none of which an open interval of the next tier is made. Returns since when the
-    /// tier is kept now, if anything was deleted.
-    fn let_go_until(&self, at: usize, cutoff: i64, horizon: i64) -> Result<Option<i64>> {
+    /// and none of which an open interval of the next tier is made. Returns whether there
+    /// were any.
+    fn let_go_until(&mut self, at: usize, cutoff: i64, horizon: i64) -> Result<bool> {
         let tier = &self.tiers[at];
-        let Some(first) = first(self.transaction, tier.seconds)? else { return Ok(None) };
-        let needed = match self.tiers.get(at + 1) {
-            Some(coarser) => coarser.start_of(horizon - 1),
-            None => tier.start_of(horizon - 1),
-        };
+        let Some(first) = first(self.transaction, tier.seconds)? else { return Ok(false) };
+        let open = self.tiers.get(at + 1).unwrap_or(tier).start_of(horizon - 1);
         let stale = self.stale.get(at + 1).and_then(|stale| stale.first()).copied();
         let end = tier
             .start_of(cutoff)
-            .min(needed)
+            .min(open)
             .min(stale.unwrap_or(i64::MAX))
             .min(first + AT_ONCE * tier.seconds);
         if end <= first {
-            return Ok(None);
+            return Ok(false);
         }
         delete(self.transaction, tier.seconds, i64::MIN, end)?;
-        let sql = "UPDATE tier SET kept_since = max(kept_since, ?2) WHERE seconds = ?1";
-        self.transaction.execute(sql, (tier.seconds, end))?;
-        Ok(Some(end.max(tier.kept_since)))
+        let kept_since = end.max(tier.kept_since);
+        let sql = "UPDATE tier SET kept_since = ?2 WHERE seconds = ?1 AND kept_since <> ?2";
+        self.transaction.execute(sql, (tier.seconds, kept_since))?;
+        self.tiers[at].kept_since = kept_since;
+        Ok(true)
     }
 
     /// Bytes in use in the file.

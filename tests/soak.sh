@@ -1,0 +1,20 @@
+#!/bin/sh
+# soak.sh COMMAND... - runs the history benchmark on an ext4 file system of its own, in a
+# file, so that every block that is written can be counted. Needs root.
+set -eu
+
+work=${CARGO_TARGET_DIR:-target}/soak
+mkdir -p "$work"
+truncate -s 2G "$work/card.img"
+mkfs.ext4 -q -F "$work/card.img"
+device=$(losetup --find --show "$work/card.img")
+mkdir -p "$work/card"
+clean_up() {
+    umount "$work/card" 2>/dev/null || true
+    losetup --detach "$device"
+    rm -f "$work/card.img"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM
+mount -o noatime "$device" "$work/card"
+BRIGHTSTAT_SOAK_DIR="$(pwd)/$work/card/history" BRIGHTSTAT_SOAK_DEVICE="${device#/dev/}" "$@"
