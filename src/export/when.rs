@@ -24,7 +24,9 @@ pub fn moment(text: &str, now: &Zoned) -> Result<i64, String> {
         .or_else(|| ago(&lower, now))
         .or_else(|| lower.strip_prefix('@')?.parse().ok())
         .or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_second))
-        .or_else(|| civil(text, now));
+        .or_else(|| civil(text, now))
+        // Copied from an answer into an address, where '+' means a blank.
+        .or_else(|| Some(text.replace(' ', "+").parse::<Timestamp>().ok()?.as_second()));
     match found {
         Some(seconds) if (0..=Timestamp::MAX.as_second()).contains(&seconds) => Ok(seconds),
         Some(_) => Err(format!("expected a moment from 1970 to 9999, found \"{text}\"")),
@@ -176,6 +178,7 @@ mod tests {
             ("2026-11-01 14:00", "2026-11-01T14:00:00+01:00"),
             ("2026-07-01T14:00:30", "2026-07-01T14:00:30+02:00"),
             ("2026-11-01T14:00:00Z", "2026-11-01T15:00:00+01:00"),
+            ("2026-11-01T14:00:00 01:00", "2026-11-01T14:00:00+01:00"),
             ("@1793541600", "2026-11-01T15:00:00+01:00"),
             ("9:05", "2026-11-04T09:05:00+01:00"),
         ] {
