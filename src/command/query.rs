@@ -10,7 +10,7 @@ use super::print;
 use crate::config;
 use crate::export::table::{TextTable, grouped};
 use crate::export::when::rfc3339_in;
-use crate::export::{history, history_text};
+use crate::export::{history, history_json, history_text};
 use crate::failure::{Exit, Failure};
 use crate::store::admin;
 use crate::store::query::History;
@@ -57,7 +57,7 @@ pub fn query(arguments: &QueryArguments) -> Result<(), Failure> {
         .map_err(|problem| Failure::new(Exit::Usage, problem))?;
     let answer = History::open(&database(&arguments.database)?)?.ask(&question, None)?;
     print(&match (arguments.json, arguments.csv) {
-        (true, _) => format!("{}\n", history::to_json(&answer, &zone)),
+        (true, _) => format!("{}\n", history_json::to_json(&answer, &zone)),
         (_, true) => history_text::to_csv(&answer, &zone),
         _ => history_text::to_table(&answer, &zone),
     })

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::history::{columns, has_rates, label};
+use super::history::{COLUMNS, columns, has_rates, label};
 use super::report::bit_rate;
 use super::table::{TextTable, grouped, share};
 use super::when::{rfc3339_in, zone_name};
@@ -106,7 +106,7 @@ pub fn to_csv(answer: &Answer, zone: &TimeZone) -> String {
     };
     heads.extend(labels.iter().map(|&head| head.to_owned()));
     for way in kind.ways {
-        heads.extend(columns(way, &Cell::default()).map(|(name, _)| name));
+        heads.extend(COLUMNS.map(|(name, _)| format!("{name}{way}")));
     }
     push_line(&mut text, heads);
     let all = lines(answer).chain([&answer.total]);
@@ -140,11 +140,9 @@ pub fn to_csv(answer: &Answer, zone: &TimeZone) -> String {
             }));
             for at in 0..kind.ways.len() {
                 // Nothing is known of what was not covered: empty, unlike 0.
-                let told = cells.map(|cells| columns("", &cells[at]));
-                let has_rates = has_rates(&line.label);
-                fields.extend((0..4).map(|column| match &told {
-                    Some(told) if has_rates || column < 2 => told[column].1.to_string(),
-                    _ => String::new(),
+                fields.extend((0..COLUMNS.len()).map(|column| {
+                    let told = cells.zip(columns(&line.label).get(column));
+                    told.map(|(cells, (_, of))| of(&cells[at]).to_string()).unwrap_or_default()
                 }));
             }
             push_line(&mut text, fields);
@@ -266,7 +264,7 @@ fn capitalised(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::history::to_json;
+    use crate::export::history_json::to_json;
     use crate::store::kind::HOST;
 
     fn cell(packets: u64) -> Cell {
@@ -373,6 +371,7 @@ mod tests {
     #[test]
     fn json_has_series_that_run_parallel_to_the_points() {
         let json = to_json(&answer(), &TimeZone::UTC);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(json["points"][2]["covered_seconds"], 30.0);
         let row = &json["rows"][0];
         assert_eq!(
