@@ -118,15 +118,17 @@ fn known_traffic_agrees_in_api_page_and_database_to_the_byte() {
 
     assert_eq!(daemon.stop(), 0);
     let sum = |sql: &str| query(directory.path(), sql) as u64;
-    assert_eq!(sum("SELECT sum(bytes) FROM v_interface"), expected.bytes);
-    assert_eq!(sum("SELECT sum(packets) FROM v_interface"), expected.packets);
-    assert_eq!(sum("SELECT sum(bytes_in) FROM v_host"), expected.bytes);
-    assert_eq!(sum("SELECT sum(bytes_out) FROM v_host"), expected.bytes);
-    assert_eq!(sum("SELECT sum(bytes) FROM v_port"), expected.bytes);
-    assert_eq!(sum("SELECT sum(bytes) FROM v_protocol"), expected.bytes);
+    assert_eq!(sum("SELECT sum(bytes) FROM v_interface WHERE tier = 'minute'"), expected.bytes);
+    assert_eq!(sum("SELECT sum(packets) FROM v_interface WHERE tier = 'minute'"), expected.packets);
+    assert_eq!(sum("SELECT sum(bytes_in) FROM v_host WHERE tier = 'minute'"), expected.bytes);
+    assert_eq!(sum("SELECT sum(bytes_out) FROM v_host WHERE tier = 'minute'"), expected.bytes);
+    assert_eq!(sum("SELECT sum(bytes) FROM v_port WHERE tier = 'minute'"), expected.bytes);
+    assert_eq!(sum("SELECT sum(bytes) FROM v_protocol WHERE tier = 'minute'"), expected.bytes);
     for (address, row) in &expected.hosts {
         let of = |column: &str| {
-            sum(&format!("SELECT sum({column}) FROM v_host WHERE address = '{address}'"))
+            sum(&format!(
+                "SELECT sum({column}) FROM v_host WHERE tier = 'minute' AND address = '{address}'"
+            ))
         };
         let names = ["bytes_in", "bytes_out", "packets_in", "packets_out"];
         assert_eq!(names.map(of), *row, "{address}");
@@ -134,7 +136,7 @@ fn known_traffic_agrees_in_api_page_and_database_to_the_byte() {
     for ((protocol, port), row) in &expected.ports {
         let of = |column: &str| {
             sum(&format!(
-                "SELECT sum({column}) FROM v_port WHERE protocol = '{protocol}' AND port = {port}"
+                "SELECT sum({column}) FROM v_port WHERE tier = 'minute' AND protocol = '{protocol}' AND port = {port}"
             ))
         };
         assert_eq!((of("packets"), of("bytes")), *row, "{protocol}/{port}");
@@ -164,7 +166,7 @@ fn history_goes_on_after_kill_9() {
     daemon.kill();
 
     assert_eq!(
-        query(directory.path(), "SELECT sum(bytes) FROM v_interface") as u64,
+        query(directory.path(), "SELECT sum(bytes) FROM v_interface WHERE tier = 'minute'") as u64,
         expected.bytes
     );
     let mut daemon = Daemon::start(&cable.receiver, directory.path(), &arguments);
@@ -173,7 +175,7 @@ fn history_goes_on_after_kill_9() {
     daemon.wait_for_frames(expected.packets);
     assert_eq!(daemon.stop(), 0);
     assert_eq!(
-        query(directory.path(), "SELECT sum(bytes) FROM v_interface") as u64,
+        query(directory.path(), "SELECT sum(bytes) FROM v_interface WHERE tier = 'minute'") as u64,
         2 * expected.bytes,
         "what was written before the kill and what came after it"
     );
@@ -393,7 +395,7 @@ fn a_full_disk_stops_no_counting() {
     });
     assert_eq!(daemon.stop(), 0);
     assert_eq!(
-        query(directory.path(), "SELECT sum(bytes) FROM v_interface") as u64,
+        query(directory.path(), "SELECT sum(bytes) FROM v_interface WHERE tier = 'minute'") as u64,
         2 * expected.bytes
     );
 }

@@ -6,7 +6,9 @@ pub mod query;
 pub mod report;
 pub mod run;
 
-use crate::failure::Failure;
+use std::io::{self, Write};
+
+use crate::failure::{Exit, Failure};
 
 /// Runs the subcommand that was asked for.
 ///
@@ -26,5 +28,16 @@ pub fn run(arguments: args::Arguments) -> Result<(), Failure> {
         Command::Backup(arguments) => query::backup(&arguments),
         Command::Db(command) => query::look_after(&command),
         Command::Man { directory } => man::write(&directory),
+    }
+}
+
+/// Writes to standard output.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever reads the output (`head`, a pager) has seen enough.
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(e) => Err(Failure::new(Exit::Io, format!("cannot write to standard output: {e}"))),
+        Ok(()) => Ok(()),
     }
 }

@@ -6,10 +6,11 @@ use jiff::Zoned;
 use jiff::tz::TimeZone;
 
 use super::args::{BackupArguments, DatabaseArguments, DatabaseCommand, QueryArguments};
+use super::print;
 use crate::config;
 use crate::export::table::{TextTable, grouped};
 use crate::export::when::rfc3339_in;
-use crate::export::{history, history_text};
+use crate::export::{history, history_json, history_text};
 use crate::failure::{Exit, Failure};
 use crate::store::admin;
 use crate::store::query::History;
@@ -55,14 +56,11 @@ pub fn query(arguments: &QueryArguments) -> Result<(), Failure> {
     let (question, zone) = history::question(&words, &Zoned::now())
         .map_err(|problem| Failure::new(Exit::Usage, problem))?;
     let answer = History::open(&database(&arguments.database)?)?.ask(&question, None)?;
-    if arguments.json {
-        println!("{}", history::to_json(&answer, &zone));
-    } else if arguments.csv {
-        print!("{}", history_text::to_csv(&answer, &zone));
-    } else {
-        print!("{}", history_text::to_table(&answer, &zone));
-    }
-    Ok(())
+    print(&match (arguments.json, arguments.csv) {
+        (true, _) => format!("{}\n", history_json::to_json(&answer, &zone)),
+        (_, true) => history_text::to_csv(&answer, &zone),
+        _ => history_text::to_table(&answer, &zone),
+    })
 }
 
 /// Copies the database as it stands, also while the daemon writes.
@@ -71,8 +69,7 @@ pub fn query(arguments: &QueryArguments) -> Result<(), Failure> {
 /// See [`admin::backup`].
 pub fn backup(arguments: &BackupArguments) -> Result<(), Failure> {
     let bytes = admin::backup(&database(&arguments.database)?, &arguments.file)?;
-    println!("{}: {} bytes", arguments.file.display(), grouped(bytes));
-    Ok(())
+    print(&format!("{}: {} bytes\n", arguments.file.display(), grouped(bytes)))
 }
 
 /// Checks, measures or compacts the database.
@@ -86,8 +83,8 @@ pub fn look_after(command: &DatabaseCommand) -> Result<(), Failure> {
         DatabaseCommand::Compact(arguments) => {
             let path = database(arguments)?;
             let (before, after) = admin::compact(&path)?;
-            println!("{}: {} bytes, were {}", path.display(), grouped(after), grouped(before));
-            Ok(())
+            let (before, after) = (grouped(before), grouped(after));
+            print(&format!("{}: {after} bytes, were {before}\n", path.display()))
         }
     }
 }
@@ -95,12 +92,9 @@ pub fn look_after(command: &DatabaseCommand) -> Result<(), Failure> {
 fn check(path: &Path) -> Result<(), Failure> {
     let problems = admin::check(path)?;
     if problems.is_empty() {
-        println!("{}: the database is sound.", path.display());
-        return Ok(());
+        return print(&format!("{}: the database is sound.\n", path.display()));
     }
-    for problem in &problems {
-        println!("{problem}");
-    }
+    print(&format!("{}\n", problems.join("\n")))?;
     let text = format!(
         "{}: {} things are wrong; keep a copy of the file, then move it away: brightstat begins a \
          new one",
@@ -115,9 +109,10 @@ fn stats(path: &Path) -> Result<(), Failure> {
     let time = |seconds: Option<i64>| {
         seconds.map_or_else(|| "-".to_owned(), |seconds| rfc3339_in(seconds, &TimeZone::UTC))
     };
-    println!("{}: schema {}", path.display(), stats.schema);
-    println!(
-        "{} bytes, of which {} are free, and {} in the write-ahead log\n",
+    let mut text = format!(
+        "{}: schema {}\n{} bytes, of which {} are free, and {} in the write-ahead log\n\n",
+        path.display(),
+        stats.schema,
         grouped(stats.size),
         grouped(stats.free),
         grouped(stats.wal)
@@ -138,14 +133,14 @@ fn stats(path: &Path) -> Result<(), Failure> {
         row.extend(tier.rows.iter().map(|(_, rows)| grouped(*rows)));
         table.row(row);
     }
-    print!("{}", table.render());
+    text.push_str(&table.render());
     if !stats.events.is_empty() {
-        println!("\nThe latest events:");
+        text.push_str("\nThe latest events:\n");
         let mut table = TextTable::new(3, &["time", "kind", "what happened"]);
         for (seconds, kind, message) in stats.events {
             table.row(vec![time(Some(seconds)), kind, message]);
         }
-        print!("{}", table.render());
+        text.push_str(&table.render());
     }
-    Ok(())
+    print(&text)
 }

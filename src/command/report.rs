@@ -1,13 +1,14 @@
 //! `brightstat report`: capture files through the same decoder, ring and worker as the
 //! daemon.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::thread;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::ReportArguments;
+use super::print;
 use crate::account::{Accounts, LocalNetworks};
 use crate::capture::file::CaptureFile;
 use crate::daemon::worker::Worker;
@@ -41,7 +42,9 @@ pub fn run(arguments: &ReportArguments) -> Result<(), Failure> {
     if opened > 0 {
         let snapshot = worker.accounts().snapshot();
         let report = Report::new(&snapshot, arguments.top, &problems);
-        print(&report, arguments.json)?;
+        let text =
+            if arguments.json { format!("{:#}\n", report.to_json()) } else { report.to_text() };
+        print(&text)?;
     }
     // Every problem but the last is told here, the last one by main.
     let last = problems.pop();
@@ -93,15 +96,4 @@ fn progress_bar(path: &Path) -> Option<(ProgressBar, u64)> {
     bar.set_style(style);
     bar.set_message(path.display().to_string());
     Some((bar, size))
-}
-
-fn print(report: &Report<'_>, json: bool) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    let text = if json { format!("{:#}\n", report.to_json()) } else { report.to_text() };
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // Whoever reads the output (`head`, a pager) has seen enough.
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(e) => Err(Failure::new(Exit::Io, format!("cannot write the report: {e}"))),
-        Ok(()) => Ok(()),
-    }
 }

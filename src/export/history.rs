@@ -1,14 +1,14 @@
-//! Questions to the history from text, and answers as JSON; the command line and the API
-//! share both.
+//! Questions to the history from text, and what the rows of answers are called; the command
+//! line and the API share both.
 
 use jiff::Zoned;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
-use super::when::{moment, rfc3339_in, zone, zone_name};
+use super::when::{moment, rfc3339_in, zone};
 use crate::account::{Transport, protocol_name};
 use crate::store::kind::Kind;
-use crate::store::question::{Answer, Cell, Label, Line, Point, Question, Step, Which};
+use crate::store::question::{Cell, Label, Question, Step, Which};
 
 /// A question in words. Empty texts stand for what the asker did not say.
 #[derive(Clone, Debug, Default)]
@@ -118,83 +118,23 @@ pub fn label(label: &Label) -> Map<String, Value> {
     }
 }
 
-/// The columns of a cell: name and value. Rates are told in bits.
-pub fn columns(way: &str, cell: &Cell) -> [(String, u64); 4] {
-    [
-        (format!("packets{way}"), cell.packets),
-        (format!("bytes{way}"), cell.bytes),
-        (format!("bits_per_second_min{way}"), cell.least * 8),
-        (format!("bits_per_second_max{way}"), cell.greatest * 8),
-    ]
+/// A column: its name, which the way follows, and its value.
+pub type Column = (&'static str, fn(&Cell) -> u64);
+
+/// The columns of a cell. Rates are told in bits.
+pub const COLUMNS: [Column; 4] = [
+    ("packets", |cell| cell.packets),
+    ("bytes", |cell| cell.bytes),
+    ("bits_per_second_min", |cell| cell.least * 8),
+    ("bits_per_second_max", |cell| cell.greatest * 8),
+];
+
+/// The columns of a row: all, or those without rates.
+pub fn columns(label: &Label) -> &'static [Column] {
+    if has_rates(label) { &COLUMNS } else { &COLUMNS[..2] }
 }
 
 /// Whether rates mean something: those of different rows cannot be added or taken away.
 pub fn has_rates(label: &Label) -> bool {
     *label != Label::Other
-}
-
-/// An answer as one JSON object; README documents the keys.
-pub fn to_json(answer: &Answer, zone: &TimeZone) -> Value {
-    let time = |seconds: i64| rfc3339_in(seconds, zone);
-    let point = |point: &Point| {
-        json!({
-            "start": time(point.start),
-            "end": time(point.end),
-            "covered_seconds": point.covered as f64 / 1_000.0,
-        })
-    };
-    let rows: Vec<Value> = answer.rows.iter().map(|row| line(answer, row)).collect();
-    json!({
-        "what": answer.kind.plural,
-        "from": time(answer.from),
-        "to": time(answer.to),
-        "time_zone": zone_name(zone),
-        "tier": answer.tier,
-        "step_seconds": answer.step,
-        "recorded_until": answer.recorded_until.map(time),
-        "approximate_before": answer.approximate_before.map(time),
-        "points": answer.points.iter().map(point).collect::<Vec<_>>(),
-        "count": answer.count,
-        "rows": rows,
-        "other": line(answer, &answer.other),
-        "none": line(answer, &answer.none),
-        "total": line(answer, &answer.total),
-    })
-}
-
-/// A row: label, totals, and the series, whose arrays run parallel to the points: null
-/// where nothing was covered, 0 where nothing happened.
-fn line(answer: &Answer, line: &Line) -> Value {
-    let kind = answer.kind;
-    let wanted = |name: &str| has_rates(&line.label) || !name.starts_with("bits");
-    let mut object = label(&line.label);
-    for (way, cell) in kind.ways.iter().zip(&line.total) {
-        let columns = columns(way, cell).into_iter().filter(|(name, _)| wanted(name));
-        object.extend(columns.map(|(name, value)| (name, json!(value))));
-    }
-    if kind.name == "interface" {
-        object.insert("dropped".into(), json!(line.dropped));
-    }
-    if answer.points.len() > 1 {
-        let empty: Vec<Value> = answer
-            .points
-            .iter()
-            .map(|point| if point.covered > 0 { json!(0) } else { Value::Null })
-            .collect();
-        let mut series = Map::new();
-        for (at, way) in kind.ways.iter().enumerate() {
-            for (name, _) in columns(way, &Cell::default()).into_iter().filter(|(n, _)| wanted(n)) {
-                series.insert(name, Value::Array(empty.clone()));
-            }
-            for (point, cells) in &line.series {
-                for (name, value) in columns(way, &cells[at]) {
-                    if let Some(Value::Array(values)) = series.get_mut(&name) {
-                        values[*point] = json!(value);
-                    }
-                }
-            }
-        }
-        object.insert("series".into(), Value::Object(series));
-    }
-    Value::Object(object)
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::history::{columns, has_rates, label};
+use super::history::{COLUMNS, columns, has_rates, label};
 use super::report::bit_rate;
 use super::table::{TextTable, grouped, share};
 use super::when::{rfc3339_in, zone_name};
@@ -14,11 +14,12 @@ use crate::store::question::{Answer, Cell, Label, Line, Point};
 /// An answer as a table, with a line above that says what it is and one below that says
 /// where it comes from.
 pub fn to_table(answer: &Answer, zone: &TimeZone) -> String {
+    let clock = Clock::new(answer, zone);
     let mut text = format!(
         "{} from {} to {} ({})\n\n",
         capitalised(answer.kind.plural),
-        readable(answer.from, zone),
-        readable(answer.to, zone),
+        clock.show(answer.from),
+        clock.show(answer.to),
         zone_name(zone)
     );
     let is_series = answer.points.len() > 1;
@@ -40,7 +41,7 @@ pub fn to_table(answer: &Answer, zone: &TimeZone) -> String {
     let mut table = TextTable::new(left, &heads.iter().map(String::as_str).collect::<Vec<_>>());
     if is_series {
         for (at, point) in answer.points.iter().enumerate() {
-            let time = [readable(point.start, zone), coverage(point)];
+            let time = [clock.show(point.start), coverage(point)];
             let shown = lines(answer).filter_map(|line| Some((line, at_point(line, at)?)));
             let before = table.len();
             for (line, cells) in shown.filter(|(_, cells)| cells.iter().any(|c| c.packets > 0)) {
@@ -63,7 +64,10 @@ pub fn to_table(answer: &Answer, zone: &TimeZone) -> String {
     text.push_str(&table.render());
     text.push('\n');
     if !is_series && let Some(point) = answer.points.first() {
-        let _ = writeln!(text, "Covered: {}.", coverage(point));
+        let _ = match point.covered {
+            0 => writeln!(text, "Not covered: nothing was captured in this time."),
+            _ => writeln!(text, "Covered: {}.", coverage(point)),
+        };
     }
     if answer.count > answer.rows.len() && answer.rows.len() > 1 {
         let _ = writeln!(
@@ -77,12 +81,12 @@ pub fn to_table(answer: &Answer, zone: &TimeZone) -> String {
         let _ = writeln!(
             text,
             "Days up to {} are days of UTC: finer history is no longer kept.",
-            readable(before, zone)
+            clock.show(before)
         );
     }
     let until = answer.recorded_until.map_or_else(
         || "nothing has been recorded yet".to_owned(),
-        |until| format!("recorded until {}", readable(until, zone)),
+        |until| format!("recorded until {}", clock.show(until)),
     );
     let _ = writeln!(text, "From the tier \"{}\"; {until}.", answer.tier);
     text
@@ -102,7 +106,7 @@ pub fn to_csv(answer: &Answer, zone: &TimeZone) -> String {
     };
     heads.extend(labels.iter().map(|&head| head.to_owned()));
     for way in kind.ways {
-        heads.extend(columns(way, &Cell::default()).map(|(name, _)| name));
+        heads.extend(COLUMNS.map(|(name, _)| format!("{name}{way}")));
     }
     push_line(&mut text, heads);
     let all = lines(answer).chain([&answer.total]);
@@ -115,7 +119,9 @@ pub fn to_csv(answer: &Answer, zone: &TimeZone) -> String {
         };
         for (at, point) in answer.points.iter().enumerate() {
             let cells = match answer.points.len() {
-                1 => Some(line.total.as_slice()),
+                1 if point.covered > 0 || line.total.iter().any(|cell| cell.packets > 0) => {
+                    Some(line.total.as_slice())
+                }
                 _ => at_point(line, at),
             };
             let zero = vec![Cell::default(); kind.ways.len()];
@@ -134,11 +140,9 @@ pub fn to_csv(answer: &Answer, zone: &TimeZone) -> String {
             }));
             for at in 0..kind.ways.len() {
                 // Nothing is known of what was not covered: empty, unlike 0.
-                let told = cells.map(|cells| columns("", &cells[at]));
-                let has_rates = has_rates(&line.label);
-                fields.extend((0..4).map(|column| match &told {
-                    Some(told) if has_rates || column < 2 => told[column].1.to_string(),
-                    _ => String::new(),
+                fields.extend((0..COLUMNS.len()).map(|column| {
+                    let told = cells.zip(columns(&line.label).get(column));
+                    told.map(|(cells, (_, of))| of(&cells[at]).to_string()).unwrap_or_default()
                 }));
             }
             push_line(&mut text, fields);
@@ -224,11 +228,32 @@ fn coverage(point: &Point) -> String {
     }
 }
 
-fn readable(seconds: i64, zone: &TimeZone) -> String {
-    let Ok(time) = Timestamp::from_second(seconds) else { return seconds.to_string() };
-    let time = time.to_zoned(zone.clone());
-    let is_whole = seconds % 60 == 0;
-    time.strftime(if is_whole { "%Y-%m-%d %H:%M" } else { "%Y-%m-%d %H:%M:%S" }).to_string()
+/// How times are shown in one table.
+struct Clock<'a> {
+    zone: &'a TimeZone,
+    /// Whether clocks are changed in between: an hour may come twice then, and times tell
+    /// whether it is summer time.
+    is_changed: bool,
+}
+
+impl<'a> Clock<'a> {
+    fn new(answer: &Answer, zone: &'a TimeZone) -> Clock<'a> {
+        let offset = |seconds| Some(zone.to_offset(Timestamp::from_second(seconds).ok()?));
+        let times = answer.points.iter().map(|point| point.start).chain([answer.from, answer.to]);
+        let is_changed = times.map(offset).any(|other| other != offset(answer.from));
+        Clock { zone, is_changed }
+    }
+
+    fn show(&self, seconds: i64) -> String {
+        let Ok(time) = Timestamp::from_second(seconds) else { return seconds.to_string() };
+        let format = match (seconds % 60 == 0, self.is_changed) {
+            (true, false) => "%Y-%m-%d %H:%M",
+            (true, true) => "%Y-%m-%d %H:%M %Z",
+            (false, false) => "%Y-%m-%d %H:%M:%S",
+            (false, true) => "%Y-%m-%d %H:%M:%S %Z",
+        };
+        time.to_zoned(self.zone.clone()).strftime(format).to_string()
+    }
 }
 
 fn capitalised(word: &str) -> String {
@@ -239,7 +264,7 @@ fn capitalised(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::history::to_json;
+    use crate::export::history_json::to_json;
     use crate::store::kind::HOST;
 
     fn cell(packets: u64) -> Cell {
@@ -290,6 +315,37 @@ mod tests {
     }
 
     #[test]
+    fn an_hour_that_comes_twice_is_told_apart() {
+        let hours = 1_792_882_800..1_792_893_600; // 2026-10-25 01:00 to 03:00 in Berlin
+        let points = hours.clone().step_by(3_600);
+        let points = points.map(|start| Point { start, end: start + 3_600, covered: 0 });
+        let mut answer = Answer { points: points.collect(), rows: Vec::new(), ..answer() };
+        (answer.from, answer.to) = (hours.start, hours.end);
+        (answer.other.series, answer.none.series) = (Vec::new(), Vec::new());
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let text = to_table(&answer, &zone);
+        for time in ["01:00 CEST", "02:00 CEST  not covered", "02:00 CET  not covered", "03:00 CET"]
+        {
+            assert!(text.contains(time) || text.contains(&time.replace("  ", "   ")), "{text}");
+        }
+        assert!(!to_table(&answer, &TimeZone::UTC).contains("UTC  "), "{text}");
+    }
+
+    #[test]
+    fn a_span_that_was_not_covered_is_not_said_to_be_silent() {
+        let points = vec![Point { start: 0, end: 180, covered: 0 }];
+        let none = || line(Label::Other, &[]);
+        let mut answer = Answer { points, rows: Vec::new(), other: none(), ..answer() };
+        answer.total = line(Label::Total, &[]);
+        assert!(to_table(&answer, &TimeZone::UTC).contains("Not covered: nothing was captured"));
+        let csv = to_csv(&answer, &TimeZone::UTC);
+        assert!(csv.contains("0,total,,,,,,,,,,,\r\n"), "{csv}");
+        answer.points[0].covered = 180_000;
+        let csv = to_csv(&answer, &TimeZone::UTC);
+        assert!(csv.contains("180,total,,,,0,0,"), "{csv}");
+    }
+
+    #[test]
     fn csv_has_a_line_for_each_row_and_point_and_leaves_empty_what_is_not_known() {
         let text = to_csv(&answer(), &TimeZone::UTC);
         let lines: Vec<&str> = text.split("\r\n").collect();
@@ -315,6 +371,7 @@ mod tests {
     #[test]
     fn json_has_series_that_run_parallel_to_the_points() {
         let json = to_json(&answer(), &TimeZone::UTC);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(json["points"][2]["covered_seconds"], 30.0);
         let row = &json["rows"][0];
         assert_eq!(

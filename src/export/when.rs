@@ -15,7 +15,8 @@ const EXPECTED: &str = "expected a moment such as \"2h\" (ago), \"yesterday\", \
 /// meant. A time that the change to summer time skips is the one an hour later.
 ///
 /// # Errors
-/// A sentence that says what was expected.
+/// A sentence that says what was expected. Moments before 1970 or after 9999 are refused,
+/// so that whoever counts with them need not fear an overflow.
 pub fn moment(text: &str, now: &Zoned) -> Result<i64, String> {
     let text = text.trim();
     let lower = text.to_ascii_lowercase();
@@ -23,8 +24,14 @@ pub fn moment(text: &str, now: &Zoned) -> Result<i64, String> {
         .or_else(|| ago(&lower, now))
         .or_else(|| lower.strip_prefix('@')?.parse().ok())
         .or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_second))
-        .or_else(|| civil(text, now));
-    found.ok_or_else(|| format!("{EXPECTED}, found \"{text}\""))
+        .or_else(|| civil(text, now))
+        // Copied from an answer into an address, where '+' means a blank.
+        .or_else(|| Some(text.replace(' ', "+").parse::<Timestamp>().ok()?.as_second()));
+    match found {
+        Some(seconds) if (0..=Timestamp::MAX.as_second()).contains(&seconds) => Ok(seconds),
+        Some(_) => Err(format!("expected a moment from 1970 to 9999, found \"{text}\"")),
+        None => Err(format!("{EXPECTED}, found \"{text}\"")),
+    }
 }
 
 /// "now", and days by name.
@@ -96,16 +103,31 @@ fn at(time: DateTime, now: &Zoned) -> Option<i64> {
 /// # Errors
 /// There is no such zone here.
 pub fn zone(name: &str) -> Result<TimeZone, String> {
-    match name {
-        "" | "local" => Ok(TimeZone::system()),
-        _ if name.eq_ignore_ascii_case("utc") => Ok(TimeZone::UTC),
+    let zone = match name {
+        "" | "local" => TimeZone::system(),
         _ => TimeZone::get(name).map_err(|_| {
             format!(
                 "there is no time zone \"{name}\" here; write it as in \"Europe/Berlin\", \"utc\" or \
                  \"local\" (zones come from the package tzdata)"
             )
-        }),
-    }
+        })?,
+    };
+    // UTC by another name, as most machines have it that were never told where they are;
+    // "unknown" is a machine without /etc/localtime.
+    let is_utc = matches!(
+        zone.iana_name(),
+        Some(
+            "UTC"
+                | "Etc/UTC"
+                | "Etc/UCT"
+                | "UCT"
+                | "Etc/Universal"
+                | "Universal"
+                | "Etc/Zulu"
+                | "Zulu"
+        )
+    );
+    Ok(if is_utc || zone.is_unknown() { TimeZone::UTC } else { zone })
 }
 
 /// The name of a zone, for people.
@@ -156,6 +178,7 @@ mod tests {
             ("2026-11-01 14:00", "2026-11-01T14:00:00+01:00"),
             ("2026-07-01T14:00:30", "2026-07-01T14:00:30+02:00"),
             ("2026-11-01T14:00:00Z", "2026-11-01T15:00:00+01:00"),
+            ("2026-11-01T14:00:00 01:00", "2026-11-01T14:00:00+01:00"),
             ("@1793541600", "2026-11-01T15:00:00+01:00"),
             ("9:05", "2026-11-04T09:05:00+01:00"),
         ] {
@@ -164,6 +187,29 @@ mod tests {
         for text in ["", "soon", "2026-13-01", "25:00", "2 parsecs", "2026-11-01 14", "@x"] {
             assert!(moment(text, &now()).unwrap_err().contains("expected a moment"), "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_clock_cannot_show_is_refused() {
+        for text in
+            ["@-1", "@-9223372036854775808", "@9223372036854775807", "9999999999y", "1969-12-31"]
+        {
+            let problem = moment(text, &now()).unwrap_err();
+            assert!(problem.contains("from 1970 to 9999"), "{text}: {problem}");
+        }
+        assert_eq!(moment("@0", &now()), Ok(0));
+    }
+
+    #[test]
+    fn clock_times_that_come_twice_or_never_have_one_meaning() {
+        // The clocks go from 2 to 3 on 29 March, and from 3 to 2 on 25 October.
+        assert_eq!(meant("2026-03-29 02:30"), "2026-03-29T03:30:00+02:00");
+        assert_eq!(meant("2026-10-25 02:30"), "2026-10-25T02:30:00+02:00");
+        assert_eq!(meant("2026-10-25T02:30:00+01:00"), "2026-10-25T02:30:00+01:00");
+        // In Santiago clocks go forward at midnight: that day begins at 1.
+        let now: Zoned = "2026-09-07T12:00:00-03:00[America/Santiago]".parse().unwrap();
+        let start = moment("yesterday", &now).unwrap();
+        assert_eq!(rfc3339_in(start, now.time_zone()), "2026-09-06T01:00:00-03:00");
     }
 
     #[test]
@@ -179,7 +225,9 @@ mod tests {
     #[test]
     fn zones_have_names() {
         assert_eq!(zone_name(&zone("Europe/Berlin").unwrap()), "Europe/Berlin");
-        assert_eq!(zone_name(&zone("UTC").unwrap()), "UTC");
+        for name in ["UTC", "utc", "Etc/UTC", "Zulu"] {
+            assert_eq!(zone_name(&zone(name).unwrap()), "UTC");
+        }
         assert!(zone("Mars/Olympus").unwrap_err().contains("no time zone"));
     }
 }

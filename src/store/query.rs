@@ -180,8 +180,8 @@ fn wants_fine(question: &Question, tier: &Tier, since: Option<i64>) -> bool {
     match &question.step {
         Step::Tier(name) => *name == tier.name,
         Step::Auto(points) => {
-            let span = question.to.saturating_sub(question.from);
-            span <= *points as i64 * i64::from(tier.seconds)
+            let span = question.from..question.to;
+            points_of(&span, i64::from(tier.seconds)) <= *points as i64
                 && since.is_some_and(|since| since <= question.from)
         }
         Step::Whole | Step::Days(_) => false,
@@ -260,12 +260,13 @@ impl Grid {
                 }
             }
             Step::Auto(points) => {
-                let points = i64::try_from(*points).unwrap_or(i64::MAX).max(1);
+                // A span may lie across a bound of however long a step.
+                let points = i64::try_from(*points).unwrap_or(i64::MAX).max(2);
                 let mut oldest = Vec::new();
                 for tier in &tiers {
                     oldest.push(first(connection, tier.seconds)?.unwrap_or(i64::MAX));
                 }
-                let fits = |at: usize| (to - from) / tiers[at].seconds <= points;
+                let fits = |at: usize| points_of(&(from..to), tiers[at].seconds) <= points;
                 // Reaches back to the beginning of the span, or as far as any other.
                 let reaches = |at: usize| {
                     oldest[at] <= from
@@ -277,8 +278,13 @@ impl Grid {
                 let at = at.or_else(|| (0..=last).find(|at| fits(*at))).unwrap_or(last);
                 // Even the coarsest may be too fine.
                 let seconds = tiers[at].seconds;
-                let step = seconds * ((to - from) / seconds / points + 1).max(1);
-                let step = if fits(at) { seconds } else { step };
+                let mut step = seconds;
+                if !fits(at) {
+                    step *= (to - from) / seconds / points + 1;
+                    while points_of(&(from..to), step) > points {
+                        step += seconds;
+                    }
+                }
                 let start = from.div_euclid(step) * step;
                 match uniform(start, tiers::round_up(to, step), step, question.most) {
                     Ok(bounds) => (at, Some(step), bounds),
@@ -368,6 +374,11 @@ fn merge(segments: &mut Vec<(i64, i64, i64)>) {
         }
         is_same
     });
+}
+
+/// How many aligned points of this length a span touches.
+fn points_of(span: &std::ops::Range<i64>, step: i64) -> i64 {
+    (tiers::round_up(span.end, step) - span.start.div_euclid(step) * step) / step
 }
 
 /// The bounds of points of the same length.

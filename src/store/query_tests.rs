@@ -275,3 +275,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn auto_never_gives_more_points_than_were_asked_for_wherever_the_span_begins() {
+    let (_directory, store) = three_days();
+    for points in [2, 3, 60, 500] {
+        for span in [1, 59, 7_200, 500 * 60, 500 * 3_600, 1_700_000_000] {
+            for from in [0, 1, 59, 3_599, 86_399, 200_001] {
+                let question =
+                    Question { most: points, ..question(from, from + span, Step::Auto(points)) };
+                assert!(ask(&store, &question).points.len() <= points, "{points} {span} {from}");
+            }
+        }
+    }
+}

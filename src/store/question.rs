@@ -44,7 +44,8 @@ pub enum Which {
 pub enum Step {
     /// Not at all: one point.
     Whole,
-    /// By the finest tier that gives at most this many points and reaches back far enough.
+    /// By the finest tier that gives at most this many points (2 at least) and reaches back
+    /// far enough.
     Auto(usize),
     /// By the tier of this name.
     Tier(String),

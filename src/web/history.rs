@@ -1,10 +1,10 @@
 //! `GET /api/v1/history`: questions to the history.
 
 use jiff::Zoned;
-use serde_json::Value;
 
 use super::routes::Source;
-use crate::export::history::{Words, question, to_json};
+use crate::export::history::{Words, question};
+use crate::export::history_json::to_json;
 use crate::failure::Exit;
 
 /// Points of an answer at most, and when nobody says how many.
@@ -14,8 +14,8 @@ const POINTS: usize = 300;
 const ROWS_MOST: usize = 100;
 const ROWS: usize = 20;
 
-/// Answers the question in a query string. Errors carry an HTTP status.
-pub(super) fn history(query: &str, source: &impl Source) -> Result<Value, (u16, String)> {
+/// Answers the question in a query string, as JSON. Errors carry an HTTP status.
+pub(super) fn history(query: &str, source: &impl Source) -> Result<String, (u16, String)> {
     let mut words = Words { points: POINTS, most: POINTS_MOST, top: ROWS, ..Words::default() };
     let parameters: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
     for (name, value) in &parameters {

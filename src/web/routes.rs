@@ -84,7 +84,7 @@ fn answer(request: &Request, source: &impl Source) -> Reply {
     let page = || Ok(Page { offset: parameter("offset", 0)?, limit: rows("limit", ROWS)? });
     if path == "/api/v1/history" {
         return match super::history::history(query, source) {
-            Ok(value) => json_answer(200, &value),
+            Ok(text) => json_text(200, text),
             Err((status, problem)) => json_answer(status, &json!({ "error": problem })),
         };
     }
@@ -106,7 +106,11 @@ fn answer(request: &Request, source: &impl Source) -> Reply {
 }
 
 fn json_answer(status: u16, value: &Value) -> Reply {
-    let answer = Response::from_string(value.to_string()).with_status_code(status);
+    json_text(status, value.to_string())
+}
+
+fn json_text(status: u16, text: String) -> Reply {
+    let answer = Response::from_string(text).with_status_code(status);
     decorate(answer, &[("Content-Type", "application/json"), ("Cache-Control", "no-store")])
 }
 

@@ -1,0 +1,297 @@
+//! `brightstat query`, `backup` and `db`, and the same questions in the API, against a
+//! history that is known. Needs root, as `run` does.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+#[path = "common/history.rs"]
+mod history;
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use brightstat::store::{Status, Store};
+use common::{Cable, Daemon, binary, directory};
+use serde_json::Value;
+
+/// Three runs of 50 minutes with capture, six hours apart, from 1970-01-01 on.
+const INTERVALS: i64 = 150;
+/// The day they lie in.
+const DAY: [&str; 4] = ["--from", "1970-01-01", "--to", "1970-01-02"];
+
+/// A database with [`INTERVALS`] intervals.
+fn database(directory: &Path) -> PathBuf {
+    let path = directory.join("b.db");
+    let mut store = Store::open(&path, history::options()).unwrap();
+    assert!(store.commit_now((0..INTERVALS).map(history::interval), true, &Status::default()));
+    path
+}
+
+fn brightstat(path: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(binary());
+    command.args(arguments).arg("--database").arg(path).env("TZ", "UTC");
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+fn text(path: &Path, arguments: &[&str]) -> String {
+    let output = brightstat(path, arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn json(path: &Path, what: &[&str]) -> Value {
+    let arguments = [&["query", "--json"], &DAY[..], what].concat();
+    serde_json::from_str(&text(path, &arguments)).unwrap()
+}
+
+fn assert_fails(output: &Output, code: i32, words: &[&str]) {
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{message}");
+    assert!(output.stdout.is_empty());
+    for word in words {
+        assert!(message.contains(word), "'{word}' is not in: {message}");
+    }
+}
+
+/// The packets of the column `name` in the rows, `other` and `none` of an answer.
+fn sum(answer: &Value, name: &str) -> u64 {
+    let rest = [&answer["other"], &answer["none"]];
+    let rows = answer["rows"].as_array().unwrap().iter();
+    rows.chain(rest).map(|row| row[name].as_u64().unwrap()).sum()
+}
+
+#[test]
+fn every_kind_adds_up_to_the_same_total() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = database(directory.path());
+    let interfaces = json(&path, &["interfaces"]);
+    let ways = ["_in", "_out", "_internal", "_transit", "_none"];
+    let all: u64 = ways.iter().map(|way| sum(&interfaces, &format!("bytes{way}"))).sum();
+    assert!(all > 0);
+    for what in ["hosts", "ports", "protocols"] {
+        for top in ["0", "3"] {
+            let answer = json(&path, &[what, "--top", top]);
+            let name = if what == "hosts" { "bytes_in" } else { "bytes" };
+            assert_eq!(sum(&answer, name), all, "{what} {top}");
+            assert_eq!(answer["total"][name], all);
+        }
+    }
+    assert_eq!(json(&path, &["devices"])["rows"], serde_json::json!([]));
+}
+
+#[test]
+fn what_was_not_covered_is_null_and_what_was_silent_is_0() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = database(directory.path());
+    let answer = json(&path, &["host", "203.0.113.1", "--by", "hour"]);
+    assert_eq!(
+        (answer["tier"].as_str(), answer["step_seconds"].as_u64()),
+        (Some("hour"), Some(3_600))
+    );
+    let points = answer["points"].as_array().unwrap();
+    let series = answer["rows"][0]["series"]["bytes_in"].as_array().unwrap();
+    assert_eq!((points.len(), series.len()), (24, 24));
+    for (hour, (point, bytes)) in points.iter().zip(series).enumerate() {
+        let is_covered = hour % 6 == 0 && hour < 18;
+        assert_eq!(point["covered_seconds"], if is_covered { 3_000.0 } else { 0.0 });
+        assert_eq!(bytes.is_null(), !is_covered, "{hour}: {bytes}");
+    }
+    assert_eq!(answer["recorded_until"], "1970-01-01T12:50:00Z");
+    let none = json(&path, &["host", "203.0.113.250"]);
+    assert_eq!((none["rows"].as_array().unwrap().len(), none["count"].as_u64()), (0, Some(0)));
+}
+
+#[test]
+fn tables_csv_and_json_tell_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = database(directory.path());
+    let answer = json(&path, &["ports", "--by", "hour"]);
+    let arguments =
+        |format: &[&'static str]| [&["query", "ports", "--by", "hour"], &DAY[..], format].concat();
+    let csv = text(&path, &arguments(&["--csv"]));
+    let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let heads = lines.next().unwrap();
+    let mut by_port: HashMap<String, u64> = HashMap::new();
+    for line in lines {
+        assert_eq!(line.len(), heads.len());
+        let field: HashMap<_, _> =
+            heads.iter().zip(line).map(|(head, field)| (*head, field)).collect();
+        assert_eq!(field["bytes"].is_empty(), field["covered_seconds"] == "0", "{field:?}");
+        let bytes: u64 = field["bytes"].parse().unwrap_or(0);
+        *by_port
+            .entry(format!("{}{}/{}", field["row"], field["port"], field["protocol"]))
+            .or_default() += bytes;
+    }
+    let table = text(&path, &arguments(&[]));
+    for row in answer["rows"].as_array().unwrap() {
+        let name = format!("{}/{}", row["port"], row["protocol"].as_str().unwrap());
+        assert_eq!(by_port[&name], row["bytes"].as_u64().unwrap(), "{name}");
+        assert!(table.contains(&name), "{table}");
+    }
+    for name in ["other", "none", "total"] {
+        assert_eq!(by_port[&format!("{name}/")], answer[name]["bytes"].as_u64().unwrap());
+    }
+    for words in ["1970-01-01 00:00  83.3 %", "1970-01-01 01:00  not covered", "recorded until"] {
+        assert!(table.contains(words), "'{words}' is not in:\n{table}");
+    }
+}
+
+#[test]
+fn days_are_those_of_the_time_zone_and_the_answer_names_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = database(directory.path());
+    let days = |zone: &str| {
+        let answer = json(&path, &["protocols", "--by", "day", "--tz", zone]);
+        assert_eq!(answer["time_zone"], zone.replace("utc", "UTC"));
+        let points = answer["points"].as_array().unwrap().iter();
+        let starts: Vec<String> = points.map(|p| p["start"].as_str().unwrap().to_owned()).collect();
+        (starts, sum(&answer, "bytes"))
+    };
+    let (starts, all) = days("utc");
+    assert_eq!(starts, ["1970-01-01T00:00:00Z"]);
+    // Six hours behind: the day there begins with the second run.
+    let (starts, less) = days("America/Chicago");
+    assert_eq!(starts, ["1970-01-01T00:00:00-06:00"]);
+    assert!(less > 0 && less < all);
+}
+
+#[test]
+fn a_question_that_makes_no_sense_ends_with_64_and_says_what_would() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = database(directory.path());
+    for (arguments, words) in [
+        (&["cats"][..], &["hosts, ports, protocols", "\"cats\""][..]),
+        (&["hosts", "--from", "soon"], &["from: expected a moment", "yesterday", "\"soon\""]),
+        (&["hosts", "--to", "25:00"], &["to: expected a moment"]),
+        (&["hosts", "--from", "now", "--to", "2h"], &["must lie before"]),
+        (&["hosts", "--from", "@-9223372036854775808"], &["from 1970 to 9999"]),
+        (&["hosts", "--tz", "Mars/Olympus"], &["no time zone \"Mars/Olympus\"", "Europe/Berlin"]),
+        (&["hosts", "--by", "lustrum"], &["no tier 'lustrum'", "minute, five, hour, day"]),
+        (&["hosts", "--by", "minute", "--from", "@0"], &["points", "coarser tier"]),
+        (&["host", "fritz"], &["expected an address"]),
+        (&["port", "443"], &["\"tcp/443\"", "\"443\""]),
+        (&["port", "tcp/65536"], &["\"tcp/443\""]),
+        (&["protocol", "xyz"], &["expected a protocol"]),
+        (&["hosts", "--csv", "--json"], &["--help"]),
+        (&["hosts", "--top", "many"], &["--help"]),
+    ] {
+        assert_fails(&brightstat(&path, &[&["query"], arguments].concat()), 64, words);
+    }
+    assert_fails(
+        &brightstat(&path, &["query", "interface", "nope0"]),
+        66,
+        &["no interface 'nope0'"],
+    );
+}
+
+#[test]
+fn a_database_that_is_not_there_or_not_ours_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let (absent, foreign) = (directory.path().join("no.db"), directory.path().join("x.db"));
+    rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+    let damaged = directory.path().join("d.db");
+    fs::write(&damaged, "not a database at all ".repeat(500)).unwrap();
+    let copy = directory.path().join("copy.db");
+    for arguments in [
+        &["query", "hosts"][..],
+        &["backup", copy.to_str().unwrap()],
+        &["db", "check"],
+        &["db", "stats"],
+        &["db", "compact"],
+    ] {
+        assert_fails(&brightstat(&absent, arguments), 66, &["no.db", "no such database"]);
+        assert_fails(
+            &brightstat(&foreign, arguments),
+            65,
+            &["x.db", "not a database of brightstat"],
+        );
+        assert_fails(&brightstat(&damaged, arguments), 65, &["d.db"]);
+    }
+    assert!(!absent.exists() && !copy.exists());
+}
+
+#[test]
+fn the_database_is_found_through_the_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = database(directory.path());
+    let config = directory.path().join("b.toml");
+    fs::write(&config, format!("[history]\ndatabase = \"{}\"\n", path.display())).unwrap();
+    let arguments = ["query", "hosts", "--config", config.to_str().unwrap()];
+    let output = Command::new(binary()).args(arguments).args(DAY).output().unwrap();
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stdout).contains("192.168.1."));
+}
+
+#[test]
+fn a_closed_pipe_is_no_error_and_a_full_disk_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = database(directory.path());
+    for format in ["--csv", "--json"] {
+        let mut command = Command::new(binary());
+        command
+            .args(["query", "hosts", "--by", "minute", format, "--database"])
+            .arg(&path)
+            .args(DAY);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        let full = fs::File::create("/dev/full").unwrap();
+        let output = command.stdout(full).output().unwrap();
+        assert_fails(&output, 74, &["standard output"]);
+    }
+}
+
+#[test]
+fn backup_check_stats_and_compact_work() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = database(directory.path());
+    let copy = directory.path().join("copy.db");
+    let backup = ["backup", copy.to_str().unwrap()];
+    assert!(text(&path, &backup).contains("copy.db: "));
+    assert_fails(&brightstat(&path, &backup), 73, &["copy.db", "is there already"]);
+    assert_eq!(json(&copy, &["hosts"])["rows"], json(&path, &["hosts"])["rows"]);
+    assert!(text(&path, &["db", "check"]).contains("the database is sound."));
+    let stats = text(&path, &["db", "stats"]);
+    for word in ["minute", "five", "hour", "day", "1970-01-01T12:50:00Z", "protocols"] {
+        assert!(stats.contains(word), "'{word}' is not in:\n{stats}");
+    }
+    assert!(text(&path, &["db", "compact"]).contains("bytes, were "));
+    assert!(text(&path, &["db", "check"]).contains("the database is sound."));
+}
+
+#[test]
+fn the_daemon_answers_from_its_history_and_refuses_what_makes_no_sense() {
+    let (cable, directory) = (Cable::new(), directory());
+    let mut daemon = Daemon::start(&cable.receiver, directory.path(), &["--interface", "rx"]);
+    daemon.wait_for_log("rx: capturing");
+    for (query, code, words) in [
+        ("", 200, "\"what\":\"interfaces\""),
+        (
+            "?what=hosts&from=2h&to=now&by=auto&points=300&top=20&tz=Europe/Berlin",
+            200,
+            "Europe/Berlin",
+        ),
+        ("?what=host&name=192.168.1.5&from=yesterday&tz=Europe%2FBerlin", 200, "Europe/Berlin"),
+        ("?from=2026-01-01T00:00:00+00:00", 200, "\"points\""),
+        ("?from=2026-01-01+14:00", 200, "\"points\""),
+        ("?from=500min&points=500", 200, "\"points\""),
+        ("?from=@0&points=500", 200, "\"points\""),
+        ("?what=cats", 400, "hosts, ports"),
+        ("?from=@-9223372036854775808", 400, "from 1970 to 9999"),
+        ("?from=@0&by=minute", 400, "points"),
+        ("?from=@0&to=@253402207200&by=day&tz=Europe/Berlin", 400, "points"),
+        ("?tz=../../etc/passwd", 400, "no time zone"),
+        ("?points=501", 400, "from 1 to 500"),
+        ("?top=101", 400, "from 1 to 100"),
+        ("?colour=red", 400, "colour"),
+    ] {
+        let (status, body) = daemon.get(&format!("/api/v1/history{query}"));
+        assert_eq!(status, code, "{query}: {body}");
+        assert!(body.contains(words), "{query}: {body}");
+        let answer: Value = serde_json::from_str(&body).unwrap();
+        assert!(answer["points"].as_array().is_none_or(|points| points.len() <= 500), "{query}");
+    }
+    assert_eq!(daemon.stop(), 0);
+}
