@@ -130,7 +130,7 @@ fn find_problems(connection: &Connection) -> SqlResult<Vec<String>> {
     let tiers = tiers::stored(connection)?;
     for tier in &tiers {
         for kind in KINDS.into_iter().filter(|kind| ![&INTERFACE, &DEVICE].contains(kind)) {
-            for way in kind.ways {
+            for way in kind.endings() {
                 check_split(connection, tier, kind, way, &mut problems)?;
             }
         }
@@ -155,7 +155,7 @@ fn check_split(
     };
     let sql = format!(
         "WITH t AS (SELECT start, {} AS p, {} AS b FROM {} GROUP BY start),
-            r AS (SELECT start, {} AS p, {} AS b FROM {} GROUP BY start)
+            r AS (SELECT start, {} AS p, {} AS b FROM {} WHERE {} GROUP BY start)
          SELECT count(*), min(t.start) FROM t LEFT JOIN r ON r.start = t.start
          WHERE t.p <> coalesce(r.p, 0) OR t.b <> coalesce(r.b, 0)",
         sum("packets", INTERFACE.ways),
@@ -163,7 +163,8 @@ fn check_split(
         INTERFACE.table(tier.seconds),
         sum("packets", &[way]),
         sum("bytes", &[way]),
-        kind.table(tier.seconds)
+        kind.table(tier.seconds),
+        kind.condition()
     );
     let (wrong, first): (i64, Option<i64>) =
         connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -252,7 +253,11 @@ fn read_stats(connection: &Connection, database: &Path) -> SqlResult<Stats> {
     for tier in tiers::stored(connection)? {
         let mut rows = Vec::new();
         for kind in KINDS {
-            let sql = format!("SELECT count(*) FROM {}", kind.table(tier.seconds));
+            let sql = format!(
+                "SELECT count(*) FROM {} WHERE {}",
+                kind.table(tier.seconds),
+                kind.condition()
+            );
             rows.push((kind.plural, number(&sql)?.cast_unsigned()));
         }
         let sql = format!("SELECT count(DISTINCT start) FROM {}", INTERFACE.table(tier.seconds));

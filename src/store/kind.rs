@@ -14,15 +14,15 @@ pub type Key = [i64; 3];
 pub struct Kind {
     /// Its place in [`KINDS`].
     pub at: usize,
-    /// Its name: `host` has a table `host_60` for a tier of minutes, and the view `v_host`.
+    /// Its name: `host` has the view `v_host`.
     pub name: &'static str,
     /// Its name where many are meant: `hosts`.
     pub plural: &'static str,
-    /// The key columns, after start.
+    /// The parts of its key.
     pub keys: &'static [&'static str],
-    /// What is counted apart: the endings of the columns.
+    /// What is counted apart: the endings of the names that people see.
     pub ways: &'static [&'static str],
-    /// Further columns.
+    /// Further numbers.
     pub extras: &'static [Extra],
     /// The key of the row that holds what a bounded table could not name.
     pub other: Option<Key>,
@@ -30,7 +30,7 @@ pub struct Kind {
     pub none: Option<Key>,
 }
 
-/// A column that is not traffic.
+/// A number that is not traffic.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Extra {
     /// Its name.
@@ -114,22 +114,62 @@ impl Kind {
         KINDS.into_iter().find(|kind| kind.name == name || kind.plural == name)
     }
 
-    /// Its table for the tier whose intervals have this length.
+    /// Whether its rows share a table with those of other kinds.
+    ///
+    /// All but interfaces do, which have more to tell. A table that grows at one end and
+    /// shrinks at the other costs some page writes at each commit, however little it holds.
+    fn is_shared(&self) -> bool {
+        *self != INTERFACE
+    }
+
+    /// Its table for the tier whose intervals have this length, such as `traffic_60`.
     ///
     /// Each tier has tables of its own, so that new rows always come at the end of one:
     /// SQLite fills pages that grow at the end, and splits others in halves.
     pub fn table(&self, seconds: i64) -> String {
-        format!("{}_{seconds}", self.name)
+        let name = if self.is_shared() { "traffic" } else { self.name };
+        format!("{name}_{seconds}")
     }
 
-    /// The columns of its tables after start: keys, cells, extras.
+    /// What its rows have in common, to be put after WHERE: `1` or as in `kind = 3`.
+    pub fn condition(&self) -> String {
+        if self.is_shared() { format!("kind = {}", self.at) } else { "1".to_owned() }
+    }
+
+    /// The columns of its key in its table.
+    pub fn key_columns(&self) -> &'static [&'static str] {
+        let shared: &[&str] = &["k1", "k2", "k3"];
+        if self.is_shared() { &shared[..self.keys.len()] } else { self.keys }
+    }
+
+    /// The endings of the columns of its ways in its table.
+    pub fn endings(&self) -> &'static [&'static str] {
+        let shared: &[&str] = &["_in", "_out"];
+        if self.is_shared() { &shared[..self.ways.len()] } else { self.ways }
+    }
+
+    /// The columns of its extras in its table.
+    pub fn extra_columns(&self) -> Vec<&'static str> {
+        self.extras
+            .iter()
+            .map(|extra| if self.is_shared() { "extra" } else { extra.name })
+            .collect()
+    }
+
+    /// The columns of its table that are its own, after start: keys, cells, extras.
     pub fn columns(&self) -> Vec<String> {
-        let mut columns: Vec<String> = self.keys.iter().map(|&key| key.to_owned()).collect();
-        for way in self.ways {
+        let mut columns: Vec<String> =
+            self.key_columns().iter().map(|&key| key.to_owned()).collect();
+        for way in self.endings() {
             columns.extend(["packets", "bytes", "least", "greatest"].map(|c| format!("{c}{way}")));
         }
-        columns.extend(self.extras.iter().map(|extra| extra.name.to_owned()));
+        columns.extend(self.extra_columns().iter().map(|&extra| extra.to_owned()));
         columns
+    }
+
+    /// All tables of the tier whose intervals have this length.
+    pub fn tables(seconds: i64) -> [String; 2] {
+        [INTERFACE.table(seconds), HOST.table(seconds)]
     }
 
     /// Whether this is the row of what was not named, or of frames without such a thing.

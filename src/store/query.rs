@@ -748,18 +748,20 @@ fn each(
     // With the row of frames that have no such thing, in the same pass.
     let is_wanted = |key: &Key| only.is_none_or(|only| only == *key) || Some(*key) == kind.none;
     let filter = |key: Key| {
-        let columns =
-            kind.keys.iter().zip(key).map(|(column, value)| format!("{column} = {value}"));
-        columns.collect::<Vec<_>>().join(" AND ")
+        let columns = kind.key_columns().iter().zip(key);
+        let equal: Vec<String> =
+            columns.map(|(column, value)| format!("{column} = {value}")).collect();
+        equal.join(" AND ")
     };
     let filter = match (only, kind.none) {
         (Some(key), Some(none)) => format!(" AND ({} OR {})", filter(key), filter(none)),
         (Some(key), None) => format!(" AND {}", filter(key)),
         (None, _) => String::new(),
     };
+    let condition = kind.condition();
     for (seconds, from, to) in &grid.segments {
         let sql = format!(
-            "SELECT start, {} FROM {} WHERE start >= ?1 AND start < ?2{filter}",
+            "SELECT start, {} FROM {} WHERE start >= ?1 AND start < ?2 AND {condition}{filter}",
             kind.columns().join(", "),
             kind.table(*seconds)
         );

@@ -1,12 +1,12 @@
 //! The tables and views of the database, and the migrations that lead to them.
 //!
-//! Everything a table of traffic holds is an integer. Each tier and kind has a table whose
-//! key starts with time, so that a commit appends to its end and an old hour is one run of
+//! Everything a table of traffic holds is an integer. Each tier has tables whose keys
+//! start with time, so that a commit appends to its end and an old hour is one run of
 //! pages. The views put the tiers together again; they are the contract for scripts.
 
 use rusqlite::{Connection, Result, Transaction};
 
-use super::kind::{KINDS, Kind};
+use super::kind::{HOST, INTERFACE, KINDS, Kind};
 use crate::account::protocol_name;
 
 /// `PRAGMA application_id`: "bsta", so that file(1) and we know our own files.
@@ -62,17 +62,22 @@ fn make_catalog(transaction: &Transaction<'_>) -> Result<()> {
 
 /// Makes the tables of a tier.
 pub(super) fn make_tables(transaction: &Transaction<'_>, seconds: i64) -> Result<()> {
-    for kind in KINDS {
+    let columns = |kind: &Kind, default: &str| -> String {
+        let columns = kind.columns();
         let columns: Vec<String> =
-            kind.columns().iter().map(|column| format!("{column} INTEGER NOT NULL")).collect();
-        transaction.execute_batch(&format!(
-            "CREATE TABLE {} (start INTEGER NOT NULL, {}, PRIMARY KEY (start, {})) WITHOUT ROWID",
-            kind.table(seconds),
-            columns.join(", "),
-            kind.keys.join(", ")
-        ))?;
-    }
-    Ok(())
+            columns.iter().map(|column| format!("{column} INTEGER NOT NULL{default}")).collect();
+        columns.join(", ")
+    };
+    let [interface, shared] = Kind::tables(seconds);
+    transaction.execute_batch(&format!(
+        "CREATE TABLE {interface} (start INTEGER NOT NULL, {}, PRIMARY KEY (start, interface))
+            WITHOUT ROWID;
+         CREATE TABLE {shared} (start INTEGER NOT NULL, kind INTEGER NOT NULL, {},
+            PRIMARY KEY (start, kind, k1, k2, k3)) WITHOUT ROWID;",
+        columns(&INTERFACE, ""),
+        // Hosts have every column there is; kinds with fewer leave the others 0.
+        columns(&HOST, " DEFAULT 0")
+    ))
 }
 
 /// Makes the views anew, over all tiers there are.
@@ -110,26 +115,26 @@ fn part_of_view(kind: &Kind, seconds: i64, name: &str) -> String {
         "host" => {
             columns.push(format!("{ADDRESS} AS address"));
             columns.push("n.mac".to_owned());
-            columns.push("CASE WHEN x.family > 0 THEN x.local END AS local".to_owned());
+            columns.push("CASE WHEN x.k1 > 0 THEN x.extra END AS local".to_owned());
             join.push_str(
-                " LEFT JOIN host_mac n ON n.family = x.family AND n.high = x.high AND n.low = x.low",
+                " LEFT JOIN host_mac n ON n.family = x.k1 AND n.high = x.k2 AND n.low = x.k3",
             );
         }
         "device" => {
             columns.push(
-                "CASE x.device WHEN 0 THEN 'other' WHEN -1 THEN 'none' ELSE n.name END AS device"
+                "CASE x.k1 WHEN 0 THEN 'other' WHEN -1 THEN 'none' ELSE n.name END AS device"
                     .to_owned(),
             );
             columns.push("n.mac".to_owned());
-            join.push_str(" LEFT JOIN device_name n ON n.id = x.device");
+            join.push_str(" LEFT JOIN device_name n ON n.id = x.k1");
         }
         "port" => {
             columns.push(
-                "CASE WHEN x.port = 0 THEN 'other' WHEN x.port < 0 THEN 'none' \
-                 WHEN x.port >> 16 = 6 THEN 'tcp' ELSE 'udp' END AS protocol"
+                "CASE WHEN x.k1 = 0 THEN 'other' WHEN x.k1 < 0 THEN 'none' \
+                 WHEN x.k1 >> 16 = 6 THEN 'tcp' ELSE 'udp' END AS protocol"
                     .to_owned(),
             );
-            columns.push("CASE WHEN x.port > 0 THEN x.port & 65535 END AS port".to_owned());
+            columns.push("CASE WHEN x.k1 > 0 THEN x.k1 & 65535 END AS port".to_owned());
         }
         _ => {
             let names: Vec<String> = (0..=256)
@@ -138,12 +143,10 @@ fn part_of_view(kind: &Kind, seconds: i64, name: &str) -> String {
                 .map(|(number, name)| format!("WHEN {number} THEN '{name}'"))
                 .collect();
             columns.push(format!(
-                "CASE x.protocol WHEN -1 THEN 'none' {} ELSE CAST(x.protocol AS TEXT) END AS protocol",
+                "CASE x.k1 WHEN -1 THEN 'none' {} ELSE CAST(x.k1 AS TEXT) END AS protocol",
                 names.join(" ")
             ));
-            columns.push(
-                "CASE WHEN x.protocol BETWEEN 0 AND 255 THEN x.protocol END AS number".to_owned(),
-            );
+            columns.push("CASE WHEN x.k1 BETWEEN 0 AND 255 THEN x.k1 END AS number".to_owned());
         }
     }
     if kind.name == "interface" {
@@ -152,31 +155,32 @@ fn part_of_view(kind: &Kind, seconds: i64, name: &str) -> String {
             columns.push(format!("{} AS {what}", all.join(" + ")));
         }
     }
-    for way in kind.ways {
-        columns.push(format!("packets{way}, bytes{way}"));
-        columns.push(format!("least{way} * 8 AS bits_per_second_min{way}"));
-        columns.push(format!("greatest{way} * 8 AS bits_per_second_max{way}"));
+    for (way, ending) in kind.ways.iter().zip(kind.endings()) {
+        columns.push(format!("packets{ending} AS packets{way}, bytes{ending} AS bytes{way}"));
+        columns.push(format!("least{ending} * 8 AS bits_per_second_min{way}"));
+        columns.push(format!("greatest{ending} * 8 AS bits_per_second_max{way}"));
     }
     if kind.name == "interface" {
         columns.push("dropped, covered / 1000.0 AS covered_seconds".to_owned());
     }
-    format!("SELECT {} FROM {} x{join}", columns.join(", "), kind.table(seconds))
+    let (table, condition) = (kind.table(seconds), kind.condition());
+    format!("SELECT {} FROM {table} x{join} WHERE {condition}", columns.join(", "))
 }
 
 /// A host's address as text, from its key: dotted for IPv4, after RFC 5952 for IPv6 (lower
 /// case, the first of the longest runs of zero groups written as "::").
 const ADDRESS: &str = "(WITH g(s) AS (SELECT printf(':%x:%x:%x:%x:%x:%x:%x:%x:',
-        (x.high >> 48) & 65535, (x.high >> 32) & 65535, (x.high >> 16) & 65535, x.high & 65535,
-        (x.low >> 48) & 65535, (x.low >> 32) & 65535, (x.low >> 16) & 65535, x.low & 65535)),
+        (x.k2 >> 48) & 65535, (x.k2 >> 32) & 65535, (x.k2 >> 16) & 65535, x.k2 & 65535,
+        (x.k3 >> 48) & 65535, (x.k3 >> 32) & 65535, (x.k3 >> 16) & 65535, x.k3 & 65535)),
     r(run) AS (VALUES (':0:0:0:0:0:0:0:0:'), (':0:0:0:0:0:0:0:'), (':0:0:0:0:0:0:'),
         (':0:0:0:0:0:'), (':0:0:0:0:'), (':0:0:0:'), (':0:0:'))
     SELECT CASE
-        WHEN x.family = 0 THEN 'other'
-        WHEN x.family < 0 THEN 'none'
-        WHEN x.family = 4 THEN printf('%d.%d.%d.%d',
-            (x.low >> 24) & 255, (x.low >> 16) & 255, (x.low >> 8) & 255, x.low & 255)
-        WHEN x.high = 0 AND x.low >> 32 = 65535 THEN printf('::ffff:%d.%d.%d.%d',
-            (x.low >> 24) & 255, (x.low >> 16) & 255, (x.low >> 8) & 255, x.low & 255)
+        WHEN x.k1 = 0 THEN 'other'
+        WHEN x.k1 < 0 THEN 'none'
+        WHEN x.k1 = 4 THEN printf('%d.%d.%d.%d',
+            (x.k3 >> 24) & 255, (x.k3 >> 16) & 255, (x.k3 >> 8) & 255, x.k3 & 255)
+        WHEN x.k2 = 0 AND x.k3 >> 32 = 65535 THEN printf('::ffff:%d.%d.%d.%d',
+            (x.k3 >> 24) & 255, (x.k3 >> 16) & 255, (x.k3 >> 8) & 255, x.k3 & 255)
         ELSE coalesce(
             (SELECT ltrim(substr(s, 1, instr(s, run) - 1), ':') || '::'
                 || rtrim(substr(s, instr(s, run) + length(run)), ':')

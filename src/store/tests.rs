@@ -151,14 +151,14 @@ fn assert_conservation(store: &Store) {
         let stale: Vec<String> = store.writer.stale[at].iter().map(i64::to_string).collect();
         let stale = stale.join(", ");
         for kind in KINDS {
-            let keys = kind.keys.join(", ");
+            let (keys, condition) = (kind.key_columns().join(", "), kind.condition());
             let sums: Vec<String> = kind
-                .ways
+                .endings()
                 .iter()
                 .flat_map(|way| [format!("sum(packets{way})"), format!("sum(bytes{way})")])
                 .collect();
             let not_rest = match kind.other {
-                Some(other) => format!("{} <> {}", kind.keys[0], other[0]),
+                Some(other) => format!("k1 <> {}", other[0]),
                 None => "1".to_owned(),
             };
             let span = coarse.seconds;
@@ -166,7 +166,7 @@ fn assert_conservation(store: &Store) {
                 let table = kind.table(tier);
                 format!(
                     "SELECT start / {span} * {span} AS s, {keys}, {} FROM {table} \
-                     WHERE {not_rest} AND start >= {} AND s NOT IN ({stale}) GROUP BY s, {keys}",
+                     WHERE {condition} AND {not_rest} AND start >= {} AND s NOT IN ({stale}) GROUP BY s, {keys}",
                     sums.join(", "),
                     (fine.kept_since + span - 1) / span * span
                 )
@@ -559,7 +559,11 @@ fn a_backup_is_whole_and_a_check_finds_what_is_wrong() {
     let mut second = Store::open(&copy, usual()).unwrap();
     assert!(commit(&mut second, [some(200 * 60)]));
     assert_conservation(&second);
-    second.writer.connection.execute("DELETE FROM host_60 WHERE start = 60", []).unwrap();
+    second
+        .writer
+        .connection
+        .execute("DELETE FROM traffic_60 WHERE kind = 1 AND start = 60", [])
+        .unwrap();
     let raise = "UPDATE interface_3600 SET bytes_in = bytes_in + 1 WHERE start = 0";
     second.writer.connection.execute(raise, []).unwrap();
     let problems = admin::check(&copy).unwrap();

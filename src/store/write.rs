@@ -22,7 +22,7 @@ use crate::decode::Mac;
 
 /// Open intervals of coarser tiers are brought up to date after this time, seconds, or
 /// after a 24th of their length if that is more.
-const REFRESH: i64 = 1_800;
+const REFRESH: i64 = 3_600;
 /// MACs of hosts that are remembered, so as not to write them again.
 const MACS: usize = 4_096;
 
@@ -106,9 +106,11 @@ impl Writer {
         }
         if !added.is_empty() {
             // In the same transaction: a tier that says since when it is kept must be.
-            let mut work =
-                Work { transaction: &transaction, tiers: tiers.clone(), limits, stale: &mut stale };
-            work.bring_up_to_date(i64::MAX, &vec![true; tiers.len()])?;
+            let fresh = vec![BTreeSet::new(); tiers.len()];
+            let (tiers, stale) = (tiers.clone(), &mut stale);
+            let mut work = Work { transaction: &transaction, tiers, limits, stale, fresh };
+            let all = vec![true; work.tiers.len()];
+            work.bring_up_to_date(i64::MAX, &all)?;
             stale.iter_mut().for_each(BTreeSet::clear);
         }
         transaction.commit()?;
@@ -168,7 +170,8 @@ impl Writer {
         let Writer { connection, tiers, limits, max_size, catalog, stale, refreshed } = self;
         let transaction = connection.transaction()?;
         let (tiers_now, limits) = (tiers.clone(), *limits);
-        let mut work = Work { transaction: &transaction, tiers: tiers_now, limits, stale };
+        let fresh = vec![BTreeSet::new(); tiers.len()];
+        let mut work = Work { transaction: &transaction, tiers: tiers_now, limits, stale, fresh };
         work.write_catalog(catalog)?;
         work.write_events(batch.events)?;
         for set_back in batch.set_backs {
@@ -176,6 +179,7 @@ impl Writer {
         }
         let written = newest(work.transaction, work.tiers[0].seconds)?;
         let waiting = batch.intervals.iter().map(|interval| interval.start).max();
+        let waiting_first = batch.intervals.iter().map(|interval| interval.start).min();
         let Some(newest) = written.max(waiting) else { return seal(transaction) };
         let horizon = newest + work.tiers[0].seconds;
         // First, so that the new rows take the pages of the old ones: each is written once.
@@ -193,9 +197,13 @@ impl Writer {
                 is_moved || age >= REFRESH.max(tier.seconds / 24)
             })
             .collect();
-        let fresh = work.bring_up_to_date(horizon, &is_due)?;
+        work.bring_up_to_date(horizon, &is_due)?;
+        if waiting_first.is_some_and(|first| first < work.tiers[0].kept_since) {
+            // Some came late, or were many.
+            work.let_go(horizon)?;
+        }
         work.make_room(horizon, *max_size)?;
-        let tiers_now = work.tiers;
+        let Work { tiers: tiers_now, fresh, .. } = work;
         seal(transaction)?;
         // Only now is it certain.
         *tiers = tiers_now;
@@ -237,6 +245,8 @@ struct Work<'a> {
     tiers: Vec<StoredTier>,
     limits: Limits,
     stale: &'a mut Vec<BTreeSet<i64>>,
+    /// Of those, by tier, what this commit has made anew.
+    fresh: Vec<BTreeSet<i64>>,
 }
 
 impl Work<'_> {
@@ -320,13 +330,12 @@ impl Work<'_> {
     }
 
     /// Makes stale intervals anew: those that have ended, and of the tiers that are due the
-    /// open ones too. Returns which, by tier.
-    fn bring_up_to_date(&mut self, horizon: i64, is_due: &[bool]) -> Result<Vec<BTreeSet<i64>>> {
-        let mut fresh = vec![BTreeSet::new(); self.tiers.len()];
-        for (at, fresh) in fresh.iter_mut().enumerate().skip(1) {
+    /// open ones too.
+    fn bring_up_to_date(&mut self, horizon: i64, is_due: &[bool]) -> Result<()> {
+        for (at, is_due) in is_due.iter().enumerate().skip(1) {
             let (finer, tier) = (&self.tiers[at - 1], &self.tiers[at]);
             for start in self.stale[at].clone() {
-                if is_due[at] || start + tier.seconds <= horizon {
+                if *is_due || start + tier.seconds <= horizon {
                     let (mut sum, parts) =
                         read(self.transaction, finer.seconds, start, start + tier.seconds)?;
                     for kind in KINDS.into_iter().filter(|kind| *kind != &INTERFACE) {
@@ -335,7 +344,7 @@ impl Work<'_> {
                     sum.keep_busiest(self.limits);
                     delete(self.transaction, tier.seconds, start, start + tier.seconds)?;
                     put(self.transaction, tier.seconds, start, &sum)?;
-                    fresh.insert(start);
+                    self.fresh[at].insert(start);
                     // The next tier is made of this one.
                     if let Some(coarser) = self.tiers.get(at + 1)
                         && coarser.start_of(start) >= tier.kept_since
@@ -345,7 +354,7 @@ impl Work<'_> {
                 }
             }
         }
-        Ok(fresh)
+        Ok(())
     }
 
     /// Deletes what is too old, some intervals at a time.
@@ -379,7 +388,8 @@ impl Work<'_> {
         let tier = &self.tiers[at];
         let Some(first) = first(self.transaction, tier.seconds)? else { return Ok(false) };
         let open = self.tiers.get(at + 1).unwrap_or(tier).start_of(horizon - 1);
-        let stale = self.stale.get(at + 1).and_then(|stale| stale.first()).copied();
+        let stale = self.stale.get(at + 1).zip(self.fresh.get(at + 1));
+        let stale = stale.and_then(|(stale, fresh)| stale.difference(fresh).next().copied());
         let end = tier
             .start_of(cutoff)
             .min(open)
@@ -422,9 +432,10 @@ pub(super) fn read(
     let mut sum = Interval { start: from, ..Interval::default() };
     for kind in KINDS {
         let sql = format!(
-            "SELECT {} FROM {} WHERE start >= ?1 AND start < ?2",
+            "SELECT {} FROM {} WHERE start >= ?1 AND start < ?2 AND {}",
             kind.columns().join(", "),
-            kind.table(tier)
+            kind.table(tier),
+            kind.condition()
         );
         let mut statement = connection.prepare_cached(&sql)?;
         let mut rows = statement.query((from, to))?;
@@ -471,8 +482,12 @@ fn most(extra: &Extra, seconds: i64) -> i64 {
 fn put_statement(kind: &Kind, tier: i64) -> String {
     let columns = kind.columns();
     let marks = vec!["?"; columns.len() + 1].join(", ");
+    let (also, its) = match kind == &INTERFACE {
+        true => ("", String::new()),
+        false => (", kind", format!(", {}", kind.at)),
+    };
     let mut updates = Vec::new();
-    for way in kind.ways {
+    for way in kind.endings() {
         updates.extend([
             format!("packets{way} = packets{way} + excluded.packets{way}"),
             format!("bytes{way} = bytes{way} + excluded.bytes{way}"),
@@ -480,25 +495,24 @@ fn put_statement(kind: &Kind, tier: i64) -> String {
             format!("greatest{way} = max(greatest{way}, excluded.greatest{way})"),
         ]);
     }
-    for extra in kind.extras {
-        let name = extra.name;
+    for (extra, name) in kind.extras.iter().zip(kind.extra_columns()) {
         updates.push(match extra.is_sum {
             true => format!("{name} = min({name} + excluded.{name}, {})", most(extra, tier)),
             false => format!("{name} = max({name}, excluded.{name})"),
         });
     }
     format!(
-        "INSERT INTO {} VALUES ({marks}) ON CONFLICT DO UPDATE SET {}",
+        "INSERT INTO {} (start, {}{also}) VALUES ({marks}{its}) ON CONFLICT DO UPDATE SET {}",
         kind.table(tier),
+        columns.join(", "),
         updates.join(", ")
     )
 }
 
 fn delete(transaction: &Transaction<'_>, tier: i64, from: i64, to: i64) -> Result<()> {
-    for kind in KINDS {
-        let sql = format!("DELETE FROM {} WHERE start >= ?1 AND start < ?2", kind.table(tier));
+    for table in Kind::tables(tier) {
+        let sql = format!("DELETE FROM {table} WHERE start >= ?1 AND start < ?2");
         transaction.prepare_cached(&sql)?.execute((from, to))?;
     }
-
     Ok(())
 }

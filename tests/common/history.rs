@@ -336,13 +336,13 @@ fn difference(wanted: &Rows, found: &Rows) -> Option<String> {
 fn read(connection: &Connection, tier: i64) -> rusqlite::Result<BTreeMap<i64, Rows>> {
     let mut found: BTreeMap<i64, Rows> = BTreeMap::new();
     for kind in KINDS {
-        let mut columns: Vec<String> = kind.keys.iter().map(|&key| key.to_owned()).collect();
-        for way in kind.ways {
+        let mut columns: Vec<String> = kind.key_columns().iter().map(|&k| k.to_owned()).collect();
+        for way in kind.endings() {
             columns.extend([format!("packets{way}"), format!("bytes{way}")]);
         }
-        columns.extend(kind.extras.iter().map(|extra| extra.name.to_owned()));
-        let (table, all) = (kind.table(tier), columns.join(", "));
-        let sql = format!("SELECT start, {all} FROM {table}");
+        columns.extend(kind.extra_columns().iter().map(|&extra| extra.to_owned()));
+        let (table, condition) = (kind.table(tier), kind.condition());
+        let sql = format!("SELECT start, {} FROM {table} WHERE {condition}", columns.join(", "));
         let mut statement = connection.prepare(&sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
