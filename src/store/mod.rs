@@ -4,6 +4,8 @@
 //! period. If the disk is full or fails, they wait (bounded, the oldest go first and are
 //! counted) and the capture goes on. [`write`] adds to rows that are there already, so
 //! that a minute in which the daemon was restarted holds both parts.
+//!
+//! Scripts read the views that `schema` makes; `views.md` beside this file describes them.
 
 pub mod admin;
 pub mod kind;
@@ -372,3 +374,5 @@ fn begin(path: &Path, options: &Options) -> Result<(Writer, Option<PathBuf>), Fa
 mod query_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod views_tests;
