@@ -39,7 +39,11 @@ pub struct Words<'a> {
 /// A sentence that says what was expected, and where.
 pub fn question(words: &Words<'_>, now: &Zoned) -> Result<(Question, TimeZone), String> {
     let kind = Kind::named(words.what).ok_or_else(|| {
-        format!("expected hosts, ports, protocols, interfaces or devices, found \"{}\"", words.what)
+        format!(
+            "expected hosts, ports, protocols, interfaces or devices (or one of them, as in \"host \
+             192.168.1.5\"), found \"{}\"",
+            words.what
+        )
     })?;
     let zone = zone(words.tz)?;
     let now = now.with_time_zone(zone.clone());
@@ -50,7 +54,7 @@ pub fn question(words: &Words<'_>, now: &Zoned) -> Result<(Question, TimeZone), 
     let (from, to) = (time(words.from, "24h", "from")?, time(words.to, "now", "to")?);
     if from >= to {
         return Err(format!(
-            "from ({}) must lie before to ({})",
+            "from ({}) must lie before to ({}); exchange them, or leave 'to' out, which means now",
             rfc3339_in(from, &zone),
             rfc3339_in(to, &zone)
         ));

@@ -120,6 +120,16 @@ impl Serialize for Series<'_> {
                 map.serialize_entry(&format!("{name}{way}"), &List(values))?;
             }
         }
+        if answer.kind.name == "interface" {
+            let values = || {
+                let mut series = line.series.iter().zip(&line.dropped_series).peekable();
+                answer.points.iter().enumerate().map(move |(place, point)| {
+                    let dropped = series.next_if(|((at, _), _)| *at == place);
+                    dropped.map(|(_, dropped)| *dropped).or((point.covered > 0).then_some(0))
+                })
+            };
+            map.serialize_entry("dropped", &List(values))?;
+        }
         map.end()
     }
 }

@@ -44,10 +44,13 @@ pub fn to_table(answer: &Answer, zone: &TimeZone) -> String {
             let time = [clock.show(point.start), coverage(point)];
             let shown = lines(answer).filter_map(|line| Some((line, at_point(line, at)?)));
             let before = table.len();
-            for (line, cells) in shown.filter(|(_, cells)| cells.iter().any(|c| c.packets > 0)) {
+            let is_told = |(line, cells): &(&Line, &[Cell])| {
+                cells.iter().any(|cell| cell.packets > 0) || dropped_at(line, at) > 0
+            };
+            for (line, cells) in shown.filter(is_told) {
                 let mut row = time.to_vec();
                 row.extend(label_cells(answer, &line.label));
-                row.extend(numbers(answer, line, cells, None));
+                row.extend(numbers(answer, line, cells, dropped_at(line, at)));
                 table.row(row);
             }
             if table.len() == before {
@@ -57,7 +60,7 @@ pub fn to_table(answer: &Answer, zone: &TimeZone) -> String {
     } else {
         for line in lines(answer).filter(|line| !is_silent(line)) {
             let mut row = label_cells(answer, &line.label);
-            row.extend(numbers(answer, line, &line.total, Some(line.dropped)));
+            row.extend(numbers(answer, line, &line.total, line.dropped));
             table.row(row);
         }
     }
@@ -108,6 +111,10 @@ pub fn to_csv(answer: &Answer, zone: &TimeZone) -> String {
     for way in kind.ways {
         heads.extend(COLUMNS.map(|(name, _)| format!("{name}{way}")));
     }
+    let is_interface = kind.name == "interface";
+    if is_interface {
+        heads.push("dropped".to_owned());
+    }
     push_line(&mut text, heads);
     let all = lines(answer).chain([&answer.total]);
     for line in all {
@@ -145,6 +152,11 @@ pub fn to_csv(answer: &Answer, zone: &TimeZone) -> String {
                     told.map(|(cells, (_, of))| of(&cells[at]).to_string()).unwrap_or_default()
                 }));
             }
+            if is_interface {
+                let dropped =
+                    if answer.points.len() == 1 { line.dropped } else { dropped_at(line, at) };
+                fields.push(cells.map(|_| dropped.to_string()).unwrap_or_default());
+            }
             push_line(&mut text, fields);
         }
     }
@@ -175,6 +187,12 @@ fn at_point(line: &Line, point: usize) -> Option<&[Cell]> {
     Some(&line.series[at].1)
 }
 
+/// Frames lost at a point.
+fn dropped_at(line: &Line, point: usize) -> u64 {
+    let at = line.series.binary_search_by_key(&point, |(point, _)| *point).ok();
+    at.and_then(|at| line.dropped_series.get(at)).copied().unwrap_or(0)
+}
+
 fn label_heads(answer: &Answer) -> &'static [&'static str] {
     match answer.kind.name {
         "interface" => &["interface"],
@@ -202,7 +220,7 @@ fn label_cells(answer: &Answer, label: &Label) -> Vec<String> {
     cells
 }
 
-fn numbers(answer: &Answer, line: &Line, cells: &[Cell], dropped: Option<u64>) -> Vec<String> {
+fn numbers(answer: &Answer, line: &Line, cells: &[Cell], dropped: u64) -> Vec<String> {
     let is_interface = answer.kind.name == "interface";
     let mut fields = Vec::new();
     for cell in cells {
@@ -214,7 +232,7 @@ fn numbers(answer: &Answer, line: &Line, cells: &[Cell], dropped: Option<u64>) -
         }
     }
     if is_interface {
-        fields.push(dropped.map(grouped).unwrap_or_default());
+        fields.push(grouped(dropped));
     }
     fields
 }
@@ -274,7 +292,7 @@ mod tests {
     fn line(label: Label, series: &[(usize, u64)]) -> Line {
         let sum = series.iter().map(|(_, packets)| packets).sum();
         let series = series.iter().map(|(at, packets)| (*at, vec![cell(*packets); 2])).collect();
-        Line { label, total: vec![cell(sum); 2], dropped: 0, series }
+        Line { label, total: vec![cell(sum); 2], dropped: 0, series, dropped_series: Vec::new() }
     }
 
     /// Three minutes, of which the second was not covered and the third half.

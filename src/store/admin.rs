@@ -219,7 +219,8 @@ fn check_sum(
     Ok(())
 }
 
-/// Makes the file as small as it can be. Returns its size before and after, in bytes.
+/// Makes the file as small as it can be. Returns the bytes that it and its write-ahead log
+/// take before and after.
 ///
 /// # Errors
 /// The database cannot be written, or there is no room for a copy of it.
@@ -227,7 +228,10 @@ pub fn compact(database: &Path) -> Result<(u64, u64), Failure> {
     // For its messages, and so as not to make a database that is not there.
     drop(History::open(database)?);
     let (connection, _) = open::open(database)?;
-    let size = || fs::metadata(database).map_or(0, |metadata| metadata.len());
+    // What the log holds is a part of the database, and may be most of it.
+    let log = PathBuf::from(format!("{}-wal", database.display()));
+    let size_of = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let size = || size_of(database) + size_of(&log);
     let before = size();
     wrap(database, connection.execute_batch("VACUUM"))?;
     // A reader may keep the log from being emptied; then that happens later.

@@ -49,22 +49,28 @@ impl History {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_URI;
         let shown = path.display();
+        let no_input = |text: &str| Err(Failure::new(Exit::NoInput, format!("{shown}: {text}")));
         if !path.exists() {
-            return Err(Failure::new(
-                Exit::NoInput,
-                format!(
-                    "{shown}: no such database; is brightstat running, and is history.database right?"
-                ),
-            ));
+            return no_input(
+                "no such database; start brightstat, which makes it, or name another with \
+                 --database or history.database",
+            );
+        }
+        if path.is_dir() {
+            return no_input("is a directory; name the file in it");
         }
         let failed = |e: rusqlite::Error| match e.sqlite_error_code() {
             Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Failure::new(
                 Exit::Permission,
                 format!("{shown}: you may not read this database; try sudo"),
             ),
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-                Failure::new(Exit::Data, format!("{shown}: not a sound database: {e}"))
-            }
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Failure::new(
+                Exit::Data,
+                format!(
+                    "{shown}: not a sound database ({e}); name another with --database or \
+                     history.database, or restore a backup"
+                ),
+            ),
             _ => Failure::new(Exit::Io, format!("{shown}: {e}")),
         };
         let open = |name: &str| -> rusqlite::Result<(Connection, i32, i32)> {
@@ -91,7 +97,10 @@ impl History {
         if id != APPLICATION_ID || version < 1 {
             return Err(Failure::new(
                 Exit::Data,
-                format!("{shown}: this is not a database of brightstat"),
+                format!(
+                    "{shown}: this is not a database of brightstat; name another with --database \
+                     or history.database"
+                ),
             ));
         }
         if version != VERSION {
@@ -140,7 +149,8 @@ impl History {
                 Some(tier) => Grid::fine(question, tier)?,
                 None => {
                     let newest_pending = pending.last().map(|interval: &Interval| interval.start);
-                    Grid::new(connection, stored, question, newest_pending).map_err(failed)??
+                    Grid::new(connection, stored, question, newest_pending, fresh.as_ref())
+                        .map_err(failed)??
                 }
             };
             let only = question.only.as_ref().map(|which| self.key_of(which)).transpose()?;
@@ -188,6 +198,19 @@ fn wants_fine(question: &Question, tier: &Tier, since: Option<i64>) -> bool {
     }
 }
 
+/// There is no tier of that name: which there are.
+fn no_tier(name: &str, tiers: &[StoredTier], fresh: Option<&Fresh<'_>>) -> Failure {
+    let in_memory = fresh.and_then(|fresh| fresh.in_memory).map(|tier| tier.name.as_str());
+    let stored = tiers.iter().map(|tier| tier.name.as_str());
+    let names: Vec<&str> = in_memory.into_iter().chain(stored).collect();
+    let mut text =
+        format!("there is no tier '{name}'; there is {}, auto or none", names.join(", "));
+    if fresh.is_none() {
+        text.push_str(" (a tier that lives in memory is told by the API only)");
+    }
+    Failure::new(Exit::Usage, text)
+}
+
 /// Characters that mean something in an SQLite URI.
 fn percent(path: &str) -> String {
     path.replace('%', "%25").replace('?', "%3f").replace('#', "%23")
@@ -226,6 +249,7 @@ impl Grid {
         tiers: Vec<StoredTier>,
         question: &Question,
         newest_pending: Option<i64>,
+        fresh: Option<&Fresh<'_>>,
     ) -> rusqlite::Result<Result<Grid, Failure>> {
         let Some(base) = tiers.first() else {
             let text = "the history has no tiers yet; the daemon makes them when it starts";
@@ -248,9 +272,7 @@ impl Grid {
             Step::Whole => (last, None, vec![from, tiers::round_up(to, base.seconds)]),
             Step::Tier(name) => {
                 let Some(at) = tiers.iter().position(|tier| tier.name == *name) else {
-                    let names: Vec<&str> = tiers.iter().map(|tier| tier.name.as_str()).collect();
-                    let text = format!("there is no tier '{name}'; there is {}", names.join(", "));
-                    return Ok(Err(Failure::new(Exit::Usage, text)));
+                    return Ok(Err(no_tier(name, &tiers, fresh)));
                 };
                 let seconds = tiers[at].seconds;
                 let bounds = (tiers[at].start_of(from), tiers::round_up(to, seconds));
@@ -428,6 +450,8 @@ struct Gathered {
     /// Points, with how many parts each; as many cells as the kind has ways for each.
     points: Vec<(u32, u32)>,
     cells: Vec<Cell>,
+    /// Of interfaces, frames lost in each of the points.
+    dropped: Vec<u64>,
 }
 
 impl Gathered {
@@ -445,9 +469,11 @@ impl Gathered {
         self.parts += row.parts;
         let Some(point) = point else { return 0 };
         let point = point as u32;
+        let dropped = (kind == &INTERFACE).then(|| row.extras[1].cast_unsigned());
         match self.points.last_mut() {
             Some((last, parts)) if *last == point => {
                 *parts += row.parts;
+                self.dropped.last_mut().zip(dropped).into_iter().for_each(|(sum, n)| *sum += n);
                 let begin = self.cells.len() - ways;
                 self.cells[begin..]
                     .iter_mut()
@@ -458,6 +484,7 @@ impl Gathered {
             _ => {
                 self.points.push((point, row.parts));
                 self.cells.extend_from_slice(&row.cells);
+                self.dropped.extend(dropped);
                 1
             }
         }
@@ -645,6 +672,7 @@ impl<'a> Reading<'a> {
                     (*point as usize, quiet(cells, *parts, self.intervals[*point as usize]))
                 })
                 .collect(),
+            dropped_series: row.dropped.clone(),
         }
     }
 
@@ -661,6 +689,7 @@ impl<'a> Reading<'a> {
         };
         let mut line = empty(Label::Total, kind);
         let mut series: Vec<Option<Vec<Cell>>> = vec![None; self.intervals.len()];
+        let mut dropped = vec![0; self.intervals.len()];
         for row in interfaces.values() {
             add_all(&mut line.total, &fit(&row.total));
             line.dropped += row.extras[1].cast_unsigned();
@@ -672,8 +701,11 @@ impl<'a> Reading<'a> {
                     place => *place = Some(cells),
                 }
             }
+            for ((point, _), n) in row.points.iter().zip(&row.dropped) {
+                dropped[*point as usize] += n;
+            }
         }
-        line.series = filled(series);
+        fill(&mut line, kind, series, &dropped);
         line
     }
 
@@ -684,8 +716,12 @@ impl<'a> Reading<'a> {
         other.total.clone_from(&total.total);
         other.dropped = total.dropped;
         let mut series: Vec<Option<Vec<Cell>>> = vec![None; self.intervals.len()];
+        let mut dropped = vec![0_u64; self.intervals.len()];
         for (point, cells) in &total.series {
             series[*point] = Some(cells.clone());
+        }
+        for ((point, _), n) in total.series.iter().zip(&total.dropped_series) {
+            dropped[*point] = *n;
         }
         for line in lines.iter().chain([none]) {
             take_away(&mut other.total, &line.total);
@@ -695,11 +731,19 @@ impl<'a> Reading<'a> {
                     take_away(left, cells);
                 }
             }
+            for ((point, _), n) in line.series.iter().zip(&line.dropped_series) {
+                dropped[*point] = dropped[*point].saturating_sub(*n);
+            }
         }
-        other.series = filled(series);
+        for (place, dropped) in series.iter_mut().zip(&dropped) {
+            let is_silent = |cells: &Vec<Cell>| cells.iter().all(|cell| cell.packets == 0);
+            if *dropped == 0 && place.as_ref().is_some_and(is_silent) {
+                *place = None;
+            }
+        }
+        fill(&mut other, kind, series, &dropped);
         let rates = other.series.iter_mut().flat_map(|(_, cells)| cells);
         rates.chain(&mut other.total).for_each(|cell| (cell.least, cell.greatest) = (0, 0));
-        other.series.retain(|(_, cells)| cells.iter().any(|cell| cell.packets > 0));
         other
     }
 }
@@ -727,12 +771,23 @@ fn take_away(sums: &mut [Cell], less: &[Cell]) {
     }
 }
 
-fn filled(series: Vec<Option<Vec<Cell>>>) -> Vec<(usize, Vec<Cell>)> {
-    series.into_iter().enumerate().filter_map(|(at, cells)| Some((at, cells?))).collect()
+/// Gives a line its series; `dropped` has an entry for every point.
+fn fill(line: &mut Line, kind: &Kind, series: Vec<Option<Vec<Cell>>>, dropped: &[u64]) {
+    let filled = series.into_iter().enumerate().filter_map(|(at, cells)| Some((at, cells?)));
+    line.series = filled.collect();
+    if kind == &INTERFACE {
+        line.dropped_series = line.series.iter().map(|(at, _)| dropped[*at]).collect();
+    }
 }
 
 fn empty(label: Label, kind: &Kind) -> Line {
-    Line { label, total: vec![Cell::default(); kind.ways.len()], dropped: 0, series: Vec::new() }
+    Line {
+        label,
+        total: vec![Cell::default(); kind.ways.len()],
+        dropped: 0,
+        series: Vec::new(),
+        dropped_series: Vec::new(),
+    }
 }
 
 /// Visits the rows of a kind in the segments, then those in memory, in the order of time:

@@ -75,6 +75,8 @@ pub struct Line {
     pub dropped: u64,
     /// By point, where there was traffic: the point's place and its cells.
     pub series: Vec<(usize, Vec<Cell>)>,
+    /// Frames lost, for each entry of `series`; interfaces only.
+    pub dropped_series: Vec<u64>,
 }
 
 /// What a row is about.
