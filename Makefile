@@ -46,9 +46,9 @@ bench: build ## speed and memory, as ratios to darkstat and to bare libpcap (roo
 	@./tests/need.sh $(BENCH_NEEDS)
 	@./tests/as-root.sh python3 tests/bench.py --binary $(BINARY)
 
-soak: ## a year of made-up history: its size, what it wears and what a question reads
-	@./tests/need.sh $(BUILD_NEEDS)
-	$(CARGO) bench --locked --bench history
+soak: ## a year of made-up history: its size, what it wears and what a question reads (root)
+	@./tests/need.sh $(BUILD_NEEDS) losetup:mount
+	@./tests/as-root.sh ./tests/soak.sh ./tests/cargo-as-root.sh bench --locked --bench history
 
 man: build ## the manual pages, in target/man
 	$(BINARY) man target/man

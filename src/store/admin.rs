@@ -157,14 +157,15 @@ fn check_split(
         "WITH t AS (SELECT start, {} AS p, {} AS b FROM {} GROUP BY start),
             r AS (SELECT start, {} AS p, {} AS b FROM {} WHERE {} GROUP BY start)
          SELECT count(*), min(t.start) FROM t LEFT JOIN r ON r.start = t.start
-         WHERE t.p <> coalesce(r.p, 0) OR t.b <> coalesce(r.b, 0)",
+         WHERE t.start >= {} AND (t.p <> coalesce(r.p, 0) OR t.b <> coalesce(r.b, 0))",
         sum("packets", INTERFACE.ways),
         sum("bytes", INTERFACE.ways),
         INTERFACE.table(tier.seconds),
         sum("packets", &[way]),
         sum("bytes", &[way]),
         kind.table(tier.seconds),
-        kind.condition()
+        kind.condition(),
+        tier.kept_since
     );
     let (wrong, first): (i64, Option<i64>) =
         connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -266,7 +267,7 @@ fn read_stats(connection: &Connection, database: &Path) -> SqlResult<Stats> {
         }
         let sql = format!("SELECT count(DISTINCT start) FROM {}", INTERFACE.table(tier.seconds));
         tiers.push(TierStats {
-            first: tiers::first(connection, tier.seconds)?,
+            first: tiers::first(connection, &INTERFACE, tier.seconds)?,
             last: newest(connection, tier.seconds)?,
             intervals: number(&sql)?.cast_unsigned(),
             seconds: u32::try_from(tier.seconds).unwrap_or(u32::MAX),

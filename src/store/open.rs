@@ -84,7 +84,7 @@ fn open_once(path: &Path) -> Result<Connection, Trouble> {
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -512; PRAGMA wal_autocheckpoint = 4000;
-             PRAGMA journal_size_limit = 8388608;",
+             PRAGMA journal_size_limit = 16777216;",
         )
         .map_err(judge)?;
     if version < VERSION {

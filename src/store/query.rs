@@ -286,7 +286,8 @@ impl Grid {
                 let points = i64::try_from(*points).unwrap_or(i64::MAX).max(2);
                 let mut oldest = Vec::new();
                 for tier in &tiers {
-                    oldest.push(first(connection, tier.seconds)?.unwrap_or(i64::MAX));
+                    let first = first(connection, &INTERFACE, tier.seconds)?;
+                    oldest.push(first.unwrap_or(i64::MAX));
                 }
                 let fits = |at: usize| points_of(&(from..to), tiers[at].seconds) <= points;
                 // Reaches back to the beginning of the span, or as far as any other.

@@ -15,7 +15,8 @@ pub(super) struct StoredTier {
     pub(super) seconds: i64,
     /// How long intervals are kept, seconds.
     pub(super) keep: i64,
-    /// From this time on all rows of the tier are there.
+    /// From this time on all rows of the tier are there. A multiple of the next tier's
+    /// length; older rows may be there yet.
     pub(super) kept_since: i64,
 }
 
@@ -117,9 +118,9 @@ pub(super) fn newest(connection: &Connection, seconds: i64) -> Result<Option<i64
     connection.prepare_cached(&sql)?.query_row([], |row| row.get(0))
 }
 
-/// Start of the oldest interval of a tier.
-pub(super) fn first(connection: &Connection, seconds: i64) -> Result<Option<i64>> {
-    let sql = format!("SELECT min(start) FROM {}", INTERFACE.table(seconds));
+/// Start of the oldest interval of a tier, as the table of that kind has it.
+pub(super) fn first(connection: &Connection, kind: &Kind, seconds: i64) -> Result<Option<i64>> {
+    let sql = format!("SELECT min(start) FROM {}", kind.table(seconds));
     connection.prepare_cached(&sql)?.query_row([], |row| row.get(0))
 }
 

@@ -3,8 +3,8 @@
 //!
 //! Theory of operation. An interval of a coarser tier is always made anew from the rows
 //! of the next finer one, so that it is their sum by construction, however often intervals
-//! arrive late or in parts. That happens when it ends, every [`REFRESH`] while it is open
-//! (each time costs page writes), and before the daemon stops. Where finer rows have been
+//! arrive late or in parts. That happens when it ends, some times while it is open
+//! ([`REFRESH`]), and before the daemon stops. Where finer rows have been
 //! deleted already, what arrives late is added instead. A transaction holds all of it: a
 //! reader sees tiers that agree, whenever it looks and whatever was cut off.
 
@@ -13,15 +13,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use log::debug;
 use rusqlite::{Connection, Result, Transaction, params_from_iter};
 
-use super::kind::{Extra, INTERFACE, KINDS, Key, Kind};
+use super::kind::{Extra, HOST, INTERFACE, KINDS, Key, Kind};
 use super::rows::{Interval, Limits, int};
 use super::tiers::{self, StoredTier, first, newest, read_row, round_up, starts};
 use crate::account::ClosedInterval;
 use crate::config::Tier;
 use crate::decode::Mac;
 
-/// Open intervals of coarser tiers are brought up to date after this time, seconds, or
-/// after a 24th of their length if that is more.
+/// Open intervals of coarser tiers are brought up to date at multiples of this time,
+/// seconds, or of a quarter of their length if that is more: at the end of an hour, when
+/// there is much to write anyway. Each time costs page writes.
 const REFRESH: i64 = 3_600;
 /// MACs of hosts that are remembered, so as not to write them again.
 const MACS: usize = 4_096;
@@ -183,7 +184,7 @@ impl Writer {
         let Some(newest) = written.max(waiting) else { return seal(transaction) };
         let horizon = newest + work.tiers[0].seconds;
         // First, so that the new rows take the pages of the old ones: each is written once.
-        work.let_go(horizon)?;
+        work.let_go(horizon, batch.intervals.len())?;
         for interval in &batch.intervals {
             work.write_interval(interval)?;
         }
@@ -192,15 +193,15 @@ impl Writer {
             .iter()
             .zip(refreshed.iter())
             .map(|(tier, refreshed)| {
-                let age = refreshed.map_or(i64::MAX, |time| (horizon - time).abs());
                 let is_moved = batch.is_last || !batch.set_backs.is_empty();
-                is_moved || age >= REFRESH.max(tier.seconds / 24)
+                let period = |time: i64| time.div_euclid(REFRESH.max(tier.seconds / 4));
+                is_moved || refreshed.is_none_or(|time| period(time) != period(horizon))
             })
             .collect();
         work.bring_up_to_date(horizon, &is_due)?;
         if waiting_first.is_some_and(|first| first < work.tiers[0].kept_since) {
             // Some came late, or were many.
-            work.let_go(horizon)?;
+            work.let_go(horizon, batch.intervals.len())?;
         }
         work.make_room(horizon, *max_size)?;
         let Work { tiers: tiers_now, fresh, .. } = work;
@@ -357,11 +358,12 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Deletes what is too old, some intervals at a time.
-    fn let_go(&mut self, horizon: i64) -> Result<()> {
+    /// Deletes what is too old, some intervals at a time but more than there are arriving.
+    fn let_go(&mut self, horizon: i64, arriving: usize) -> Result<()> {
+        let at_once = AT_ONCE.max(2 * i64::try_from(arriving).unwrap_or(AT_ONCE));
         for at in 0..self.tiers.len() {
             let cutoff = horizon.saturating_sub(self.tiers[at].keep);
-            self.let_go_until(at, cutoff, horizon)?;
+            self.let_go_until(at, cutoff, horizon, at_once)?;
         }
         Ok(())
     }
@@ -374,35 +376,44 @@ impl Work<'_> {
             if at >= self.tiers.len() || self.used()? <= max_size {
                 break;
             }
-            if !self.let_go_until(at, horizon, horizon)? {
+            if !self.let_go_until(at, horizon, horizon, AT_ONCE)? {
                 at += 1;
             }
         }
         Ok(())
     }
 
-    /// Deletes the oldest intervals of a tier, [`AT_ONCE`] at most, none from `cutoff` on
+    /// Deletes the oldest intervals of a tier, `at_once` at most, none from `cutoff` on
     /// and none of which an open interval of the next tier is made. Returns whether there
     /// were any.
-    fn let_go_until(&mut self, at: usize, cutoff: i64, horizon: i64) -> Result<bool> {
+    fn let_go_until(&mut self, at: usize, cutoff: i64, horizon: i64, at_once: i64) -> Result<bool> {
         let tier = &self.tiers[at];
-        let Some(first) = first(self.transaction, tier.seconds)? else { return Ok(false) };
-        let open = self.tiers.get(at + 1).unwrap_or(tier).start_of(horizon - 1);
+        let first = |kind| first(self.transaction, kind, tier.seconds);
+        // An idle network has rows of interfaces only.
+        let (oldest, oldest_traffic) = (first(&INTERFACE)?, first(&HOST)?);
+        let next = self.tiers.get(at + 1).unwrap_or(tier);
         let stale = self.stale.get(at + 1).zip(self.fresh.get(at + 1));
         let stale = stale.and_then(|(stale, fresh)| stale.difference(fresh).next().copied());
         let end = tier
             .start_of(cutoff)
-            .min(open)
+            .min(next.start_of(horizon - 1))
             .min(stale.unwrap_or(i64::MAX))
-            .min(first + AT_ONCE * tier.seconds);
-        if end <= first {
+            .min(oldest_traffic.map_or(i64::MAX, |first| first + at_once * tier.seconds));
+        let kept_since = round_up(end, next.seconds);
+        let is_new_promise =
+            kept_since > tier.kept_since && oldest.is_some_and(|oldest| oldest < end);
+        if !is_new_promise && oldest_traffic.is_none_or(|oldest| oldest >= end) {
             return Ok(false);
         }
-        delete(self.transaction, tier.seconds, i64::MIN, end)?;
-        let kept_since = end.max(tier.kept_since);
-        let sql = "UPDATE tier SET kept_since = ?2 WHERE seconds = ?1 AND kept_since <> ?2";
-        self.transaction.execute(sql, (tier.seconds, kept_since))?;
-        self.tiers[at].kept_since = kept_since;
+        delete_before(self.transaction, &HOST, tier.seconds, end)?;
+        // What is a part of an interval of the next tier is read there from now on. Once an
+        // hour is often enough to say so, and for the few rows of interfaces to follow.
+        if is_new_promise {
+            delete_before(self.transaction, &INTERFACE, tier.seconds, end)?;
+            let sql = "UPDATE tier SET kept_since = ?2 WHERE seconds = ?1";
+            self.transaction.execute(sql, (tier.seconds, kept_since))?;
+            self.tiers[at].kept_since = kept_since;
+        }
         Ok(true)
     }
 
@@ -416,7 +427,7 @@ impl Work<'_> {
     }
 }
 
-/// Intervals that are deleted at once, at most.
+/// Intervals that are deleted at once, at most, unless more arrive.
 const AT_ONCE: i64 = 120;
 /// Times that one commit deletes to make the file smaller, at most.
 const MOST_STEPS: usize = 8;
@@ -507,6 +518,12 @@ fn put_statement(kind: &Kind, tier: i64) -> String {
         columns.join(", "),
         updates.join(", ")
     )
+}
+
+fn delete_before(transaction: &Transaction<'_>, kind: &Kind, tier: i64, end: i64) -> Result<()> {
+    let sql = format!("DELETE FROM {} WHERE start < ?1", kind.table(tier));
+    transaction.prepare_cached(&sql)?.execute([end])?;
+    Ok(())
 }
 
 fn delete(transaction: &Transaction<'_>, tier: i64, from: i64, to: i64) -> Result<()> {
