@@ -68,7 +68,7 @@ def measure_answers(bench):
         hosts = reader.json("hosts?limit=1")["count"]
         if hosts < HOSTS:
             raise RuntimeError(f"only {hosts} hosts")
-        for path in ("live", "live?top=1000", "hosts?limit=1000"):
+        for path in ("live", "live?top=1000", "pulse", "hosts?limit=1000"):
             rate, latency = answers_a_second(reader, f"/api/v1/{path}", seconds)
             target = ANSWERS if path == "live" else None
             figure = f"answers a second, {path}, {hosts:,} hosts"
