@@ -10,9 +10,9 @@ RUN ?=
 # A package is there if its command or file is there: command-or-file:package.
 BUILD_NEEDS := cc:build-essential /usr/include/pcap/pcap.h:libpcap-dev
 TEST_NEEDS := $(BUILD_NEEDS) ip:iproute2 chromium:chromium shellcheck:shellcheck \
-	mandoc:mandoc
+	mandoc:mandoc slowhttptest:slowhttptest
 BENCH_NEEDS := $(BUILD_NEEDS) ip:iproute2 valgrind:valgrind darkstat:darkstat tcpdump:tcpdump \
-	ethtool:ethtool python3:python3
+	ethtool:ethtool python3:python3 wrk:wrk taskset:util-linux
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test check unit bench soak man sample install clean need-%

@@ -2,7 +2,7 @@
 """The benchmark: brightstat beside Debian's darkstat and a bare libpcap loop, in one run.
 
     tests/bench.py --binary target/release/brightstat
-                   [--tools DIR] [--only instructions|live|memory] [--quick] [--check]
+                   [--tools DIR] [--only instructions|live|memory|web] [--quick] [--check]
 
 Prints a table: each figure of the three programs, the ratios, the target and whether it is
 met. Instruction counts are sound on any machine; what is measured live is noisy on a busy
@@ -10,15 +10,16 @@ one, so a live loss is judged only where tcpdump, just before, lost nothing ("vo
 otherwise), in up to three rounds.
 
 --only          one group of figures: "instructions" (callgrind), "live" (loss, CPU, idle),
-                "memory"
+                "memory", "web" (answers a second, latency)
 --quick         shorter runs: for a look, not for the record
 --check         exit 1 if a target is missed or void; without it the benchmark only reports
 --tools         the traffic tools (default: $BRIGHTSTAT_TOOLS, else ../shared/tools beside
                 the project); copied to target/bench/tools and built there
 
-Needs root (network namespaces), and cc, libpcap-dev, darkstat, valgrind, tcpdump, iproute2.
+Needs root (network namespaces), and cc, libpcap-dev, darkstat, valgrind, tcpdump, iproute2,
+wrk.
 All traffic stays between two private namespaces, which are removed at the end. Captures are
-kept in target/bench for the next run. A whole run takes about 8 minutes, a quick one 3.
+kept in target/bench for the next run. A whole run takes about 10 minutes, a quick one 4.
 
 Exit codes: 0 done, 1 missed (--check), 69 something is missing, 77 not root.
 """
@@ -37,6 +38,7 @@ import sys
 from pathlib import Path
 
 import bench_live
+import bench_web
 
 PROJECT = Path(__file__).resolve().parent.parent
 WORK = PROJECT / "target" / "bench"
@@ -44,7 +46,8 @@ HELPERS = Path(__file__).resolve().parent / "bench"
 UNAVAILABLE, NOT_PERMITTED = 69, 77
 NEEDS = {
     "cc": "build-essential", "make": "build-essential", "darkstat": "darkstat",
-    "valgrind": "valgrind", "tcpdump": "tcpdump", "ip": "iproute2",
+    "valgrind": "valgrind", "tcpdump": "tcpdump", "ip": "iproute2", "wrk": "wrk",
+    "taskset": "util-linux",
 }  # fmt: skip
 # Instructions a frame that brightstat may take, by profile of gen-bench.
 INSTRUCTIONS = {"home": 700, "busy": 800, "scan": 800}
@@ -69,8 +72,12 @@ class Table:
     def __init__(self):
         self.rows, self.missed, self.notes = [], 0, []
 
-    def add(self, figure, ours, darkstat=None, libpcap=None, target=None, form="{:,.0f}", verdict=None):
-        """A figure; met if it is at most the target, unless the caller has a verdict."""
+    def add(
+        self, figure, ours, darkstat=None, libpcap=None, target=None, form="{:,.0f}",
+        verdict=None, sign="<=",
+    ):  # fmt: skip
+        """A figure; met if it is at most the target, or with ">=" at least, unless the caller
+        has a verdict."""
 
         def show(value):
             return "" if value is None else form.format(value)
@@ -79,10 +86,11 @@ class Table:
             return f"{ours / other:.3f}" if other else ""
 
         if target is not None and verdict is None:
-            verdict = "met" if ours <= target else "MISSED"
+            is_met = ours >= target if sign == ">=" else ours <= target
+            verdict = "met" if is_met else "MISSED"
         self._row(
             (figure, show(ours), show(darkstat), show(libpcap), ratio(darkstat), ratio(libpcap)),
-            "" if target is None else f"<= {show(target)}",
+            "" if target is None else f"{sign} {show(target)}",
             verdict or "",
         )
 
@@ -256,6 +264,7 @@ STAGES = {
     "instructions": (measure_instructions, measure_collisions),
     "live": (bench_live.measure_loss, bench_live.measure_cpu, bench_live.measure_idle),
     "memory": (bench_live.measure_memory, bench_live.measure_flood),
+    "web": (bench_web.measure_answers, bench_web.measure_latency),
 }
 
 

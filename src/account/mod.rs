@@ -36,7 +36,8 @@ pub use local::{Direction, LocalNetworks};
 pub use ports::{PortKey, Transport};
 pub use protocols::protocol_name;
 pub use snapshot::{
-    Drops, HostRow, InterfaceRow, KernelErrors, PortRow, ProtocolRow, Second, Snapshot,
+    Busiest, CLASSES, Drops, HostRow, InterfaceRow, KernelErrors, PortRow, ProtocolRow, Second,
+    Snapshot, class_of,
 };
 pub use volume::{InOut, Split, Volume};
 
@@ -162,6 +163,8 @@ pub struct Accounts {
     last: i64,
     flows: Flows,
     fine: Fine,
+    /// Packets by class when the open second began.
+    classes_at_second: [u64; CLASSES],
 }
 
 impl Accounts {
@@ -181,6 +184,7 @@ impl Accounts {
             last: NO_TIME,
             flows: Flows::new(),
             fine: Fine::default(),
+            classes_at_second: [0; CLASSES],
         }
     }
 

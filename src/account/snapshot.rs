@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Accounts, Direction, ErrorKind, InOut, PROTOCOLS, Transport, Volume};
-use crate::decode::{Addr, Mac};
+use super::{Accounts, ClosedInterval, Direction, ErrorKind, InOut, PROTOCOLS, Transport, Volume};
+use crate::decode::{Addr, Mac, protocol};
 
 /// Frames that were there but could not be counted. All since the start of the run.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
@@ -108,6 +108,50 @@ pub struct Second {
     pub start: i64,
     /// By [`Direction`].
     pub directions: [Volume; 5],
+    /// By [`class_of`]: with the frames that are not IP, all packets.
+    pub classes: [u64; CLASSES],
+}
+
+/// Classes of IP protocols: TCP, UDP, ICMP (of both IP versions), and all others.
+pub const CLASSES: usize = 4;
+
+/// The class of an IP protocol, below [`CLASSES`].
+pub fn class_of(number: u16) -> usize {
+    const TCP: u16 = protocol::TCP as u16;
+    const UDP: u16 = protocol::UDP as u16;
+    const ICMP: u16 = protocol::ICMP as u16;
+    const ICMPV6: u16 = protocol::ICMPV6 as u16;
+    match number {
+        TCP => 0,
+        UDP => 1,
+        ICMP | ICMPV6 => 2,
+        _ => 3,
+    }
+}
+
+/// The busiest hosts of the latest fine interval.
+#[derive(Clone, Debug, Default)]
+pub struct Busiest {
+    /// When it began, seconds since 1970 UTC by the system's clock.
+    pub start: i64,
+    /// Its length, seconds.
+    pub length: u32,
+    /// What these hosts received and sent in it, in no order.
+    pub hosts: Vec<(Addr, InOut)>,
+    /// The same of all other hosts.
+    pub other: InOut,
+}
+
+impl Busiest {
+    /// The hosts that an interval names, as the one that began at `start`.
+    pub fn of(interval: &ClosedInterval, start: i64) -> Busiest {
+        Busiest {
+            start,
+            length: interval.length,
+            hosts: interval.hosts.iter().map(|row| (row.address, row.traffic)).collect(),
+            other: interval.other_hosts,
+        }
+    }
 }
 
 impl Second {
@@ -153,6 +197,8 @@ pub struct Snapshot {
     pub protocols: Vec<ProtocolRow>,
     /// The last closed seconds, oldest first.
     pub seconds: Vec<Second>,
+    /// The busiest hosts of late; `None` if there are no fine intervals.
+    pub busiest: Option<Busiest>,
 }
 
 impl Snapshot {
@@ -164,6 +210,15 @@ impl Snapshot {
     /// One direction, over all interfaces.
     pub fn direction(&self, direction: Direction) -> Volume {
         self.interfaces.iter().map(|i| i.directions[direction as usize]).sum()
+    }
+
+    /// Packets by [`class_of`] their protocol.
+    pub fn classes(&self) -> [u64; CLASSES] {
+        let mut sum = [0; CLASSES];
+        for row in &self.protocols {
+            sum[class_of(row.number)] += row.volume.packets;
+        }
+        sum
     }
 
     /// What was lost, over all interfaces.
@@ -242,6 +297,12 @@ impl Accounts {
             }
             i.at_second = now;
         }
+        let mut now = [0; CLASSES];
+        for (number, volume) in self.protocols.iter().enumerate() {
+            now[class_of(number as u16)] += volume.packets;
+        }
+        let then = std::mem::replace(&mut self.classes_at_second, now);
+        second.classes = std::array::from_fn(|at| now[at] - then[at]);
         second
     }
 }

@@ -6,8 +6,8 @@
 
 pub mod clock;
 mod interfaces;
-mod machine;
 pub mod logger;
+mod machine;
 mod outbox;
 mod privileges;
 mod status;
@@ -33,7 +33,7 @@ use crate::failure::{Exit, Failure};
 use crate::store::{self, Limits, Store};
 use crate::web::guard::{Counts, Guard};
 use crate::web::names::Admission;
-use crate::web::routes;
+use crate::web::{Backend, Bodies, routes};
 use interfaces::Interfaces;
 use status::Status;
 use worker::{Plan, Published, Worker};
@@ -136,17 +136,19 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     }
 
     let guard = Arc::new(Guard {
-        backend: socket,
+        backend: Backend::new(socket),
         admission: RwLock::new(admission(&config, local.clone())),
         connections: config.connections,
         connections_per_address: config.connections_per_address,
         counts: Counts::default(),
     });
     let web = Arc::new(Status::new(&config, &published, &store_status, &captures, &guard, &recent));
+    let bodies = Arc::new(Bodies::default());
     let mut answers = Vec::new();
     for name in ANSWERING {
-        let (answering, source) = (server.clone(), web.clone());
-        answers.push(spawn_with(name, ANSWERING_STACK, move || routes::run(&answering, &*source))?);
+        let (answering, source, bodies) = (server.clone(), web.clone(), bodies.clone());
+        let body = move || routes::run(&answering, &*source, &bodies);
+        answers.push(spawn_with(name, ANSWERING_STACK, body)?);
     }
     let over = Arc::new(AtomicBool::new(false));
     let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();

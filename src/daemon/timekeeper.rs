@@ -20,7 +20,7 @@ use super::clock::{
 };
 use super::outbox::{Outbox, moved, start_of};
 use super::system_time::Times;
-use crate::account::{Accounts, Second};
+use crate::account::{Accounts, Busiest, Second};
 use crate::decode::PacketRecord;
 use crate::export::time::readable;
 use crate::store::Message;
@@ -77,6 +77,7 @@ pub(super) struct Timekeeper {
     /// The interfaces that are being captured.
     captured: Vec<usize>,
     seconds: VecDeque<Second>,
+    busiest: Option<Busiest>,
     outbox: Outbox,
     /// By how much the clock has been set while it was not trusted.
     set_by: i64,
@@ -106,6 +107,7 @@ impl Timekeeper {
             covered_until: reading.monotonic,
             captured: Vec::new(),
             seconds: VecDeque::new(),
+            busiest: None,
             outbox: Outbox::new(store, plan.fine),
             set_by: 0,
         };
@@ -149,6 +151,11 @@ impl Timekeeper {
     /// The last closed seconds, oldest first.
     pub(super) fn seconds(&self) -> Vec<Second> {
         self.seconds.iter().copied().collect()
+    }
+
+    /// The busiest hosts of the last closed fine interval.
+    pub(super) fn busiest(&self) -> Option<Busiest> {
+        self.busiest.clone()
     }
 
     /// Says which interfaces are being captured, from the last tick to the next.
@@ -296,6 +303,7 @@ impl Timekeeper {
         }
         if event != Event::Trusted {
             self.seconds.clear();
+            self.busiest = None;
         }
     }
 
@@ -397,8 +405,10 @@ impl Timekeeper {
     fn close_fine(&mut self, accounts: &mut Accounts, is_held: bool) {
         let Some(length) = self.plan.fine else { return };
         let mut interval = accounts.close_fine(self.fine, length);
+        interval.keep_busiest(self.plan.hosts.min(FINE_HOSTS), self.plan.ports.min(FINE_PORTS));
+        let ahead = self.clock.skew().div_euclid(SECOND);
+        self.busiest = Some(Busiest::of(&interval, self.fine + ahead));
         if !interval.interfaces.is_empty() {
-            interval.keep_busiest(self.plan.hosts.min(FINE_HOSTS), self.plan.ports.min(FINE_PORTS));
             self.outbox.push(Message::Fine(interval), is_held);
         }
     }

@@ -219,6 +219,7 @@ impl Worker {
         snapshot.taken_at = now();
         snapshot.uptime = started.elapsed();
         snapshot.seconds = keeper.seconds();
+        snapshot.busiest = keeper.busiest();
         published.publish(snapshot);
         published.clock.store(keeper.state() as u8, Ordering::Relaxed);
         published.held_intervals.store(keeper.held() as u64, Ordering::Relaxed);

@@ -3,10 +3,11 @@
 //! The JSON form is a contract; README documents every key. Rows are sorted by bytes,
 //! ties by address or number, so that equal input gives equal output.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::cmp::Ordering;
 use std::fmt::Write;
 
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::table::{TextTable, grouped, share};
@@ -31,13 +32,9 @@ impl<'a> Report<'a> {
     /// Sorts a snapshot's rows and keeps the first `top` of hosts and ports (0: all);
     /// the others are added up. `problems` are input that could not be read to its end.
     pub fn new(snapshot: &'a Snapshot, top: usize, problems: &'a [Failure]) -> Report<'a> {
-        let (hosts, rest) = busiest(&snapshot.hosts, top, |row: &HostRow| {
-            (Reverse(row.traffic.bytes()), row.address)
-        });
+        let (hosts, rest) = busiest_hosts(&snapshot.hosts, top);
         let other_hosts = rest.iter().fold(snapshot.other_hosts, |sum, row| sum + row.traffic);
-        let (ports, rest) = busiest(&snapshot.ports, top, |row| {
-            (Reverse(row.volume.bytes), row.transport, row.port)
-        });
+        let (ports, rest) = busiest_ports(&snapshot.ports, top);
         let other_ports = rest.iter().map(|row| row.volume).sum();
         Report { snapshot, hosts, other_hosts, ports, other_ports, problems }
     }
@@ -58,7 +55,7 @@ impl<'a> Report<'a> {
                 })
             })
             .collect();
-        let hosts: Vec<Value> = self.hosts.iter().map(|row| host_json(row)).collect();
+        let hosts: Vec<HostLine<'_>> = self.hosts.iter().map(|row| HostLine(row)).collect();
         let ports: Vec<Value> = self
             .ports
             .iter()
@@ -87,9 +84,9 @@ impl<'a> Report<'a> {
             .collect();
         let mut other = Map::new();
         if !self.other_hosts.is_zero() {
-            let mut row = in_out_json(self.other_hosts);
-            row.insert("folded_hosts".to_owned(), json!(s.folded_hosts));
-            other.insert("hosts".to_owned(), Value::Object(row));
+            let mut row = json!(InOutLine::from(self.other_hosts));
+            row["folded_hosts"] = json!(s.folded_hosts);
+            other.insert("hosts".to_owned(), row);
         }
         if !self.other_ports.is_zero() {
             other.insert("ports".to_owned(), json!(self.other_ports));
@@ -209,31 +206,53 @@ impl<'a> Report<'a> {
     }
 }
 
-/// The first `top` rows (0: all) in the order of their keys, and the others unordered.
-pub fn busiest<T, K: Ord>(rows: &[T], top: usize, key: impl Fn(&T) -> K) -> (Vec<&T>, Vec<&T>) {
-    if top == 0 || top >= rows.len() {
-        let mut all: Vec<&T> = rows.iter().collect();
-        all.sort_unstable_by_key(|row| key(row));
-        return (all, Vec::new());
+/// The first `top` rows (0: all), those with most bytes first, and the others unordered.
+/// `tie` orders rows of equal bytes.
+pub fn busiest<T>(
+    rows: &[T],
+    top: usize,
+    bytes: impl Fn(&T) -> u64,
+    tie: impl Fn(&T, &T) -> Ordering,
+) -> (Vec<&T>, Vec<&T>) {
+    let most = if top == 0 { rows.len() } else { top.min(rows.len()) };
+    let bytes = |at: usize| bytes(&rows[at]);
+    let tie = |one: usize, other: usize| tie(&rows[one], &rows[other]);
+    let order = in_order(rows.len(), most, &bytes, &tie);
+    let of = |order: &[usize]| order.iter().map(|at| &rows[*at]).collect();
+    (of(&order[..most]), of(&order[most..]))
+}
+
+/// The numbers below `count`, the first `most` of them in order. Not generic: sorting is a
+/// lot of code, and one copy of it serves all tables.
+fn in_order(
+    count: usize,
+    most: usize,
+    bytes: &dyn Fn(usize) -> u64,
+    tie: &dyn Fn(usize, usize) -> Ordering,
+) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    let compare = |one: &usize, other: &usize| {
+        bytes(*other).cmp(&bytes(*one)).then_with(|| tie(*one, *other))
+    };
+    // No need to sort a million rows to show twenty.
+    if most < count {
+        order.select_nth_unstable_by(most, compare);
     }
-    // No need to sort a million rows to show twenty: the heap holds the best so far, the
-    // worst of them in front, and most rows are compared with that one only.
-    let mut best = BinaryHeap::with_capacity(top);
-    for (at, row) in rows.iter().enumerate() {
-        let candidate = (key(row), at);
-        if best.len() < top {
-            best.push(candidate);
-        } else if let Some(mut worst) = best.peek_mut()
-            && candidate < *worst
-        {
-            *worst = candidate;
-        }
-    }
-    let best: Vec<usize> = best.into_sorted_vec().into_iter().map(|(_, at)| at).collect();
-    let mut is_best = best.clone();
-    is_best.sort_unstable();
-    let rest = rows.iter().enumerate().filter(|(at, _)| is_best.binary_search(at).is_err());
-    (best.iter().map(|at| &rows[*at]).collect(), rest.map(|(_, row)| row).collect())
+    order[..most].sort_unstable_by(compare);
+    order
+}
+
+/// [`busiest`] of hosts.
+pub fn busiest_hosts(rows: &[HostRow], top: usize) -> (Vec<&HostRow>, Vec<&HostRow>) {
+    busiest(rows, top, |row| row.traffic.bytes(), |one, other| one.address.cmp(&other.address))
+}
+
+/// [`busiest`] of ports.
+pub fn busiest_ports(rows: &[PortRow], top: usize) -> (Vec<&PortRow>, Vec<&PortRow>) {
+    let tie = |one: &PortRow, other: &PortRow| {
+        (one.transport, one.port).cmp(&(other.transport, other.port))
+    };
+    busiest(rows, top, |row| row.volume.bytes, tie)
 }
 
 fn section(text: &mut String, table: &TextTable) {
@@ -281,30 +300,46 @@ fn sorted(rows: impl Iterator<Item = (String, Volume)>) -> Map<String, Value> {
 }
 
 /// The four counters of a host, as the API names them.
-pub fn in_out_json(traffic: InOut) -> Map<String, Value> {
-    [
-        ("bytes_in", traffic.received.bytes),
-        ("bytes_out", traffic.sent.bytes),
-        ("packets_in", traffic.received.packets),
-        ("packets_out", traffic.sent.packets),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), json!(value)))
-    .collect()
+#[derive(Clone, Copy, Serialize)]
+pub struct InOutLine {
+    bytes_in: u64,
+    bytes_out: u64,
+    packets_in: u64,
+    packets_out: u64,
+}
+
+impl From<InOut> for InOutLine {
+    fn from(traffic: InOut) -> InOutLine {
+        InOutLine {
+            bytes_in: traffic.received.bytes,
+            bytes_out: traffic.sent.bytes,
+            packets_in: traffic.received.packets,
+            packets_out: traffic.sent.packets,
+        }
+    }
 }
 
 /// A host as the report and the API show it.
-pub fn host_json(row: &HostRow) -> Value {
-    let mut object = Map::new();
-    object.insert("addr".to_owned(), json!(row.address.to_string()));
-    if row.mac.is_known() {
-        object.insert("mac".to_owned(), json!(row.mac.to_string()));
+pub struct HostLine<'a>(pub &'a HostRow);
+
+impl Serialize for HostLine<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let row = self.0;
+        let traffic = InOutLine::from(row.traffic);
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("addr", &format_args!("{}", row.address))?;
+        if row.mac.is_known() {
+            map.serialize_entry("mac", &format_args!("{}", row.mac))?;
+        }
+        map.serialize_entry("local", &row.local)?;
+        map.serialize_entry("bytes_in", &traffic.bytes_in)?;
+        map.serialize_entry("bytes_out", &traffic.bytes_out)?;
+        map.serialize_entry("packets_in", &traffic.packets_in)?;
+        map.serialize_entry("packets_out", &traffic.packets_out)?;
+        map.serialize_entry("first", &rfc3339(row.first))?;
+        map.serialize_entry("last", &rfc3339(row.last))?;
+        map.end()
     }
-    object.insert("local".to_owned(), json!(row.local));
-    object.extend(in_out_json(row.traffic));
-    object.insert("first".to_owned(), json!(rfc3339(row.first)));
-    object.insert("last".to_owned(), json!(rfc3339(row.last)));
-    Value::Object(object)
 }
 
 /// A rate for people, in decimal units as networks are sold: `12.3 Mbit/s`.

@@ -1,16 +1,22 @@
 //! The JSON of the API, made from a snapshot. README documents every key.
+//!
+//! Rows are written straight into the text: 1,000 hosts as a tree of values would take more
+//! memory than all hosts in the snapshot.
+use std::net::IpAddr;
 
-use std::cmp::Reverse;
-
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::account::{
-    Direction, ErrorKind, HostRow, InterfaceRow, PortRow, ProtocolRow, Second, Snapshot, Volume,
-    protocol_name,
+    CLASSES, Direction, Drops, ErrorKind, HostRow, InOut, InterfaceRow, PortRow, ProtocolRow,
+    Second, Snapshot, Volume, protocol_name,
 };
-use crate::decode::Network;
-use crate::export::report::{busiest, host_json, in_out_json};
+use crate::decode::{Addr, Network};
+use crate::export::report::{HostLine, InOutLine, busiest, busiest_hosts, busiest_ports};
 use crate::export::time::rfc3339;
+
+/// A host that was seen this much before the snapshot is active, nanoseconds.
+const ACTIVE: i64 = 60 * 1_000_000_000;
 
 /// Which rows of a table are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +25,12 @@ pub struct Page {
     pub offset: usize,
     /// Rows to show, at least 1.
     pub limit: usize,
+}
+
+/// An answer as text. All keys are texts and a text takes whatever is written: nothing can
+/// fail.
+fn text(answer: &impl Serialize) -> String {
+    serde_json::to_string(answer).unwrap_or_default()
 }
 
 /// Adds the four counters of a volume pair by direction under `packets_*` and `bytes_*`.
@@ -46,43 +58,121 @@ fn rates_json(second: &Second) -> Map<String, Value> {
     object
 }
 
+#[derive(Serialize)]
+struct Live<'a> {
+    time: Option<String>,
+    number: u64,
+    rates: Map<String, Value>,
+    totals: Map<String, Value>,
+    drops: Drops,
+    errors: Map<String, Value>,
+    seconds: Vec<LiveSecond>,
+    interfaces: Vec<Value>,
+    hosts: Hosts<'a>,
+    ports: Ports,
+    protocols: Value,
+}
+
+#[derive(Serialize)]
+struct LiveSecond {
+    start: i64,
+    packets: u64,
+    bits_in: u64,
+    bits_out: u64,
+    bits_internal: u64,
+    bits_transit: u64,
+    bits_none: u64,
+}
+
+impl From<&Second> for LiveSecond {
+    fn from(second: &Second) -> LiveSecond {
+        let bits = |direction| second.direction(direction).bytes * 8;
+        LiveSecond {
+            start: second.start,
+            packets: second.total().packets,
+            bits_in: bits(Direction::In),
+            bits_out: bits(Direction::Out),
+            bits_internal: bits(Direction::Internal),
+            bits_transit: bits(Direction::Transit),
+            bits_none: bits(Direction::None),
+        }
+    }
+}
+
 /// `GET /api/v1/live`: rates of the last whole second, totals, drops, recent seconds, and
 /// the busiest rows of each table.
-pub fn live(snapshot: &Snapshot, seconds: usize, top: usize) -> Value {
+pub fn live(snapshot: &Snapshot, seconds: usize, top: usize) -> String {
     let last = snapshot.seconds.last().copied().unwrap_or_default();
     let skipped = snapshot.seconds.len().saturating_sub(seconds);
-    let recent: Vec<Value> = snapshot.seconds[skipped..]
-        .iter()
-        .map(|second| {
-            let bits = |direction| second.direction(direction).bytes * 8;
-            json!({
-                "start": second.start,
-                "packets": second.total().packets,
-                "bits_in": bits(Direction::In),
-                "bits_out": bits(Direction::Out),
-                "bits_internal": bits(Direction::Internal),
-                "bits_transit": bits(Direction::Transit),
-                "bits_none": bits(Direction::None),
-            })
-        })
-        .collect();
     let mut totals = directions_json(|direction| snapshot.direction(direction));
     totals.insert("packets".into(), json!(snapshot.total.packets));
     totals.insert("bytes".into(), json!(snapshot.total.bytes));
     let page = Page { offset: 0, limit: top };
-    json!({
-        "time": rfc3339(snapshot.taken_at),
-        "number": snapshot.number,
-        "rates": rates_json(&last),
-        "totals": totals,
-        "drops": snapshot.drops(),
-        "errors": errors_json(snapshot.errors()),
-        "seconds": recent,
-        "interfaces": interfaces(snapshot)["interfaces"],
-        "hosts": if top == 0 { Value::Null } else { hosts(snapshot, page) },
-        "ports": if top == 0 { Value::Null } else { ports(snapshot, page) },
-        "protocols": protocols(snapshot),
+    text(&Live {
+        time: rfc3339(snapshot.taken_at),
+        number: snapshot.number,
+        rates: rates_json(&last),
+        totals,
+        drops: snapshot.drops(),
+        errors: errors_json(snapshot.errors()),
+        seconds: snapshot.seconds[skipped..].iter().map(LiveSecond::from).collect(),
+        interfaces: snapshot.interfaces.iter().map(interface_json).collect(),
+        hosts: Hosts::new(snapshot, page),
+        ports: Ports::new(snapshot, page),
+        protocols: protocols_json(snapshot),
     })
+}
+
+/// Bytes by direction, then packets by class of protocol and of what is not IP.
+const COLUMNS: usize = Direction::ALL.len() + CLASSES + 1;
+
+fn columns(volume: impl Fn(Direction) -> Volume, classes: [u64; CLASSES]) -> [u64; COLUMNS] {
+    let bytes = Direction::ALL.map(|direction| volume(direction).bytes);
+    let none = [volume(Direction::None).packets];
+    let mut all = bytes.into_iter().chain(classes).chain(none);
+    std::array::from_fn(|_| all.next().unwrap_or(0))
+}
+
+/// `GET /api/v1/pulse`: what a page needs every second, in few bytes. The seconds after
+/// `since` (none: the last one), the totals, and the `top` busiest hosts of the last second.
+pub fn pulse(snapshot: &Snapshot, since: Option<i64>, top: usize) -> String {
+    let is_new = |second: &&Second| since.is_none_or(|since| second.start > since);
+    let count = snapshot.seconds.iter().rev().take_while(is_new).count();
+    let count = if since.is_none() { count.min(1) } else { count };
+    let row = |second: &Second| {
+        let start = std::iter::once(json!(second.start));
+        let columns = columns(|direction| second.direction(direction), second.classes);
+        start.chain(columns.map(Value::from)).collect::<Value>()
+    };
+    let seconds: Value =
+        snapshot.seconds[snapshot.seconds.len() - count..].iter().map(row).collect();
+    let of_late = snapshot.taken_at.saturating_sub(ACTIVE);
+    let active = snapshot.hosts.iter().filter(|host| host.last >= of_late).count();
+    let mut hosts = json!({ "count": snapshot.hosts.len(), "active": active });
+    if let Some(late) = snapshot.busiest.as_ref().filter(|_| top > 0) {
+        let tie = |one: &(Addr, InOut), other: &(Addr, InOut)| one.0.cmp(&other.0);
+        let (rows, rest) = busiest(&late.hosts, top, |row| row.1.bytes(), tie);
+        let other = rest.iter().fold(late.other, |sum, row| sum + row.1);
+        let row = |row: &&(Addr, InOut)| {
+            json!([row.0.to_string(), row.1.received.bytes, row.1.sent.bytes])
+        };
+        hosts["start"] = json!(late.start);
+        hosts["seconds"] = json!(late.length);
+        hosts["rows"] = rows.iter().map(row).collect();
+        hosts["other"] = json!([other.received.bytes, other.sent.bytes]);
+    }
+    let waiting = snapshot.interfaces.iter().filter(|interface| !interface.is_capturing);
+    let drops = snapshot.drops();
+    text(&json!({
+        "number": snapshot.number,
+        "time": snapshot.taken_at.div_euclid(1_000_000_000),
+        "uptime_seconds": snapshot.uptime.as_secs(),
+        "waiting": waiting.map(|interface| interface.name.as_str()).collect::<Vec<_>>(),
+        "drops": [drops.kernel, drops.interface, drops.ring],
+        "totals": columns(|direction| snapshot.direction(direction), snapshot.classes()),
+        "seconds": seconds,
+        "hosts": hosts,
+    }))
 }
 
 fn errors_json(errors: [u64; ErrorKind::COUNT]) -> Map<String, Value> {
@@ -90,89 +180,144 @@ fn errors_json(errors: [u64; ErrorKind::COUNT]) -> Map<String, Value> {
     names.zip(errors).map(|(name, count)| ((*name).to_owned(), json!(count))).collect()
 }
 
+fn interface_json(i: &InterfaceRow) -> Value {
+    let mut object = Map::new();
+    object.insert("name".into(), json!(i.name));
+    object.insert("link_type".into(), json!(i.link_type));
+    object.insert("is_capturing".into(), json!(i.is_capturing));
+    object.insert("packets".into(), json!(i.total.packets));
+    object.insert("bytes".into(), json!(i.total.bytes));
+    object.insert("captured_bytes".into(), json!(i.captured_bytes));
+    object.extend(directions_json(|direction| i.directions[direction as usize]));
+    let ethertypes: Map<String, Value> = Network::ALL
+        .iter()
+        .map(|n| (n.name().to_owned(), json!(i.ethertypes[*n as usize])))
+        .collect();
+    object.insert("ethertypes".into(), Value::Object(ethertypes));
+    object.insert("errors".into(), Value::Object(errors_json(i.errors)));
+    object.insert("drops".into(), json!(i.drops));
+    object.insert("kernel".into(), json!(i.kernel));
+    Value::Object(object)
+}
+
 /// `GET /api/v1/interfaces`.
-pub fn interfaces(snapshot: &Snapshot) -> Value {
-    let row = |i: &InterfaceRow| {
-        let mut object = Map::new();
-        object.insert("name".into(), json!(i.name));
-        object.insert("link_type".into(), json!(i.link_type));
-        object.insert("is_capturing".into(), json!(i.is_capturing));
-        object.insert("packets".into(), json!(i.total.packets));
-        object.insert("bytes".into(), json!(i.total.bytes));
-        object.insert("captured_bytes".into(), json!(i.captured_bytes));
-        object.extend(directions_json(|direction| i.directions[direction as usize]));
-        let ethertypes: Map<String, Value> = Network::ALL
-            .iter()
-            .map(|n| (n.name().to_owned(), json!(i.ethertypes[*n as usize])))
-            .collect();
-        object.insert("ethertypes".into(), Value::Object(ethertypes));
-        object.insert("errors".into(), Value::Object(errors_json(i.errors)));
-        object.insert("drops".into(), json!(i.drops));
-        object.insert("kernel".into(), json!(i.kernel));
-        Value::Object(object)
-    };
-    json!({
+pub fn interfaces(snapshot: &Snapshot) -> String {
+    text(&json!({
         "time": rfc3339(snapshot.taken_at),
-        "interfaces": snapshot.interfaces.iter().map(row).collect::<Vec<_>>(),
+        "interfaces": snapshot.interfaces.iter().map(interface_json).collect::<Vec<_>>(),
         "total": snapshot.total,
-    })
+    }))
 }
 
-/// Sorts rows, cuts the page out, and tells the sum of what is not on it.
-fn page_of<T, K: Ord>(rows: &[T], page: Page, key: impl Fn(&T) -> K) -> (Vec<&T>, Vec<&T>) {
-    let (mut shown, mut rest) = busiest(rows, page.offset.saturating_add(page.limit), key);
-    let before: Vec<&T> = shown.drain(..page.offset.min(shown.len())).collect();
-    rest.extend(before);
-    (shown, rest)
+impl Page {
+    /// Rows that must be in order to show this page.
+    fn end(self) -> usize {
+        self.offset.saturating_add(self.limit)
+    }
+
+    /// Cuts the page out of rows in order; what is not on it joins the `rest`.
+    fn cut<'a, T>(
+        self,
+        (mut rows, mut rest): (Vec<&'a T>, Vec<&'a T>),
+    ) -> (Vec<&'a T>, Vec<&'a T>) {
+        rest.extend(rows.drain(..self.offset.min(rows.len())));
+        (rows, rest)
+    }
 }
 
-/// `GET /api/v1/hosts`: busiest first. Rows + other + none = total.
-pub fn hosts(snapshot: &Snapshot, page: Page) -> Value {
-    let count = snapshot.hosts.len();
-    let (rows, rest) =
-        page_of(&snapshot.hosts, page, |row: &HostRow| (Reverse(row.traffic.bytes()), row.address));
-    let other = rest.iter().fold(snapshot.other_hosts, |sum, row| sum + row.traffic);
-    json!({
-        "time": rfc3339(snapshot.taken_at),
-        "count": count,
-        "folded": snapshot.folded_hosts,
-        "hosts": rows.iter().map(|row| host_json(row)).collect::<Vec<_>>(),
-        "other": in_out_json(other),
-        "none": snapshot.not_ip(),
-        "total": snapshot.total,
-    })
+/// Busiest first. Rows + other + none = total.
+#[derive(Serialize)]
+struct Hosts<'a> {
+    time: Option<String>,
+    count: usize,
+    folded: u64,
+    hosts: Vec<HostLine<'a>>,
+    other: InOutLine,
+    none: Volume,
+    total: Volume,
 }
 
-/// `GET /api/v1/ports`: busiest first. Rows + other + none = total.
-pub fn ports(snapshot: &Snapshot, page: Page) -> Value {
-    let count = snapshot.ports.len();
-    let (rows, rest) = page_of(&snapshot.ports, page, |row: &PortRow| {
-        (Reverse(row.volume.bytes), row.transport, row.port)
-    });
-    let other: Volume = rest.iter().map(|row| row.volume).sum();
-    let row = |row: &&PortRow| {
-        json!({
-            "protocol": row.transport.name(),
-            "port": row.port,
-            "packets": row.volume.packets,
-            "bytes": row.volume.bytes,
-        })
-    };
-    json!({
-        "time": rfc3339(snapshot.taken_at),
-        "count": count,
-        "ports": rows.iter().map(row).collect::<Vec<_>>(),
-        "other": other,
-        "none": snapshot.without_port,
-        "total": snapshot.total,
-    })
+impl Hosts<'_> {
+    fn new(snapshot: &Snapshot, page: Page) -> Hosts<'_> {
+        let (rows, rest) = page.cut(busiest_hosts(&snapshot.hosts, page.end()));
+        Hosts::of(snapshot, rows, &rest)
+    }
+
+    fn of<'a>(snapshot: &Snapshot, rows: Vec<&'a HostRow>, rest: &[&HostRow]) -> Hosts<'a> {
+        let other = rest.iter().fold(snapshot.other_hosts, |sum, row| sum + row.traffic);
+        Hosts {
+            time: rfc3339(snapshot.taken_at),
+            count: snapshot.hosts.len(),
+            folded: snapshot.folded_hosts,
+            hosts: rows.into_iter().map(HostLine).collect(),
+            other: other.into(),
+            none: snapshot.not_ip(),
+            total: snapshot.total,
+        }
+    }
 }
 
-/// `GET /api/v1/protocols`: busiest first. Rows + none = total.
-pub fn protocols(snapshot: &Snapshot) -> Value {
-    let mut rows = snapshot.protocols.clone();
-    rows.sort_by_key(|row| (Reverse(row.volume.bytes), row.number));
-    let row = |row: &ProtocolRow| {
+/// `GET /api/v1/hosts` with `name`: that host, if it has a row; all the rest is in `other`.
+pub fn host(snapshot: &Snapshot, address: IpAddr) -> String {
+    let is_it = |row: &&HostRow| row.address.ip() == address;
+    let (found, rest): (Vec<_>, Vec<_>) = snapshot.hosts.iter().partition(is_it);
+    text(&Hosts::of(snapshot, found, &rest))
+}
+
+/// `GET /api/v1/hosts`.
+pub fn hosts(snapshot: &Snapshot, page: Page) -> String {
+    text(&Hosts::new(snapshot, page))
+}
+
+/// Busiest first. Rows + other + none = total.
+#[derive(Serialize)]
+struct Ports {
+    time: Option<String>,
+    count: usize,
+    ports: Vec<Port>,
+    other: Volume,
+    none: Volume,
+    total: Volume,
+}
+
+#[derive(Serialize)]
+struct Port {
+    protocol: &'static str,
+    port: u16,
+    packets: u64,
+    bytes: u64,
+}
+
+impl Ports {
+    fn new(snapshot: &Snapshot, page: Page) -> Ports {
+        let (rows, rest) = page.cut(busiest_ports(&snapshot.ports, page.end()));
+        let port = |row: &PortRow| Port {
+            protocol: row.transport.name(),
+            port: row.port,
+            packets: row.volume.packets,
+            bytes: row.volume.bytes,
+        };
+        Ports {
+            time: rfc3339(snapshot.taken_at),
+            count: snapshot.ports.len(),
+            ports: rows.into_iter().map(port).collect(),
+            other: rest.iter().map(|row| row.volume).sum(),
+            none: snapshot.without_port,
+            total: snapshot.total,
+        }
+    }
+}
+
+/// `GET /api/v1/ports`.
+pub fn ports(snapshot: &Snapshot, page: Page) -> String {
+    text(&Ports::new(snapshot, page))
+}
+
+/// Busiest first. Rows + none = total.
+fn protocols_json(snapshot: &Snapshot) -> Value {
+    let tie = |one: &ProtocolRow, other: &ProtocolRow| one.number.cmp(&other.number);
+    let (rows, _) = busiest(&snapshot.protocols, 0, |row| row.volume.bytes, tie);
+    let row = |row: &&ProtocolRow| {
         json!({
             "protocol": protocol_name(row.number),
             "number": (row.number < 256).then_some(row.number),
@@ -187,4 +332,9 @@ pub fn protocols(snapshot: &Snapshot) -> Value {
         "none": snapshot.not_ip(),
         "total": snapshot.total,
     })
+}
+
+/// `GET /api/v1/protocols`.
+pub fn protocols(snapshot: &Snapshot) -> String {
+    text(&protocols_json(snapshot))
 }

@@ -3,28 +3,29 @@
 //! `tiny_http` 0.12 has no read timeout, starts a thread per connection without bound and
 //! stops accepting for good after one failed accept. So the guard owns the public
 //! listeners, caps connections in all and per address, gives each request a deadline,
-//! refuses what is malformed, too large, or asked under a name that is not ours, and hands
-//! the rest on over a private Unix socket, one sound request per connection. Nothing that
-//! a client sends reaches `tiny_http` but method, path and three headers.
+//! refuses what is malformed, too large, or asked under a name that is not ours (see
+//! [`super::request`]), and hands the rest on over a few private connections that are made
+//! once (see [`super::backend`]).
 //!
 //! A connection carries one request. That costs a page that asks once a second nothing
 //! that can be felt on a LAN, and leaves nothing to idle.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use log::{debug, warn};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::backend::{Backend, NoAnswer};
 use super::names::Admission;
+use super::request::{self, Sound, Unsound, phrase};
+use super::routes::safety_headers;
 
 /// A whole request must have arrived after this time.
 const REQUEST_TIME: Duration = Duration::from_secs(5);
@@ -32,15 +33,24 @@ const REQUEST_TIME: Duration = Duration::from_secs(5);
 const ANSWER_TIME: Duration = Duration::from_secs(30);
 /// Bytes of a request, headers and all.
 const REQUEST_SIZE: usize = 8 << 10;
-/// Bytes of an answer; the longest (every host there is) stays well below.
-const ANSWER_SIZE: u64 = 64 << 20;
-const HEADERS: usize = 64;
+/// Who is refused may still be sending; for so long, and so much, nobody hangs up on him, or
+/// he would not see why (RFC 9112, 9.6).
+const LINGER_TIME: Duration = Duration::from_secs(1);
+const LINGER_SIZE: usize = 256 << 10;
+/// Answers up to this size wait for slow clients as they like; longer ones share
+/// [`HELD_MOST`], of which one address gets no more than [`HELD_PER_ADDRESS`]. The longest
+/// (500 points of 100 rows of history) takes 2 MiB.
+const HELD_FREE: usize = 64 << 10;
+const HELD_MOST: usize = 8 << 20;
+const HELD_PER_ADDRESS: usize = 4 << 20;
+/// Connections accepted before the next listener has its turn.
+const TURN: usize = 64;
 const STACK: usize = 128 << 10;
 
 /// What the guard needs to know.
 pub struct Guard {
-    /// The private socket behind which `tiny_http` listens.
-    pub backend: PathBuf,
+    /// The private connections, at the other end of which `tiny_http` listens.
+    pub backend: Backend,
     /// Who may ask, and under which names; may be replaced while running.
     pub admission: RwLock<Admission>,
     /// Connections at the same time.
@@ -60,10 +70,18 @@ pub struct Counts {
     pub refused: AtomicU64,
 }
 
+/// The connections that are open.
 #[derive(Default)]
 struct Open {
-    all: usize,
-    by_address: HashMap<IpAddr, usize>,
+    all: Share,
+    by_address: HashMap<IpAddr, Share>,
+}
+
+/// Connections, and bytes of long answers that wait to be taken.
+#[derive(Clone, Copy, Default)]
+struct Share {
+    connections: usize,
+    held: usize,
 }
 
 /// Accepts connections until `stop` is set. Failed accepts and a lack of descriptors or
@@ -80,11 +98,16 @@ pub fn run(guard: &Arc<Guard>, listeners: &[TcpListener], stop: &AtomicBool) {
             listeners.iter().map(|l| PollFd::new(l.as_fd(), PollFlags::POLLIN)).collect();
         let _ = poll(&mut fds, PollTimeout::from(5_000_u16));
         for listener in listeners {
-            loop {
+            for _ in 0..TURN {
                 match listener.accept() {
                     Ok((stream, client)) => admit(guard, &open, stream, client),
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                    // The client has gone before its turn came, or the signal was not for us.
+                    Err(e)
+                        if matches!(
+                            e.kind(),
+                            io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
+                        ) => {}
                     Err(e) => {
                         // Out of descriptors, most likely: those in use will be freed.
                         debug!("web: accept: {e}");
@@ -103,37 +126,23 @@ fn admit(guard: &Arc<Guard>, open: &Arc<Mutex<Open>>, stream: TcpStream, client:
     let admitted = guard.admission.read().unwrap_or_else(PoisonError::into_inner).admits(address);
     if !admitted {
         debug!("web: {address} is not in a local network; see web.allow");
-        return refuse(
-            guard,
-            stream,
-            403,
-            "Your address is not in a local network (see web.allow).",
-        );
+        let why = "Your address is not in a local network (see web.allow).";
+        return turn_away(guard, &stream, Unsound(403, why));
     }
-    {
-        let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
-        let from_there = open.by_address.get(&address).copied().unwrap_or(0);
-        if open.all >= guard.connections || from_there >= guard.connections_per_address {
-            drop(open);
-            return refuse(guard, stream, 503, "Too many connections; try again in a moment.");
-        }
-        open.all += 1;
-        *open.by_address.entry(address).or_default() += 1;
+    let Some(ticket) = Ticket::take(guard, open, address) else {
+        let why = "Too many connections; try again in a moment.";
+        return turn_away(guard, &stream, Unsound(503, why));
+    };
+    if let Err(e) = guard.backend.make_ready() {
+        debug!("web: no connection to the server inside: {e}");
+        let why = "The web server inside cannot be reached yet; try again in a moment.";
+        return turn_away(guard, &stream, Unsound(503, why));
     }
-    let ticket = Ticket { open: open.clone(), address };
     let guard = guard.clone();
-    let spawned =
-        thread::Builder::new().name("web".to_owned()).stack_size(STACK).spawn(move || {
-            let _ticket = ticket;
-            match serve(&guard, &stream) {
-                Ok(()) => guard.counts.answered.fetch_add(1, Ordering::Relaxed),
-                Err(Refusal::Gone) => guard.counts.refused.fetch_add(1, Ordering::Relaxed),
-                Err(Refusal::Say(status, why)) => {
-                    refuse(&guard, stream, status, why);
-                    0
-                }
-            };
-        });
+    let spawned = thread::Builder::new()
+        .name("web".to_owned())
+        .stack_size(STACK)
+        .spawn(move || serve(&guard, &stream, ticket));
     if let Err(e) = spawned {
         debug!("web: no thread for {address}: {e}");
     }
@@ -143,26 +152,67 @@ fn admit(guard: &Arc<Guard>, open: &Arc<Mutex<Open>>, stream: TcpStream, client:
 struct Ticket {
     open: Arc<Mutex<Open>>,
     address: IpAddr,
+    held: usize,
+}
+
+impl Ticket {
+    fn take(guard: &Guard, open: &Arc<Mutex<Open>>, address: IpAddr) -> Option<Ticket> {
+        let mut places = lock(open);
+        let Open { all, by_address } = &mut *places;
+        let here = by_address.get(&address).map_or(0, |share| share.connections);
+        if all.connections >= guard.connections || here >= guard.connections_per_address {
+            return None;
+        }
+        all.connections += 1;
+        by_address.entry(address).or_default().connections += 1;
+        drop(places);
+        Some(Ticket { open: open.clone(), address, held: 0 })
+    }
+
+    /// Whether an answer of this size may be held for the client.
+    fn holds(&mut self, size: usize) -> bool {
+        if size <= HELD_FREE {
+            return true;
+        }
+        let mut places = lock(&self.open);
+        let Open { all, by_address } = &mut *places;
+        let here = by_address.entry(self.address).or_default();
+        if all.held + size > HELD_MOST || here.held + size > HELD_PER_ADDRESS {
+            return false;
+        }
+        all.held += size;
+        here.held += size;
+        self.held += size;
+        true
+    }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.all -= 1;
-        if let Some(count) = open.by_address.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                open.by_address.remove(&self.address);
+        let mut places = lock(&self.open);
+        let Open { all, by_address } = &mut *places;
+        all.connections -= 1;
+        all.held -= self.held;
+        if let Some(here) = by_address.get_mut(&self.address) {
+            here.connections -= 1;
+            here.held -= self.held;
+            if here.connections == 0 {
+                by_address.remove(&self.address);
             }
         }
     }
 }
 
+fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
+    open.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Why a connection is not served.
 enum Refusal {
-    /// The client went away, was too slow or sent nothing.
+    /// The client went away or sent nothing.
     Gone,
-    /// An answer is due: status and reason.
-    Say(u16, &'static str),
+    /// There is something to say to it.
+    Say(Unsound),
 }
 
 impl From<io::Error> for Refusal {
@@ -171,136 +221,157 @@ impl From<io::Error> for Refusal {
     }
 }
 
-/// Reads one request, passes it on and passes the answer back.
-fn serve(guard: &Guard, mut client: &TcpStream) -> Result<(), Refusal> {
-    let request = read_request(guard, client)?;
-    let unavailable = |_| Refusal::Say(502, "The web server inside does not answer.");
-    let mut backend = UnixStream::connect(&guard.backend).map_err(unavailable)?;
-    backend.set_read_timeout(Some(ANSWER_TIME)).map_err(unavailable)?;
-    backend.set_write_timeout(Some(REQUEST_TIME)).map_err(unavailable)?;
-    backend.write_all(request.as_bytes()).map_err(unavailable)?;
-
-    let deadline = Instant::now() + ANSWER_TIME;
-    let mut buffer = [0; 16 << 10];
-    let mut passed = 0;
-    loop {
-        let length = match backend.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(length) => length,
-            Err(e) if passed == 0 => return Err(unavailable(e)),
-            Err(_) => return Err(Refusal::Gone),
-        };
-        passed += length as u64;
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() || passed > ANSWER_SIZE {
-            return Err(Refusal::Gone);
-        }
-        client.set_write_timeout(Some(left))?;
-        client.write_all(&buffer[..length])?;
+impl From<Unsound> for Refusal {
+    fn from(unsound: Unsound) -> Refusal {
+        Refusal::Say(unsound)
     }
 }
 
-/// Reads and checks a request's head; returns the request to pass on.
-fn read_request(guard: &Guard, mut client: &TcpStream) -> Result<String, Refusal> {
+/// Reads one request, passes it on and passes the answer back: a connection's own thread.
+fn serve(guard: &Guard, client: &TcpStream, mut ticket: Ticket) {
+    let request = match read_request(guard, client) {
+        Ok(request) => request,
+        Err(Refusal::Gone) => {
+            guard.counts.refused.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        Err(Refusal::Say(why)) => return refuse(guard, client, why),
+    };
+    let late = match guard.backend.ask(&request, ANSWER_TIME, |size| ticket.holds(size)) {
+        Ok(answer) => {
+            let count = match send(client, &answer) {
+                Ok(()) => &guard.counts.answered,
+                Err(_) => &guard.counts.refused,
+            };
+            count.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        Err(NoAnswer::Broken) => {
+            return refuse(guard, client, Unsound(502, "The web server inside does not answer."));
+        }
+        Err(NoAnswer::Busy) => {
+            return refuse(
+                guard,
+                client,
+                Unsound(503, "Too many questions; try again in a moment."),
+            );
+        }
+        Err(NoAnswer::NoRoom(lease)) => {
+            let why = "Too many long answers wait to be taken; try again in a moment.";
+            refuse(guard, client, Unsound(503, why));
+            lease
+        }
+        Err(NoAnswer::Late(lease)) => {
+            refuse(guard, client, Unsound(504, "The answer takes too long."));
+            lease
+        }
+    };
+    let _ = client.shutdown(Shutdown::Both);
+    drop(ticket);
+    late.wait();
+}
+
+/// Sends an answer, if the client takes it in time.
+fn send(mut client: &TcpStream, mut answer: &[u8]) -> io::Result<()> {
+    let deadline = Instant::now() + ANSWER_TIME;
+    while !answer.is_empty() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        client.set_write_timeout(Some(left))?;
+        match client.write(answer) {
+            Ok(length) => answer = &answer[length..],
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Reads and checks a request's head.
+fn read_request(guard: &Guard, mut client: &TcpStream) -> Result<Sound, Refusal> {
+    const TOO_SLOW: Refusal = Refusal::Say(Unsound(408, "The request took too long."));
     let deadline = Instant::now() + REQUEST_TIME;
     let mut buffer = [0; REQUEST_SIZE];
     let mut length = 0;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(Refusal::Say(408, "The request took too long."));
+            return Err(TOO_SLOW);
         }
         client.set_read_timeout(Some(left))?;
-        match client.read(&mut buffer[length..]) {
+        let before = length;
+        match client.read(&mut buffer[before..]) {
             Ok(0) => return Err(Refusal::Gone),
             Ok(more) => length += more,
             Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                return Err(Refusal::Say(408, "The request took too long."));
+                return Err(TOO_SLOW);
             }
             Err(_) => return Err(Refusal::Gone),
         }
-        if let Some(request) = check(guard, &buffer[..length])? {
-            return Ok(request);
+        // Looked at from the start each time: only when there is something new to see, or
+        // single bytes could keep a core busy.
+        if before == 0 || buffer[before..length].contains(&b'\n') {
+            let admission = guard.admission.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(request) = request::check(&admission, &buffer[..length])? {
+                return Ok(request);
+            }
         }
         if length == buffer.len() {
-            return Err(Refusal::Say(431, "The request is too large."));
+            return Err(request::too_large(&buffer).into());
         }
     }
 }
 
-/// Checks what has arrived so far: `None` if more must come.
-fn check(guard: &Guard, bytes: &[u8]) -> Result<Option<String>, Refusal> {
-    let mut headers = [httparse::EMPTY_HEADER; HEADERS];
-    let mut request = httparse::Request::new(&mut headers);
-    let malformed = Refusal::Say(400, "The request is malformed.");
-    match request.parse(bytes) {
-        Ok(httparse::Status::Complete(_)) => {}
-        Ok(httparse::Status::Partial) => return Ok(None),
-        Err(httparse::Error::TooManyHeaders) => {
-            return Err(Refusal::Say(431, "The request has too many headers."));
-        }
-        Err(_) => return Err(malformed),
-    }
-    let (Some(method), Some(path)) = (request.method, request.path) else {
-        return Err(malformed);
+/// A refusal as text.
+fn refusal(Unsound(status, why): &Unsound) -> String {
+    let phrase = phrase(*status);
+    let more = match status {
+        405 => "Allow: GET, HEAD\r\n",
+        503 => "Retry-After: 1\r\n",
+        _ => "",
     };
-    if !matches!(method, "GET" | "HEAD") {
-        return Err(Refusal::Say(405, "Only GET and HEAD are served here."));
-    }
-    let is_plain = path.bytes().all(|b| b.is_ascii_graphic());
-    if !path.starts_with('/') || !is_plain || path.len() > 2_048 {
-        return Err(malformed);
-    }
-    let mut host = None;
-    let mut etag = None;
-    for header in request.headers.iter() {
-        let Ok(value) = std::str::from_utf8(header.value) else {
-            return Err(malformed);
-        };
-        match header.name.to_ascii_lowercase().as_str() {
-            // Two Host headers, or a body, mean that somebody wants two readers of the
-            // request to disagree.
-            "host" if host.is_some() => return Err(malformed),
-            "host" => host = Some(value.trim()),
-            "transfer-encoding" => return Err(malformed),
-            "content-length" if value.trim() != "0" => return Err(malformed),
-            "if-none-match" => etag = Some(value.trim()),
-            _ => {}
-        }
-    }
-    let Some(host) = host else {
-        return Err(malformed);
-    };
-    if !guard.admission.read().unwrap_or_else(PoisonError::into_inner).knows(host) {
-        return Err(Refusal::Say(
-            421,
-            "This name is not mine. Use my IP address, or add the name to web.host_names.",
-        ));
-    }
-    let etag = match etag {
-        Some(etag) if etag.bytes().all(|b| b.is_ascii_graphic() || b == b' ') => {
-            format!("If-None-Match: {etag}\r\n")
-        }
-        _ => String::new(),
-    };
-    Ok(Some(format!(
-        "{method} {path} HTTP/1.1\r\nHost: localhost\r\n{etag}Connection: close\r\n\r\n"
-    )))
+    let length = why.len() + 1;
+    let safety = safety_headers();
+    format!(
+        "HTTP/1.1 {status} {phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Content-Length: {length}\r\n{more}{safety}Cache-Control: no-store\r\n\
+         Connection: close\r\n\r\n{why}\n"
+    )
 }
 
-/// Answers with a status and one sentence, without waiting long for anybody.
-fn refuse(guard: &Guard, mut stream: TcpStream, status: u16, why: &str) {
+/// Refuses in the accept thread, which never waits for anybody.
+fn turn_away(guard: &Guard, mut client: &TcpStream, why: Unsound) {
     guard.counts.refused.fetch_add(1, Ordering::Relaxed);
-    let answer = format!(
-        "HTTP/1.1 {status} Refused\r\nContent-Type: text/plain; charset=utf-8\r\n\
-         Content-Length: {}\r\nConnection: close\r\n\r\n{why}\n",
-        why.len() + 1
-    );
-    // The accept thread comes through here: never block.
-    let _ = stream.set_nonblocking(true);
+    let _ = client.set_nonblocking(true);
     // What lies unread when a socket is closed makes the kernel reset the connection, and
     // the answer would be lost.
-    let _ = stream.read(&mut [0; 4_096]);
-    let _ = stream.write(answer.as_bytes());
-    let _ = stream.shutdown(std::net::Shutdown::Write);
+    let _ = client.read(&mut [0; 4_096]);
+    let _ = client.write(refusal(&why).as_bytes());
+    let _ = client.shutdown(Shutdown::Write);
+}
+
+/// Refuses in the connection's own thread, which waits a little for the client to see it.
+fn refuse(guard: &Guard, mut client: &TcpStream, why: Unsound) {
+    guard.counts.refused.fetch_add(1, Ordering::Relaxed);
+    let deadline = Instant::now() + LINGER_TIME;
+    let _ = client.set_write_timeout(Some(LINGER_TIME));
+    if client.write_all(refusal(&why).as_bytes()).is_err() {
+        return;
+    }
+    let _ = client.shutdown(Shutdown::Write);
+    let mut buffer = [0; 4_096];
+    let mut taken = 0;
+    while taken < LINGER_SIZE {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() || client.set_read_timeout(Some(left)).is_err() {
+            return;
+        }
+        match client.read(&mut buffer) {
+            Ok(length @ 1..) => taken += length,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            _ => return,
+        }
+    }
 }

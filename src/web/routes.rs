@@ -1,13 +1,15 @@
 //! What is served under which path.
 
+use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tiny_http::{Header, Request, Response, Server};
+use tiny_http::{Header, Request, Response, ResponseBox, Server, StatusCode};
 
 use super::api::{self, Page};
+use super::bodies::{Bodies, Body, Form};
 use super::bundle::{self, Asset};
 use crate::account::Snapshot;
 use crate::failure::{Exit, Failure};
@@ -30,6 +32,22 @@ pub trait Source: Send + Sync + 'static {
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// Nothing at all may be loaded: for answers that are no page.
+const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// What every answer carries, besides a policy.
+const SAFETY: [(&str, &str); 3] = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+];
+
+/// The same as text, for answers that the guard gives by itself.
+pub(super) fn safety_headers() -> String {
+    let all = SAFETY.iter().chain(&[("Content-Security-Policy", DATA_POLICY)]);
+    all.map(|(name, value)| format!("{name}: {value}\r\n")).collect()
+}
+
 /// Rows that a table shows when nobody says how many.
 const ROWS: usize = 50;
 /// Rows that one answer holds at most: whatever a client asks for, memory stays bounded.
@@ -47,9 +65,9 @@ pub fn listen(socket: &Path) -> Result<Server, Failure> {
 }
 
 /// Answers requests until the server is unblocked: the body of the web thread.
-pub fn run(server: &Server, source: &impl Source) {
+pub fn run(server: &Server, source: &impl Source, bodies: &Bodies) {
     for request in server.incoming_requests() {
-        let answer = answer(&request, source);
+        let answer = answer(&request, source, bodies);
         // The client may have gone; the guard has counted it.
         let _ = request.respond(answer);
     }
@@ -57,59 +75,94 @@ pub fn run(server: &Server, source: &impl Source) {
 
 type Reply = Response<std::io::Cursor<Vec<u8>>>;
 
-fn answer(request: &Request, source: &impl Source) -> Reply {
+fn answer(request: &Request, source: &impl Source, bodies: &Bodies) -> ResponseBox {
     let (path, query) = request.url().split_once('?').unwrap_or((request.url(), ""));
     if let Some(asset) = bundle::find(path) {
-        return file(request, asset);
+        return file(request, asset).boxed();
     }
     if let Some(page) = bundle::unbuilt().filter(|_| path == "/") {
         let answer = Response::from_string(page);
-        return decorate(answer, &[("Content-Type", "text/html; charset=utf-8")]);
+        return decorate(answer, &[("Content-Type", "text/html; charset=utf-8")]).boxed();
     }
-    let parameter = |name: &str, default: usize| -> Result<usize, String> {
-        let found = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-        found.map_or(Ok(default), |value| {
-            let number = usize::from_str(value);
-            number.map_err(|_| format!("'{name}' must be a whole number, not '{value}'"))
-        })
+    let (status, body) = match data(path, query, source, bodies) {
+        Ok(body) => (200, body),
+        Err((status, problem)) => (status, Body::new(json!({ "error": problem }).to_string())),
     };
-    let rows = |name: &str, default: usize| -> Result<usize, String> {
-        Ok(match parameter(name, default)? {
-            0 => ROWS_MOST,
-            rows => rows.min(ROWS_MOST),
-        })
+    let takes_gzip = request.headers().iter().any(|header| {
+        // The guard has made a plain word of what the client said.
+        header.field.equiv("Accept-Encoding") && header.value.as_str() == "gzip"
+    });
+    json_answer(status, body, takes_gzip).boxed()
+}
+
+/// The body of an answer of the API. Errors carry an HTTP status.
+fn data(
+    path: &str,
+    query: &str,
+    source: &impl Source,
+    bodies: &Bodies,
+) -> Result<Arc<Body>, (u16, String)> {
+    match path {
+        "/api/v1/history" => super::history::history(query, source).map(Body::new),
+        "/api/v1/status" => Ok(Body::new(source.status().to_string())),
+        _ => {
+            let snapshot = source.snapshot();
+            let question = format!("{path}?{query}");
+            bodies.get(snapshot.number, &question, || table(path, query, &snapshot))
+        }
+    }
+}
+
+/// What the snapshot tells under a path.
+fn table(path: &str, query: &str, snapshot: &Snapshot) -> Result<String, (u16, String)> {
+    let found =
+        |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let wrong =
+        |name: &str, value: &str| (400, format!("'{name}' must be a whole number, not '{value}'"));
+    let parameter = |name: &str, default: usize| {
+        let value = |value| usize::from_str(value).map_err(|_| wrong(name, value));
+        found(name).map_or(Ok(default), value)
+    };
+    let rows = |name: &str, default: usize| match parameter(name, default)? {
+        0 => Ok(ROWS_MOST),
+        rows => Ok(rows.min(ROWS_MOST)),
     };
     let page = || Ok(Page { offset: parameter("offset", 0)?, limit: rows("limit", ROWS)? });
-    if path == "/api/v1/history" {
-        return match super::history::history(query, source) {
-            Ok(text) => json_text(200, text),
-            Err((status, problem)) => json_answer(status, &json!({ "error": problem })),
-        };
-    }
-    let snapshot = source.snapshot();
-    let value = match path {
-        "/api/v1/status" => Ok(source.status()),
-        "/api/v1/live" => parameter("seconds", 60)
-            .and_then(|seconds| Ok(api::live(&snapshot, seconds, rows("top", 10)?))),
-        "/api/v1/hosts" => page().map(|page| api::hosts(&snapshot, page)),
-        "/api/v1/ports" => page().map(|page| api::ports(&snapshot, page)),
-        "/api/v1/protocols" => Ok(api::protocols(&snapshot)),
-        "/api/v1/interfaces" => Ok(api::interfaces(&snapshot)),
-        _ => return json_answer(404, &json!({ "error": format!("there is no '{path}' here") })),
-    };
-    match value {
-        Ok(value) => json_answer(200, &value),
-        Err(problem) => json_answer(400, &json!({ "error": problem })),
+    match path {
+        "/api/v1/live" => Ok(api::live(snapshot, parameter("seconds", 60)?, rows("top", 10)?)),
+        "/api/v1/pulse" => {
+            let since = |value| i64::from_str(value).map_err(|_| wrong("since", value));
+            let since = found("since").map(since).transpose()?;
+            Ok(api::pulse(snapshot, since, parameter("top", ROWS)?))
+        }
+        "/api/v1/hosts" => {
+            match form_urlencoded::parse(query.as_bytes()).find(|(k, _)| k == "name") {
+                Some((_, name)) => match name.parse() {
+                    Ok(address) => Ok(api::host(snapshot, address)),
+                    Err(_) => Err((400, format!("'name' must be an IP address, not '{name}'"))),
+                },
+                None => Ok(api::hosts(snapshot, page()?)),
+            }
+        }
+        "/api/v1/ports" => Ok(api::ports(snapshot, page()?)),
+        "/api/v1/protocols" => Ok(api::protocols(snapshot)),
+        "/api/v1/interfaces" => Ok(api::interfaces(snapshot)),
+        _ => Err((404, format!("there is no '{path}' here"))),
     }
 }
 
-fn json_answer(status: u16, value: &Value) -> Reply {
-    json_text(status, value.to_string())
-}
-
-fn json_text(status: u16, text: String) -> Reply {
-    let answer = Response::from_string(text).with_status_code(status);
-    decorate(answer, &[("Content-Type", "application/json"), ("Cache-Control", "no-store")])
+fn json_answer(status: u16, body: Arc<Body>, takes_gzip: bool) -> Response<std::io::Cursor<Form>> {
+    let (reader, length, is_packed) = body.form(takes_gzip);
+    let answer = Response::new(StatusCode(status), Vec::new(), reader, Some(length), None);
+    let mut headers = vec![
+        ("Content-Type", "application/json"),
+        ("Cache-Control", "no-store"),
+        ("Vary", "Accept-Encoding"),
+    ];
+    if is_packed {
+        headers.push(("Content-Encoding", "gzip"));
+    }
+    with_headers(answer, DATA_POLICY, &headers)
 }
 
 fn file(request: &Request, asset: &'static Asset) -> Reply {
@@ -136,15 +189,18 @@ fn file(request: &Request, asset: &'static Asset) -> Reply {
 }
 
 fn decorate(answer: Reply, headers: &[(&str, &str)]) -> Reply {
-    let always = [
-        ("Content-Security-Policy", POLICY),
-        ("X-Content-Type-Options", "nosniff"),
-        ("Referrer-Policy", "no-referrer"),
-        ("Cross-Origin-Resource-Policy", "same-origin"),
-    ];
-    // The guard passes bytes on until the end: no chunks, whatever the length.
+    with_headers(answer, POLICY, headers)
+}
+
+fn with_headers<R: Read>(
+    answer: Response<R>,
+    policy: &str,
+    headers: &[(&str, &str)],
+) -> Response<R> {
+    // The guard wants to know the length: no chunks.
     let mut answer = answer.with_chunked_threshold(usize::MAX);
-    for (name, value) in always.iter().chain(headers) {
+    for (name, value) in [("Content-Security-Policy", policy)].iter().chain(&SAFETY).chain(headers)
+    {
         if let Ok(header) = Header::from_bytes(*name, *value) {
             // `from_string` has set its own Content-Type; adding one replaces it.
             answer.add_header(header);

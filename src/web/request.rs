@@ -1,0 +1,338 @@
+//! Which requests are sound, and what is passed on of them.
+//!
+//! Nothing that a client sends reaches `tiny_http` but method, path, and two headers in our
+//! own words; so there is nothing about which two readers of a request could disagree.
+
+use super::names::Admission;
+
+/// Headers of a request at most.
+const HEADERS: usize = 64;
+/// Bytes of a path with its query at most.
+const PATH: usize = 2_048;
+
+/// A request as it is passed on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Sound {
+    pub text: String,
+    /// HEAD: the answer has no body, whatever its length says.
+    pub is_head: bool,
+}
+
+/// Why a request is not passed on: an HTTP status and a sentence for people.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unsound(pub u16, pub &'static str);
+
+const MALFORMED: Unsound = Unsound(400, "The request is malformed.");
+
+/// The phrase that goes with a status (RFC 9110).
+pub(super) fn phrase(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        403 => "Forbidden",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        414 => "URI Too Long",
+        421 => "Misdirected Request",
+        431 => "Request Header Fields Too Large",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "Refused",
+    }
+}
+
+/// What to say of a request that has not ended within the space there is.
+pub(super) fn too_large(bytes: &[u8]) -> Unsound {
+    // Empty lines before the request are passed over (RFC 9112, 2.2).
+    let start = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(0);
+    if bytes[start..].contains(&b'\n') {
+        Unsound(431, "The request is too large.")
+    } else {
+        Unsound(414, "The address is too long.")
+    }
+}
+
+/// Checks what has arrived so far: `None` if more must come.
+pub(super) fn check(admission: &Admission, bytes: &[u8]) -> Result<Option<Sound>, Unsound> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS];
+    let mut request = httparse::Request::new(&mut headers);
+    match request.parse(bytes) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(httparse::Error::TooManyHeaders) => {
+            return Err(Unsound(431, "The request has too many headers."));
+        }
+        Err(httparse::Error::Version) if is_other_version(bytes) => {
+            return Err(Unsound(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here."));
+        }
+        Err(_) => return Err(MALFORMED),
+    }
+    let (Some(method), Some(target), Some(version)) =
+        (request.method, request.path, request.version)
+    else {
+        return Err(MALFORMED);
+    };
+    if !matches!(method, "GET" | "HEAD") {
+        return Err(Unsound(405, "Only GET and HEAD are served here."));
+    }
+    if target.len() > PATH {
+        return Err(Unsound(414, "The address is too long."));
+    }
+    let (authority, path) = split_target(target).ok_or(MALFORMED)?;
+    if !path.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(MALFORMED);
+    }
+    let mut host = None;
+    let mut etag = None;
+    let mut takes_gzip = false;
+    for header in request.headers.iter() {
+        let value = std::str::from_utf8(header.value).map_err(|_| MALFORMED)?.trim();
+        match header.name.to_ascii_lowercase().as_str() {
+            // Two Host headers, or a body, mean that somebody wants two readers of the
+            // request to disagree.
+            "host" if host.is_some() => return Err(MALFORMED),
+            "host" => host = Some(value),
+            "transfer-encoding" => return Err(MALFORMED),
+            "content-length" if value != "0" => return Err(MALFORMED),
+            "if-none-match" => etag = Some(value),
+            "accept-encoding" => takes_gzip |= includes_gzip(value),
+            _ => {}
+        }
+    }
+    // HTTP/1.0 knows no Host; no browser leaves it out, and only those can be tricked.
+    if host.is_none() && version > 0 {
+        return Err(MALFORMED);
+    }
+    if [host, authority].into_iter().flatten().any(|name| !admission.knows(name)) {
+        return Err(Unsound(
+            421,
+            "This name is not mine. Use my IP address, or add the name to web.host_names.",
+        ));
+    }
+    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n");
+    if let Some(etag) = etag.filter(|tag| tag.bytes().all(|b| b.is_ascii_graphic() || b == b' ')) {
+        text.push_str(&format!("If-None-Match: {etag}\r\n"));
+    }
+    if takes_gzip {
+        text.push_str("Accept-Encoding: gzip\r\n");
+    }
+    text.push_str("\r\n");
+    Ok(Some(Sound { text, is_head: method == "HEAD" }))
+}
+
+/// Whether the first line names a version of HTTP that is not ours, such as the preface of
+/// HTTP/2.
+fn is_other_version(bytes: &[u8]) -> bool {
+    let mut lines = bytes.split(|b| matches!(b, b'\r' | b'\n')).filter(|line| !line.is_empty());
+    let words: Vec<&[u8]> = lines.next().unwrap_or_default().split(|b| *b == b' ').collect();
+    match words[..] {
+        [_, _, version] => version.starts_with(b"HTTP/") && !version.starts_with(b"HTTP/1."),
+        _ => false,
+    }
+}
+
+/// The authority and the path of a request's target. Clients that take us for a proxy name
+/// the whole address (RFC 9112, 3.2.2).
+fn split_target(target: &str) -> Option<(Option<&str>, &str)> {
+    if target.starts_with('/') {
+        return Some((None, target));
+    }
+    let scheme = target.get(..7)?;
+    if !scheme.eq_ignore_ascii_case("http://") {
+        return None;
+    }
+    let rest = &target[7..];
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    match path {
+        "" => Some((Some(authority), "/")),
+        _ if path.starts_with('/') => Some((Some(authority), path)),
+        _ => None,
+    }
+}
+
+/// Whether an Accept-Encoding header includes gzip (RFC 9110, 12.5.3).
+fn includes_gzip(value: &str) -> bool {
+    let mut is_any_taken = false;
+    for item in value.split(',') {
+        let (coding, parameter) = item.split_once(';').unwrap_or((item, ""));
+        let weight = parameter.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse::<f32>);
+        let is_taken = weight.is_ok_and(|weight| weight > 0.0);
+        match coding.trim() {
+            name if name.eq_ignore_ascii_case("gzip") => return is_taken,
+            "*" => is_any_taken = is_taken,
+            _ => {}
+        }
+    }
+    is_any_taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::LocalNetworks;
+
+    fn checked(request: &[u8]) -> Result<Option<Sound>, Unsound> {
+        let admission = Admission::new(LocalNetworks::exactly(vec![]), vec![], "pi", &[]);
+        check(&admission, request)
+    }
+
+    fn status(request: &str) -> u16 {
+        match checked(request.as_bytes()) {
+            Ok(Some(_)) => 200,
+            Ok(None) => 100,
+            Err(Unsound(status, _)) => status,
+        }
+    }
+
+    fn passed_on(request: &str) -> String {
+        checked(request.as_bytes()).unwrap().unwrap().text
+    }
+
+    #[test]
+    fn of_a_sound_request_only_what_is_needed_is_passed_on() {
+        let request = "GET /api/v1/live?top=5 HTTP/1.1\r\nHost: pi.local:667\r\nCookie: a=b\r\n\
+            X-Forwarded-For: 1.2.3.4\r\nif-none-match: \"12ab\"\r\nAccept-Encoding: br, gzip\r\n\r\n";
+        assert_eq!(
+            passed_on(request),
+            "GET /api/v1/live?top=5 HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: \"12ab\"\r\n\
+             Accept-Encoding: gzip\r\n\r\n"
+        );
+        let head = checked(b"HEAD / HTTP/1.1\r\nHost: pi\r\n\r\n").unwrap().unwrap();
+        assert!(head.is_head && head.text.starts_with("HEAD / HTTP/1.1\r\n"));
+    }
+
+    #[test]
+    fn a_request_that_has_not_ended_waits_for_more() {
+        let whole = "GET / HTTP/1.1\r\nHost: pi\r\n\r\n";
+        for end in 0..whole.len() {
+            assert_eq!(status(&whole[..end]), 100, "{:?}", &whole[..end]);
+        }
+        assert_eq!(status(whole), 200);
+    }
+
+    #[test]
+    fn other_names_are_refused_wherever_they_stand() {
+        assert_eq!(status("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n"), 421);
+        assert_eq!(status("GET / HTTP/1.0\r\nHost: evil.example\r\n\r\n"), 421);
+        assert_eq!(status("GET / HTTP/1.1\r\nHost: \r\n\r\n"), 421);
+        assert_eq!(status("GET / HTTP/1.1\r\nHost: pi@evil.example\r\n\r\n"), 421);
+        assert_eq!(status("GET http://evil.example/ HTTP/1.1\r\nHost: pi\r\n\r\n"), 421);
+        assert_eq!(status("GET http://pi/ HTTP/1.1\r\nHost: evil.example\r\n\r\n"), 421);
+        assert_eq!(status("GET http://pi@evil.example/ HTTP/1.1\r\nHost: pi\r\n\r\n"), 421);
+    }
+
+    #[test]
+    fn host_is_there_once_but_for_http_1_0() {
+        assert_eq!(status("GET / HTTP/1.1\r\n\r\n"), 400);
+        assert_eq!(status("GET / HTTP/1.0\r\n\r\n"), 200);
+        assert_eq!(status("GET / HTTP/1.1\r\nHost: pi\r\nHost: pi\r\n\r\n"), 400);
+        assert_eq!(status("GET / HTTP/1.1\r\nHost: pi\r\nhost: evil.example\r\n\r\n"), 400);
+        assert_eq!(status("GET http://pi/ HTTP/1.1\r\n\r\n"), 400);
+    }
+
+    #[test]
+    fn the_whole_address_is_as_good_as_the_path() {
+        let line = |target: &str| {
+            let text = passed_on(&format!("GET {target} HTTP/1.1\r\nHost: pi\r\n\r\n"));
+            text.lines().next().unwrap().to_owned()
+        };
+        assert_eq!(line("http://pi/api/v1/live?top=1"), "GET /api/v1/live?top=1 HTTP/1.1");
+        assert_eq!(line("HTTP://pi:667"), "GET / HTTP/1.1");
+        for target in ["https://pi/", "ftp://pi/", "http:/pi", "*", "pi:667", "http://pi?x", "é"] {
+            assert_eq!(
+                status(&format!("GET {target} HTTP/1.1\r\nHost: pi\r\n\r\n")),
+                400,
+                "{target}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_get_and_head_are_served() {
+        for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW", "get"] {
+            let request =
+                format!("{method} / HTTP/1.1\r\nHost: pi\r\nContent-Length: 9\r\n\r\nbody=body");
+            assert_eq!(status(&request), 405, "{method}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_refused() {
+        let with =
+            |header: &str| status(&format!("GET / HTTP/1.1\r\nHost: pi\r\n{header}\r\n\r\n"));
+        assert_eq!(with("Content-Length: 5"), 400);
+        assert_eq!(with("Content-Length: 0"), 200);
+        assert_eq!(with("Content-Length: +0"), 400);
+        assert_eq!(with("Content-Length: 0\r\nContent-Length: 5"), 400);
+        assert_eq!(with("Transfer-Encoding: chunked"), 400);
+        assert_eq!(with("transfer-encoding: identity"), 400);
+    }
+
+    #[test]
+    fn bytes_that_have_no_place_in_a_request_are_refused() {
+        for request in [
+            "GET /\0 HTTP/1.1\r\nHost: pi\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: pi\0\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: pi\r\nX: a\0b\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: pi\r\nX\0: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: pi\r\nX: a\rb\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: pi\r\nX : a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: pi\r\nX: a\r\n folded\r\n\r\n",
+            "GET / HTTP/1.1\r\n Host: pi\r\n\r\n",
+            "GET / HTTP/1.1\rHost: pi\r\r",
+            "GET /\u{e9} HTTP/1.1\r\nHost: pi\r\n\r\n",
+            "GET  / HTTP/1.1\r\nHost: pi\r\n\r\n",
+            "GET /a b HTTP/1.1\r\nHost: pi\r\n\r\n",
+            "GET /\t HTTP/1.1\r\nHost: pi\r\n\r\n",
+            "GET /\r\nHost: pi\r\n\r\n",
+            "\x16\x03\x01\x02\0\x01\0",
+            "SSH-2.0-OpenSSH_9.2\r\n",
+            "GET / HTTP/1.10\r\nHost: pi\r\n\r\n",
+        ] {
+            assert_eq!(status(request), 400, "{request:?}");
+        }
+    }
+
+    #[test]
+    fn lines_may_end_without_a_carriage_return() {
+        // RFC 9112, 2.2: may. What is passed on is written anew in any case.
+        assert_eq!(status("GET / HTTP/1.1\nHost: pi\n\n"), 200);
+        assert_eq!(status("\r\n\r\nGET / HTTP/1.1\r\nHost: pi\r\n\r\n"), 200);
+    }
+
+    #[test]
+    fn other_versions_are_named() {
+        assert_eq!(status("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 505);
+        assert_eq!(status("GET / HTTP/3.0\r\nHost: pi\r\n\r\n"), 505);
+        assert_eq!(status("GET / HTTP/0.9\r\nHost: pi\r\n\r\n"), 505);
+        assert_eq!(status("GET / HTTPS/1.1\r\nHost: pi\r\n\r\n"), 400);
+    }
+
+    #[test]
+    fn what_is_too_much_is_told_apart() {
+        let path = format!("GET /{} HTTP/1.1\r\nHost: pi\r\n\r\n", "x".repeat(PATH));
+        assert_eq!(status(&path), 414);
+        let headers = format!("GET / HTTP/1.1\r\nHost: pi\r\n{}\r\n", "X: y\r\n".repeat(HEADERS));
+        assert_eq!(status(&headers), 431);
+        assert_eq!(too_large(b"\r\nGET /xxxxx").0, 414);
+        assert_eq!(too_large(b"GET / HTTP/1.1\r\nX: yyyy").0, 431);
+        assert_eq!(too_large(b"\r\n\r\n").0, 431);
+    }
+
+    #[test]
+    fn gzip_is_sent_to_those_who_take_it() {
+        for value in ["gzip", "br, GZIP;q=0.5", "*", "deflate,*;q=0.1", "gzip, *;q=0"] {
+            assert!(includes_gzip(value), "{value}");
+        }
+        for value in ["", "br", "gzip;q=0", "*;q=0", "gzip;q=0, *", "gzip;q=x", "xgzip"] {
+            assert!(!includes_gzip(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_tag_that_is_no_tag_is_left_out() {
+        let text = passed_on("GET / HTTP/1.1\r\nHost: pi\r\nIf-None-Match: a\tb\r\n\r\n");
+        assert!(!text.contains("None-Match"), "{text}");
+    }
+}
