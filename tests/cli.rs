@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
+#[path = "common/history.rs"]
+mod history;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,6 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use brightstat::store::{Status, Store};
 use common::{binary, frames::mixture};
 use serde_json::Value;
 
@@ -289,4 +292,112 @@ fn interfaces_are_listed_with_their_addresses() {
     assert!(output.status.success());
     let line = text.lines().find(|line| line.split_whitespace().next() == Some("lo")).unwrap();
     assert!(line.contains("127.0.0.1/8"), "{text}");
+}
+
+/// Asks a database with an hour of history.
+fn query(directory: &Path, arguments: &[&str]) -> Output {
+    let path = directory.join("b.db");
+    if !path.exists() {
+        let mut store = Store::open(&path, history::options()).unwrap();
+        assert!(store.commit_now((0..60).map(history::interval), true, &Status::default()));
+    }
+    brightstat(&[&["query", "--database", path.to_str().unwrap()], arguments].concat())
+}
+
+#[test]
+fn a_query_for_what_history_does_not_have_names_it_and_what_there_is() {
+    let directory = tempfile::tempdir().unwrap();
+    for (arguments, words) in [
+        (
+            &["cats"][..],
+            &["\"cats\"", "hosts, ports, protocols, interfaces or devices", "host 192.168.1.5"][..],
+        ),
+        (&["host", "fritz"], &["\"fritz\"", "expected an address", "192.168.1.5"]),
+        (&["port", "443"], &["\"443\"", "\"tcp/443\""]),
+        (&["protocol", "xyz"], &["\"xyz\"", "\"udp\" or its number"]),
+        (&["device", "phone"], &["devices have no names yet", "hosts"]),
+    ] {
+        assert_fails(&query(directory.path(), arguments), 64, words);
+    }
+    let output = query(directory.path(), &["interface", "nope0"]);
+    assert_fails(&output, 66, &["'nope0'", "brightstat query interfaces"]);
+}
+
+#[test]
+fn a_query_for_a_wrong_time_names_it_and_shows_right_ones() {
+    let directory = tempfile::tempdir().unwrap();
+    for (arguments, words) in [
+        (
+            &["--from", "soon"][..],
+            &["from: ", "\"soon\"", "\"2h\" (ago)", "\"2026-11-01 14:00\""][..],
+        ),
+        (&["--to", "25:00"], &["to: ", "\"25:00\"", "\"yesterday\""]),
+        (&["--from", "1969-12-31"], &["from: ", "\"1969-12-31\"", "from 1970 to 9999"]),
+        (
+            &["--from", "2026-11-02", "--to", "2026-11-01", "--tz", "utc"],
+            &["2026-11-02T00:00:00Z", "2026-11-01T00:00:00Z", "must lie before", "exchange them"],
+        ),
+        (&["--from", "now", "--to", "now"], &["must lie before", "leave 'to' out"]),
+        (&["--tz", "Mars/Olympus"], &["\"Mars/Olympus\"", "\"Europe/Berlin\"", "tzdata"]),
+        (
+            &["--from", "@0", "--by", "minute"],
+            &["12000 is the most", "a shorter time or a coarser tier"],
+        ),
+    ] {
+        let arguments = [&["hosts"], arguments].concat();
+        assert_fails(&query(directory.path(), &arguments), 64, words);
+    }
+}
+
+#[test]
+fn an_unknown_tier_is_answered_with_those_there_are() {
+    let directory = tempfile::tempdir().unwrap();
+    for tier in ["lustrum", "second", "Minute"] {
+        let output = query(directory.path(), &["hosts", "--by", tier]);
+        let words = [&format!("'{tier}'"), "minute, five, hour, day, auto or none", "the API only"];
+        assert_fails(&output, 64, &words);
+    }
+}
+
+#[test]
+fn a_query_without_a_database_says_how_to_come_by_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let ask = |path: &Path| brightstat(&["query", "hosts", "--database", path.to_str().unwrap()]);
+    let path = directory.path().join("no.db");
+    assert_fails(&ask(&path), 66, &["no.db", "no such database", "start brightstat", "--database"]);
+    assert!(!path.exists());
+    assert_fails(&ask(directory.path()), 66, &["is a directory", "name the file"]);
+    let path = directory.path().join("notes.txt");
+    fs::write(&path, "These are notes, no database. ".repeat(40)).unwrap();
+    let words = ["notes.txt", "not a sound database", "--database", "restore a backup"];
+    assert_fails(&ask(&path), 65, &words);
+    let path = directory.path().join("photos.db");
+    rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+    let words = ["photos.db", "not a database of brightstat", "--database"];
+    assert_fails(&ask(&path), 65, &words);
+    let newer = directory.path().join("newer.db");
+    drop(Store::open(&newer, history::options()).unwrap());
+    let connection = rusqlite::Connection::open(&newer).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    assert_fails(&ask(&newer), 78, &["newer.db", "schema 99", "use the version of the daemon"]);
+    // The one of a configuration that is not there.
+    let output = brightstat(&["query", "hosts", "--config", "/no/b.toml"]);
+    assert_fails(&output, 66, &["/no/b.toml"]);
+}
+
+#[test]
+fn a_database_that_may_not_be_read_ends_with_77() {
+    let directory = common::directory();
+    let copy = directory.path().join("brightstat");
+    fs::copy(binary(), &copy).unwrap();
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(query(directory.path(), &["hosts"]).status.success());
+    let path = directory.path().join("b.db");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let mut command = Command::new(&copy);
+    command.args(["query", "hosts", "--database"]).arg(&path);
+    if nix::unistd::geteuid().is_root() {
+        command.uid(65_534).gid(65_534);
+        assert_fails(&command.output().unwrap(), 77, &["b.db", "may not read", "sudo"]);
+    }
 }
