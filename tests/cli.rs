@@ -401,3 +401,60 @@ fn a_database_that_may_not_be_read_ends_with_77() {
         assert_fails(&command.output().unwrap(), 77, &["b.db", "may not read", "sudo"]);
     }
 }
+
+#[test]
+fn the_backup_and_the_move_of_the_readme_work_as_they_are_written() {
+    let readme = include_str!("../README.md");
+    let heading = "## Where is my history, how do I back it up, how do I move it to a new card\n";
+    let section = readme.split_once(heading).unwrap().1.split("\n## ").next().unwrap();
+    let commands = section.lines().filter_map(|line| line.trim().strip_prefix("$ sudo "));
+    let commands: Vec<&str> = commands.collect();
+    assert_eq!(commands.len(), 5);
+    let (old, new, stick) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let name = |path: &tempfile::TempDir| path.path().to_str().unwrap().to_owned();
+    assert!(query(old.path(), &["hosts"]).status.success());
+    let source = old.path().join("b.db");
+    // The new card has a history of its own, which another user owns.
+    fs::write(new.path().join("brightstat.db"), "begun").unwrap();
+    fs::write(new.path().join("brightstat.db-wal"), "begun").unwrap();
+    if nix::unistd::geteuid().is_root() {
+        std::os::unix::fs::chown(new.path(), Some(65_534), Some(65_534)).unwrap();
+    }
+    for command in commands {
+        let there = command
+            .replace(
+                "brightstat backup",
+                &format!("brightstat backup --database {}", source.display()),
+            )
+            .replace("/var/lib/brightstat", &name(&new))
+            .replace("/media/usb", &name(&stick));
+        let mut shell = Command::new("sh");
+        shell.args(["-ec", &there]).env("PATH", path_with_the_binary());
+        let output = shell.output().unwrap();
+        assert!(output.status.success(), "{there}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let moved = new.path().join("brightstat.db");
+    let ask = |path: &Path| {
+        let path = path.to_str().unwrap();
+        let day = ["--from", "1970-01-01", "--to", "1970-01-02", "--tz", "utc", "--json"];
+        brightstat(&[&["query", "hosts", "--database", path], &day[..]].concat()).stdout
+    };
+    assert_eq!(ask(&moved), ask(&source));
+    assert!(ask(&moved).len() > 1_000);
+    let owner = |path: &Path| std::os::unix::fs::MetadataExt::uid(&fs::metadata(path).unwrap());
+    assert_eq!(owner(&moved), owner(new.path()));
+    assert_eq!(
+        fs::read_dir(new.path())
+            .unwrap()
+            .flatten()
+            .filter(|e| fs::read(e.path()).unwrap() == b"begun")
+            .count(),
+        0
+    );
+}
+
+fn path_with_the_binary() -> String {
+    let directory = Path::new(binary()).parent().unwrap();
+    format!("{}:{}", directory.display(), std::env::var("PATH").unwrap())
+}
