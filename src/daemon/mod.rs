@@ -6,6 +6,7 @@
 
 pub mod clock;
 mod interfaces;
+mod machine;
 pub mod logger;
 mod outbox;
 mod privileges;

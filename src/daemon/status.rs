@@ -1,5 +1,6 @@
 //! The answer of `GET /api/v1/status`: how the daemon itself is doing.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -7,8 +8,10 @@ use std::sync::{Arc, PoisonError};
 use serde_json::{Value, json};
 
 use super::interfaces::{Interfaces, Statuses};
+use super::machine::machine;
 use super::worker::Published;
 use crate::account::Snapshot;
+use crate::capture::interfaces;
 use crate::config::{Config, Tier};
 use crate::export::time::rfc3339;
 use crate::failure::Failure;
@@ -21,8 +24,9 @@ use crate::web::routes::Source;
 /// Everything that is worth a line in the status.
 pub(super) struct Status {
     database: PathBuf,
-    /// The tier that lives in memory only.
-    in_memory: Option<Tier>,
+    /// Finest first.
+    tiers: Vec<Tier>,
+    max_size: u64,
     recent: Arc<Recent>,
     host_limit: usize,
     published: Arc<Published>,
@@ -42,7 +46,8 @@ impl Status {
     ) -> Status {
         Status {
             database: config.database.clone(),
-            in_memory: config.tiers().into_iter().next().filter(|tier| tier.in_memory),
+            tiers: config.tiers(),
+            max_size: config.max_size,
             recent: recent.clone(),
             host_limit: config.hosts,
             published: published.clone(),
@@ -59,12 +64,25 @@ impl Source for Status {
     }
 
     fn history(&self, question: &Question) -> Result<Answer, Failure> {
-        let fresh = Fresh { recent: &self.recent, in_memory: self.in_memory.as_ref() };
+        let in_memory = self.tiers.first().filter(|tier| tier.in_memory);
+        let fresh = Fresh { recent: &self.recent, in_memory };
         History::open(&self.database)?.ask(question, Some(fresh))
     }
 
     fn status(&self) -> Value {
         let snapshot = self.published.latest();
+        let speeds: HashMap<String, u64> = interfaces::list()
+            .into_iter()
+            .filter_map(|i| Some((i.name, u64::from(i.speed?) * 1_000_000)))
+            .collect();
+        let tier = |tier: &Tier| {
+            json!({
+                "name": tier.name,
+                "seconds": tier.seconds,
+                "keep_seconds": tier.keep.as_secs(),
+                "in_memory": tier.in_memory,
+            })
+        };
         let captures = self.captures.lock().unwrap_or_else(PoisonError::into_inner);
         let interfaces: Vec<Value> = captures
             .iter()
@@ -73,6 +91,7 @@ impl Source for Status {
                     "name": name,
                     "is_capturing": status.is_capturing(),
                     "trouble": status.trouble(),
+                    "speed_bits_per_second": speeds.get(name),
                 })
             })
             .collect();
@@ -102,18 +121,21 @@ impl Source for Status {
             "store": {
                 "database": self.database.display().to_string(),
                 "size_bytes": size("") + size("-wal"),
+                "max_size_bytes": self.max_size,
                 "written_bytes": written,
                 "written_bytes_per_day": a_day,
                 "intervals_written": self.store.committed(),
                 "intervals_waiting": self.store.waiting(),
                 "intervals_lost": self.store.lost() + self.published.lost_intervals(),
                 "trouble": self.store.trouble(),
+                "tiers": self.tiers.iter().map(tier).collect::<Vec<_>>(),
             },
             "web": {
                 "requests_answered": self.guard.counts.answered.load(Ordering::Relaxed),
                 "requests_refused": self.guard.counts.refused.load(Ordering::Relaxed),
             },
             "memory_resident_bytes": resident_bytes(),
+            "machine": machine(&self.database),
         })
     }
 }

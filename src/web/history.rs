@@ -10,8 +10,9 @@ use crate::failure::Exit;
 /// Points of an answer at most, and when nobody says how many.
 const POINTS_MOST: usize = 500;
 const POINTS: usize = 300;
-/// Rows of an answer at most, and when nobody says how many.
+/// Rows of an answer at most, of one that has a single point, and when nobody says how many.
 const ROWS_MOST: usize = 100;
+const ROWS_MOST_AT_ONCE: usize = 1_000;
 const ROWS: usize = 20;
 
 /// Answers the question in a query string, as JSON. Errors carry an HTTP status.
@@ -34,9 +35,12 @@ pub(super) fn history(query: &str, source: &impl Source) -> Result<String, (u16,
             "by" => words.by = value,
             "tz" => words.tz = value,
             "points" => words.points = number(POINTS_MOST)?,
-            "top" => words.top = number(ROWS_MOST)?,
+            "top" => words.top = number(ROWS_MOST_AT_ONCE)?,
             _ => return Err((400, format!("there is no parameter '{name}' here"))),
         }
+    }
+    if words.top > ROWS_MOST && words.by != "none" {
+        return Err((400, format!("'top' can be more than {ROWS_MOST} only with by=none")));
     }
     if words.what.is_empty() {
         words.what = "interfaces";

@@ -5,6 +5,7 @@
 //! latest snapshot.
 
 pub mod api;
+mod bundle;
 pub mod guard;
 mod history;
 pub mod names;

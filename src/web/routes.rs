@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tiny_http::{Header, Request, Response, Server};
 
 use super::api::{self, Page};
+use super::bundle::{self, Asset};
 use crate::account::Snapshot;
 use crate::failure::{Exit, Failure};
 use crate::store::question::{Answer, Question};
@@ -24,13 +25,6 @@ pub trait Source: Send + Sync + 'static {
     /// See [`crate::store::query::History`].
     fn history(&self, question: &Question) -> Result<Answer, Failure>;
 }
-
-/// The page: one static bundle inside the program.
-const FILES: [(&str, &str, &str); 3] = [
-    ("/", "text/html; charset=utf-8", include_str!("ui/index.html")),
-    ("/app.js", "text/javascript; charset=utf-8", include_str!("ui/app.js")),
-    ("/style.css", "text/css; charset=utf-8", include_str!("ui/style.css")),
-];
 
 /// Nothing may be loaded from, sent to, or framed by any other host.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -65,8 +59,12 @@ type Reply = Response<std::io::Cursor<Vec<u8>>>;
 
 fn answer(request: &Request, source: &impl Source) -> Reply {
     let (path, query) = request.url().split_once('?').unwrap_or((request.url(), ""));
-    if let Some((_, kind, text)) = FILES.iter().find(|(name, ..)| *name == path) {
-        return file(request, kind, text);
+    if let Some(asset) = bundle::find(path) {
+        return file(request, asset);
+    }
+    if let Some(page) = bundle::unbuilt().filter(|_| path == "/") {
+        let answer = Response::from_string(page);
+        return decorate(answer, &[("Content-Type", "text/html; charset=utf-8")]);
     }
     let parameter = |name: &str, default: usize| -> Result<usize, String> {
         let found = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
@@ -114,21 +112,27 @@ fn json_text(status: u16, text: String) -> Reply {
     decorate(answer, &[("Content-Type", "application/json"), ("Cache-Control", "no-store")])
 }
 
-fn file(request: &Request, kind: &str, text: &str) -> Reply {
-    let etag = format!("\"{:016x}\"", fingerprint(text));
-    let is_known = request
-        .headers()
-        .iter()
-        .any(|header| header.field.equiv("If-None-Match") && header.value.as_str().contains(&etag));
-    let (status, body) = if is_known { (304, "") } else { (200, text) };
-    let answer = Response::from_string(body).with_status_code(status);
-    decorate(answer, &[("Content-Type", kind), ("Cache-Control", "no-cache"), ("ETag", &etag)])
-}
-
-/// FNV-1a: it only has to change when the file does.
-fn fingerprint(text: &str) -> u64 {
-    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+fn file(request: &Request, asset: &'static Asset) -> Reply {
+    let header = |name: &'static str| {
+        let found = request.headers().iter().find(|header| header.field.equiv(name));
+        found.map_or("", |header| header.value.as_str())
+    };
+    let age = if asset.is_hashed { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let mut headers = vec![
+        ("Content-Type", asset.kind),
+        ("Cache-Control", age),
+        ("ETag", asset.etag),
+        ("Vary", "Accept-Encoding"),
+    ];
+    let (status, body) = if header("If-None-Match").contains(asset.etag) {
+        (304, Vec::new())
+    } else if header("Accept-Encoding").contains("gzip") {
+        headers.push(("Content-Encoding", "gzip"));
+        (200, asset.gzip.to_vec())
+    } else {
+        (200, asset.plain())
+    };
+    decorate(Response::from_data(body).with_status_code(status), &headers)
 }
 
 fn decorate(answer: Reply, headers: &[(&str, &str)]) -> Reply {

@@ -1,0 +1,68 @@
+//! The page: one static bundle inside the program, compressed (see `ui/embed.rs`).
+
+use std::io::Read;
+
+use flate2::read::GzDecoder;
+
+include!(concat!(env!("OUT_DIR"), "/bundle.rs"));
+
+/// A file of the page.
+pub(super) struct Asset {
+    /// Under which it is served.
+    pub(super) path: &'static str,
+    /// Its media type.
+    pub(super) kind: &'static str,
+    /// Changes when the content does.
+    pub(super) etag: &'static str,
+    /// Whether its name changes with its content, so that it can be cached for good.
+    pub(super) is_hashed: bool,
+    /// Its content, compressed.
+    pub(super) gzip: &'static [u8],
+}
+
+impl Asset {
+    /// Its content, for the few clients that cannot decompress.
+    pub(super) fn plain(&self) -> Vec<u8> {
+        let mut content = Vec::new();
+        match GzDecoder::new(self.gzip).read_to_end(&mut content) {
+            Ok(_) => content,
+            // It was made when the program was.
+            Err(_) => Vec::new(),
+        }
+    }
+}
+
+/// Stands in where the program was built without the page.
+const UNBUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+    <title>brightstat</title><h1>brightstat</h1><p>This program was built without its page: \
+    run <code>make ui</code>, which needs Node.js, and build it again. The numbers are at \
+    <a href=\"api/v1/live\">api/v1/live</a>.</p></html>\n";
+
+/// The file under that path.
+pub(super) fn find(path: &str) -> Option<&'static Asset> {
+    ASSETS.iter().find(|asset| asset.path == path)
+}
+
+/// What to serve at `/` if there is no page.
+pub(super) fn unbuilt() -> Option<&'static str> {
+    ASSETS.is_empty().then_some(UNBUILT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_page_can_be_unpacked_and_is_named_by_it() {
+        let Some(index) = find("/") else {
+            assert!(unbuilt().is_some_and(|page| page.contains("make ui")));
+            return;
+        };
+        let html = String::from_utf8(index.plain()).unwrap();
+        for asset in ASSETS.iter().filter(|asset| asset.path != "/") {
+            assert!(!asset.plain().is_empty(), "{}", asset.path);
+            assert!(html.contains(&asset.path[1..]), "nothing asks for {}", asset.path);
+        }
+        assert!(unbuilt().is_none());
+    }
+}

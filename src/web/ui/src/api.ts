@@ -1,0 +1,185 @@
+// The daemon's API: README documents every key.
+
+import { useEffect, useState } from "preact/hooks";
+import { ZONE } from "./format";
+import type { Kind } from "./route";
+
+/** By direction (bytes in, out, internal, transit, none), then packets: TCP, UDP, ICMP, other, not IP. */
+export type Columns = number[];
+
+export interface Pulse {
+  number: number;
+  time: number;
+  uptime_seconds: number;
+  waiting: string[];
+  drops: [number, number, number];
+  totals: Columns;
+  /** Each its start, then its columns. */
+  seconds: number[][];
+  hosts: {
+    count: number;
+    active: number;
+    start: number | null;
+    seconds: number | null;
+    rows: [string, number, number][] | null;
+    other: [number, number] | null;
+  };
+}
+
+export type Numbers = Record<string, number>;
+
+export interface HistoryRow {
+  addr?: string;
+  mac?: string | null;
+  local?: boolean;
+  protocol?: string;
+  port?: number;
+  number?: number | null;
+  name?: string;
+  series?: Record<string, (number | null)[]>;
+  [key: string]: unknown;
+}
+
+export interface History {
+  what: Kind;
+  from: string;
+  to: string;
+  time_zone: string;
+  tier: string;
+  step_seconds: number | null;
+  recorded_until: string | null;
+  approximate_before: string | null;
+  points: { start: string; end: string; covered_seconds: number }[];
+  count: number;
+  rows: HistoryRow[];
+  other: HistoryRow;
+  none: HistoryRow;
+  total: HistoryRow;
+}
+
+export interface InterfaceRow {
+  name: string;
+  link_type: string;
+  is_capturing: boolean;
+  errors: Numbers;
+  drops: Numbers;
+  kernel: Numbers;
+  packets: number;
+  bytes: number;
+}
+
+export interface Status {
+  version: string;
+  time: string;
+  uptime_seconds: number;
+  packets: number;
+  bytes: number;
+  drops: Numbers;
+  interfaces: { name: string; is_capturing: boolean; trouble: string | null; speed_bits_per_second?: number | null }[];
+  hosts: { rows: number; limit: number; folded: number };
+  clock: { state: string; held_intervals: number };
+  store: {
+    database: string;
+    size_bytes: number;
+    max_size_bytes?: number;
+    written_bytes: number | null;
+    written_bytes_per_day: number | null;
+    intervals_written: number;
+    intervals_waiting: number;
+    intervals_lost: number;
+    trouble: string | null;
+    tiers?: { name: string; seconds: number; keep_seconds: number; in_memory: boolean }[];
+  };
+  web: { requests_answered: number; requests_refused: number };
+  memory_resident_bytes: number | null;
+  machine?: {
+    name: string | null;
+    model: string | null;
+    cpu_celsius: number | null;
+    load: number | null;
+    memory_total_bytes: number | null;
+    memory_available_bytes: number | null;
+  };
+}
+
+/** The daemon answered, but not with what was asked for. */
+export class Refused extends Error {}
+
+/** Asks the daemon. Fails with a sentence for people. */
+export async function get<T>(path: string, parameters: Record<string, string> = {}): Promise<T> {
+  const query = new URLSearchParams(parameters).toString();
+  let answer: Response;
+  try {
+    answer = await fetch(`api/v1/${path}${query === "" ? "" : `?${query}`}`, {
+      cache: "no-store",
+      signal: AbortSignal.timeout?.(20_000),
+    });
+  } catch {
+    throw new Error("brightstat does not answer. Is it running, and are you in its network?");
+  }
+  const text = await answer.text();
+  if (!answer.ok) {
+    let why = text.trim();
+    try {
+      why = JSON.parse(text).error ?? why;
+    } catch {
+      // The guard answers in plain text.
+    }
+    throw new Refused(why || `brightstat answered ${answer.status}`);
+  }
+  return JSON.parse(text) as T;
+}
+
+let zone = ZONE;
+
+/** Asks the history, in the browser's time zone or, if the daemon does not know it, in the daemon's. */
+export async function history(parameters: Record<string, string>): Promise<History> {
+  try {
+    return await get<History>("history", { ...parameters, tz: zone });
+  } catch (error) {
+    if (error instanceof Refused && zone !== "local" && /zone/.test(error.message)) {
+      zone = "local";
+      return history(parameters);
+    }
+    throw error;
+  }
+}
+
+export interface Asked<T> {
+  /** The latest answer; it stays while the next is awaited. */
+  answer?: T;
+  error?: string;
+  isLoading: boolean;
+}
+
+/** Asks whenever `key` changes, and every so many seconds while the page is seen. */
+export function useAsked<T>(key: string, ask: () => Promise<T>, every?: number): Asked<T> {
+  const [state, setState] = useState<Asked<T> & { key?: string }>({ isLoading: true });
+  useEffect(() => {
+    let isGone = false;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const run = async () => {
+      try {
+        const answer = await ask();
+        if (!isGone) setState({ answer, isLoading: false, key });
+      } catch (error) {
+        const text = error instanceof Error ? error.message : String(error);
+        if (!isGone) setState((old) => ({ answer: old.key === key ? old.answer : undefined, error: text, isLoading: false, key }));
+      }
+      if (!isGone && every) timer = setTimeout(again, every * 1000);
+    };
+    const again = () => {
+      // Nobody looks: ask when somebody does.
+      if (document.hidden) document.addEventListener("visibilitychange", again, { once: true });
+      else if (!isGone) void run();
+    };
+    setState((old) => ({ ...old, error: undefined, isLoading: true }));
+    void run();
+    return () => {
+      isGone = true;
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", again);
+    };
+  }, [key, every]);
+  return state;
+}

@@ -1,0 +1,349 @@
+// A graph over time: in above the axis, out below. Drawn by uPlot; what that lacks for
+// people who cannot see it or have no mouse is here: a summary, arrow keys, a table.
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { rate, tick, when } from "./format";
+import { useSettings } from "./settings";
+
+export interface Series {
+  label: string;
+  /** Of the style sheet: --in, --out, --inside. */
+  color: string;
+  /** Bits per second; null is unknown. */
+  values: (number | null)[];
+  /** Drawn below the axis. */
+  isBelow?: boolean;
+  isDashed?: boolean;
+  isThin?: boolean;
+}
+
+export interface ChartProps {
+  title: string;
+  /** Unix seconds: where each value begins. */
+  times: number[];
+  /** Seconds from one value to the next. */
+  step: number;
+  series: Series[];
+  /** Spans that were not covered, Unix seconds. */
+  gaps?: [number, number][];
+  /** Ends of the axis of time; else those of the data. */
+  from: number;
+  to: number;
+  height?: number;
+  /** Values hold from their time to the next. */
+  isStepped?: boolean;
+  onRange?: (from: number, to: number) => void;
+}
+
+function style(name: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+/** Draws stripes where nothing was covered: unlike zero, which is a line. */
+function drawGaps(u: uPlot, gaps: [number, number][]): void {
+  const { ctx, bbox } = u;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  for (const [from, to] of gaps) {
+    const left = Math.max(bbox.left, u.valToPos(from, "x", true));
+    const right = Math.min(bbox.left + bbox.width, u.valToPos(to, "x", true));
+    if (right <= left) continue;
+    ctx.fillStyle = style("--gap");
+    ctx.fillRect(left, bbox.top, right - left, bbox.height);
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(left, bbox.top, right - left, bbox.height);
+    ctx.clip();
+    ctx.strokeStyle = style("--gap-stripe");
+    ctx.lineWidth = devicePixelRatio;
+    ctx.beginPath();
+    const apart = 8 * devicePixelRatio;
+    for (let x = left - bbox.height - (left % apart); x < right; x += apart) {
+      ctx.moveTo(x, bbox.top + bbox.height);
+      ctx.lineTo(x + bbox.height, bbox.top);
+    }
+    ctx.stroke();
+    ctx.restore();
+  }
+  ctx.restore();
+}
+
+/** Which values are held at a time: a stepped value until the next begins. */
+function at(times: number[], seconds: number): number {
+  let low = 0;
+  let high = times.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if ((times[middle] ?? 0) <= seconds) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+export function Chart(props: ChartProps) {
+  const isBytes = useSettings();
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const latest = useRef(props);
+  latest.current = props;
+  const [cursor, setCursor] = useState<number | null>(null);
+  const [scheme, setScheme] = useState(0);
+  const { times, series, title, step } = props;
+
+  useEffect(() => {
+    const query = matchMedia("(prefers-color-scheme: dark)");
+    const listener = () => setScheme((n) => n + 1);
+    query.addEventListener("change", listener);
+    return () => query.removeEventListener("change", listener);
+  }, []);
+
+  // uPlot's series are fixed when it is made; their values are not.
+  const shape = series.map((s) => [s.label, s.color, s.isBelow, s.isDashed, s.isThin]);
+  const key = JSON.stringify([shape, props.isStepped, isBytes, scheme, props.height, Boolean(props.onRange)]);
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const axis = {
+      stroke: style("--muted"),
+      grid: { stroke: style("--grid"), width: 1 },
+      ticks: { stroke: style("--grid"), width: 1, size: 4 },
+      font: "12px system-ui, sans-serif",
+    };
+    const height = props.height ?? 260;
+    const u = new uPlot(
+      {
+        width: element.clientWidth || 300,
+        height,
+        legend: { show: false },
+        padding: [12, 8, 0, 0],
+        cursor: {
+          y: false,
+          drag: { x: Boolean(props.onRange), y: false, setScale: false },
+          points: { show: false },
+        },
+        select: { show: Boolean(props.onRange), left: 0, top: 0, width: 0, height: 0 },
+        scales: {
+          x: { time: true, range: () => [latest.current.from, latest.current.to] },
+          y: {
+            range: (_u, low, high) => {
+              const reach = Math.max(Math.abs(low ?? 0), Math.abs(high ?? 0), 1_000);
+              const isBelow = latest.current.series.some((s) => s.isBelow);
+              return [isBelow ? Math.min(low ?? 0, -reach * 0.12) * 1.08 : 0, Math.max(high ?? 0, reach * 0.12) * 1.08];
+            },
+          },
+        },
+        axes: [
+          {
+            ...axis,
+            space: 64,
+            values: (_u, splits, _axis, _space, increment) => splits.map((s) => tick(s, increment)),
+          },
+          {
+            ...axis,
+            size: 76,
+            splits: (_u, _axis, low, high) => ticks(low, high, height < 200 ? 4 : 6, isBytes),
+            values: (_u, splits) => splits.map((value) => rate(Math.abs(value))),
+          },
+        ],
+        series: [
+          {},
+          ...series.map((s): uPlot.Series => {
+            const color = style(s.color);
+            return {
+              label: s.label,
+              stroke: color,
+              width: s.isThin || s.isDashed ? 1 : 1.5,
+              dash: s.isDashed ? [5, 4] : undefined,
+              fill: s.isThin || s.isDashed ? undefined : `${color}38`,
+              paths: props.isStepped ? uPlot.paths.stepped?.({ align: 1 }) : undefined,
+              points: { show: false },
+            };
+          }),
+        ],
+        hooks: {
+          drawClear: [(u) => drawGaps(u, latest.current.gaps ?? [])],
+          setCursor: [
+            (u) => {
+              const { left } = u.cursor;
+              const { times } = latest.current;
+              setCursor(left == null || left < 0 || times.length === 0 ? null : at(times, u.posToVal(left, "x")));
+            },
+          ],
+          setSelect: [
+            (u) => {
+              const { left, width } = u.select;
+              if (width < 6) return;
+              const [from, to] = [u.posToVal(left, "x"), u.posToVal(left + width, "x")];
+              u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+              latest.current.onRange?.(from, to);
+            },
+          ],
+        },
+      },
+      data(latest.current),
+      element,
+    );
+    plot.current = u;
+    const observer = new ResizeObserver(() => {
+      const width = element.clientWidth;
+      if (width > 0 && width !== u.width) u.setSize({ width, height });
+    });
+    observer.observe(element);
+    return () => {
+      observer.disconnect();
+      u.destroy();
+      plot.current = null;
+    };
+  }, [key]);
+
+  useEffect(() => {
+    plot.current?.setData(data(props));
+  }, [times, series, props.from, props.to, props.gaps]);
+
+  const move = (event: KeyboardEvent) => {
+    const u = plot.current;
+    if (!u || times.length === 0) return;
+    const now = cursor ?? times.length - 1;
+    const places: Record<string, number> = {
+      ArrowLeft: now - (event.shiftKey ? 10 : 1),
+      ArrowRight: now + (event.shiftKey ? 10 : 1),
+      Home: 0,
+      End: times.length - 1,
+    };
+    if (event.key === "Escape") {
+      u.setCursor({ left: -10, top: -10 });
+      return;
+    }
+    const place = places[event.key];
+    if (place === undefined) return;
+    event.preventDefault();
+    const to = Math.max(0, Math.min(times.length - 1, place));
+    const left = u.valToPos((times[to] ?? 0) + (props.isStepped ? step / 2 : 0), "x");
+    u.setCursor({ left, top: 10 });
+  };
+
+  const shown = cursor === null ? null : Math.min(cursor, times.length - 1);
+  const said = (place: number) =>
+    `${when(times[place] ?? 0, step)}: ${series.map((s) => `${s.label} ${value(s, place)}`).join(", ")}`;
+  return (
+    <figure class="chart">
+      <figcaption class="legend">
+        {series.map((s) => (
+          <span class="key" key={s.label}>
+            <i class={s.isDashed ? "dashed" : s.isThin ? "thin" : ""} style={{ color: `var(${s.color})` }} />
+            {s.label}
+            {shown !== null && <b>{value(s, shown)}</b>}
+          </span>
+        ))}
+        {(props.gaps?.length ?? 0) > 0 && (
+          <span class="key">
+            <i class="gap" />
+            not covered
+          </span>
+        )}
+        <span class="at">{shown !== null ? when(times[shown] ?? 0, step) : ""}</span>
+      </figcaption>
+      <div
+        class="plot"
+        ref={box}
+        tabIndex={0}
+        role="application"
+        aria-roledescription="graph"
+        aria-label={`${title}. ${summary(props)} Arrow keys read single values.`}
+        onKeyDown={move}
+        onBlur={() => plot.current?.setCursor({ left: -10, top: -10 })}
+        style={{ height: `${props.height ?? 260}px` }}
+      />
+      <div class="unseen" aria-live="polite">
+        {shown !== null && document.activeElement === box.current ? said(shown) : ""}
+      </div>
+    </figure>
+  );
+}
+
+/** Round ticks of an axis, in the unit that is shown. */
+function ticks(low: number, high: number, many: number, isBytes: boolean): number[] {
+  const unit = isBytes ? 8 : 1;
+  const rough = (high - low) / unit / many;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const nice = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough) ?? rough;
+  const found: number[] = [];
+  for (let n = Math.ceil(low / unit / nice); n * nice * unit <= high; n += 1) found.push(n * nice * unit);
+  return found;
+}
+
+function data(props: ChartProps): uPlot.AlignedData {
+  const { times, series, isStepped, step } = props;
+  const signed = series.map((s) => s.values.map((v) => (v === null || Number.isNaN(v) ? null : s.isBelow ? -v : v)));
+  if (!isStepped || times.length === 0) return [times, ...signed] as uPlot.AlignedData;
+  // A step lasts until the next begins, the last one as long as it is.
+  const end = (times.at(-1) ?? 0) + step;
+  return [[...times, end], ...signed.map((values) => [...values, values.at(-1) ?? null])] as uPlot.AlignedData;
+}
+
+function value(s: Series, place: number): string {
+  const found = s.values[place];
+  return found == null || Number.isNaN(found) ? "–" : rate(found);
+}
+
+/** What the graph says, in a sentence or two. */
+function summary({ series, times, step }: ChartProps): string {
+  if (times.length === 0) return "There is nothing to show yet.";
+  const parts = series
+    .filter((s) => !s.isDashed && !s.isThin)
+    .map((s) => {
+      let [sum, known, most, place] = [0, 0, -1, 0];
+      s.values.forEach((v, i) => {
+        if (v == null || Number.isNaN(v)) return;
+        sum += v;
+        known += 1;
+        if (v > most) [most, place] = [v, i];
+      });
+      if (known === 0) return `${s.label}: not known.`;
+      return `${s.label}: ${rate(sum / known)} on average, at most ${rate(most)} at ${when(times[place] ?? 0, step)}.`;
+    });
+  return parts.join(" ");
+}
+
+/** The numbers of a graph as a table, for those who want or need them. */
+export function ChartTable({ title, times, step, series }: Pick<ChartProps, "title" | "times" | "step" | "series">) {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <details class="numbers" onToggle={(event) => setOpen((event.currentTarget as HTMLDetailsElement).open)}>
+      <summary>These numbers as a table</summary>
+      {isOpen && (
+        <div class="scroll" tabIndex={0} role="region" aria-label={`${title}, numbers`}>
+          <table>
+            <caption class="unseen">{title}</caption>
+            <thead>
+              <tr>
+                <th scope="col">Time</th>
+                {series.map((s) => (
+                  <th scope="col" class="n" key={s.label}>
+                    {s.label}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {times.map((time, place) => (
+                <tr key={time}>
+                  <th scope="row">{when(time, step)}</th>
+                  {series.map((s) => (
+                    <td class="n" key={s.label}>
+                      {value(s, place)}
+                    </td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </details>
+  );
+}

@@ -1,0 +1,106 @@
+// Numbers, times and names as people read them, in the browser's language.
+
+import { useBytes } from "./settings";
+
+const three = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 });
+const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
+const percents = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
+
+const PREFIXES = ["", "k", "M", "G", "T", "P"];
+
+/** A number with a decimal prefix, such as "12.3 M". */
+function scaled(value: number, unit: string): string {
+  let at = 0;
+  let rest = Math.abs(value);
+  while (rest >= 999.5 && at < PREFIXES.length - 1) {
+    rest /= 1000;
+    at += 1;
+  }
+  return `${three.format(value < 0 ? -rest : rest)} ${PREFIXES[at]}${unit}`;
+}
+
+/** A rate, given in bits per second. */
+export function rate(bitsPerSecond: number): string {
+  return useBytes() ? scaled(bitsPerSecond / 8, "B/s") : scaled(bitsPerSecond, "bit/s");
+}
+
+/** An amount, given in bytes. */
+export function bytes(value: number): string {
+  return scaled(value, "B");
+}
+
+/** A count, in full below a hundred thousand. */
+export function count(value: number): string {
+  return value < 100_000 ? whole.format(value) : scaled(value, "").trim();
+}
+
+/** A count in full. */
+export function exact(value: number): string {
+  return whole.format(value);
+}
+
+/** A share of 0 to 1. */
+export function percent(value: number): string {
+  return percents.format(value);
+}
+
+/** A length of time, in its two largest units. */
+export function duration(seconds: number): string {
+  const units: [string, number][] = [
+    ["y", 31_536_000],
+    ["d", 86_400],
+    ["h", 3_600],
+    ["min", 60],
+    ["s", 1],
+  ];
+  let rest = Math.max(0, Math.round(seconds));
+  const parts: string[] = [];
+  for (const [unit, length] of units) {
+    const many = Math.floor(rest / length);
+    if (many > 0 || (unit === "s" && parts.length === 0)) {
+      parts.push(`${whole.format(many)} ${unit}`);
+      rest -= many * length;
+    } else if (parts.length > 0) {
+      break;
+    }
+    if (parts.length === 2) break;
+  }
+  return parts.join(" ");
+}
+
+/** The time zone that times are shown in. */
+export const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const short = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const day = new Intl.DateTimeFormat(undefined, { weekday: "short", dateStyle: undefined, day: "numeric", month: "short", year: "numeric" });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const clockSeconds = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const dayMonth = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const monthYear = new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric" });
+
+/** A moment, in Unix seconds, to the second. */
+export const moment = (seconds: number) => full.format(seconds * 1000);
+
+/** A moment as coarse as intervals of that length are. */
+export function when(seconds: number, step: number): string {
+  if (step >= 86_000) return day.format(seconds * 1000);
+  return (step >= 60 ? short : full).format(seconds * 1000);
+}
+
+/** The label of a tick on an axis of time whose ticks are that far apart. */
+export function tick(seconds: number, step: number): string {
+  const date = new Date(seconds * 1000);
+  if (step >= 2_400_000) return monthYear.format(date);
+  if (step >= 86_000) return dayMonth.format(date);
+  if (date.getHours() === 0 && date.getMinutes() === 0 && step >= 3_600) return dayMonth.format(date);
+  return (step < 60 ? clockSeconds : clock).format(date);
+}
+
+/** A value for an input of type datetime-local. */
+export function localInput(seconds: number): string {
+  const date = new Date(seconds * 1000);
+  const two = (value: number) => String(value).padStart(2, "0");
+  const days = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${days}T${two(date.getHours())}:${two(date.getMinutes())}`;
+}

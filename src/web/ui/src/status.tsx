@@ -1,0 +1,145 @@
+// The monitor itself: is it well, what does it lose, how much does it keep?
+
+import type { ComponentChildren } from "preact";
+import { get, useAsked, type Status as Answer } from "./api";
+import { bytes, count, duration, exact, moment, rate } from "./format";
+import { useSettings } from "./settings";
+
+const CLOCK: Record<string, string> = {
+  trusted: "set, and trusted",
+  synchronized: "set, and synchronised",
+  waiting: "not known yet: history waits in memory until it is",
+};
+
+export function Status() {
+  useSettings();
+  const { answer, error, isLoading } = useAsked("status", () => get<Answer>("status"), 5);
+  return (
+    <>
+      <h1>Status</h1>
+      {error && (
+        <p class="notice bad" role="alert">
+          {error}
+        </p>
+      )}
+      {!answer && isLoading && <p class="empty">Loading…</p>}
+      {answer && <Facts status={answer} />}
+    </>
+  );
+}
+
+function Facts({ status }: { status: Answer }) {
+  const { store, drops, clock, machine } = status;
+  const lost = Object.values(drops).reduce((a, b) => a + b, 0);
+  const share = status.packets > 0 ? lost / (lost + status.packets) : 0;
+  const now = Date.parse(status.time) / 1000;
+  return (
+    <div class="columns">
+      <Group title="Capture">
+        {status.interfaces.map((i) => (
+          <Fact key={i.name} name={i.name} isBad={!i.is_capturing}>
+            {i.is_capturing ? "capturing" : (i.trouble ?? "not capturing")}
+            {i.speed_bits_per_second ? `, ${rate(i.speed_bits_per_second)} link` : ""}
+          </Fact>
+        ))}
+        <Fact name="Counted">
+          {exact(status.packets)} frames, {bytes(status.bytes)}
+        </Fact>
+        <Fact name="Dropped" isBad={lost > 0}>
+          {lost === 0 ? "none" : `${exact(lost)} frames (${(share * 100).toPrecision(2)} %)`}
+        </Fact>
+        {lost > 0 && (
+          <Fact name="Dropped where">
+            kernel {count(drops.kernel ?? 0)}, interface {count(drops.interface ?? 0)}, ring {count(drops.ring ?? 0)}
+          </Fact>
+        )}
+        <Fact name="Hosts in memory">
+          {exact(status.hosts.rows)} of at most {exact(status.hosts.limit)}
+          {status.hosts.folded > 0 && `, ${exact(status.hosts.folded)} folded into “other”`}
+        </Fact>
+      </Group>
+      <Group title="History">
+        <Fact name="Database">
+          <code>{store.database}</code>
+        </Fact>
+        <Fact name="Size">
+          {bytes(store.size_bytes)}
+          {store.max_size_bytes ? ` of at most ${bytes(store.max_size_bytes)}` : ""}
+        </Fact>
+        <Fact name="Written">
+          {store.written_bytes === null ? "not known" : bytes(store.written_bytes)}
+          {store.written_bytes_per_day !== null ? `, ${bytes(store.written_bytes_per_day)} a day` : " since the start"}
+        </Fact>
+        <Fact name="Intervals">
+          {exact(store.intervals_written)} written, {exact(store.intervals_waiting)} waiting
+        </Fact>
+        {store.intervals_lost > 0 && (
+          <Fact name="Intervals lost" isBad>
+            {exact(store.intervals_lost)}: there was no room for them on the disk, nor in memory
+          </Fact>
+        )}
+        {store.trouble && (
+          <Fact name="Trouble" isBad>
+            {store.trouble}
+          </Fact>
+        )}
+        {(store.tiers ?? []).map((tier) => (
+          <Fact key={tier.name} name={`Each ${tier.name}`}>
+            kept for {duration(tier.keep_seconds)}
+            {tier.in_memory && ", in memory"}
+          </Fact>
+        ))}
+      </Group>
+      <Group title="Clock">
+        <Fact name="State" isBad={clock.state !== "trusted" && clock.state !== "synchronized"}>
+          {CLOCK[clock.state] ?? clock.state}
+        </Fact>
+        <Fact name="Time there">{moment(now)}</Fact>
+        {clock.held_intervals > 0 && <Fact name="Intervals held">{exact(clock.held_intervals)}, until the time is known</Fact>}
+      </Group>
+      <Group title="Monitor">
+        <Fact name="Version">brightstat {status.version}</Fact>
+        <Fact name="Running for">{duration(status.uptime_seconds)}</Fact>
+        <Fact name="Memory">{status.memory_resident_bytes === null ? "not known" : bytes(status.memory_resident_bytes)}</Fact>
+        <Fact name="Page">
+          {exact(status.web.requests_answered)} requests answered, {exact(status.web.requests_refused)} refused
+        </Fact>
+        {machine?.name && (
+          <Fact name="Machine">
+            {machine.name}
+            {machine.model ? `, ${machine.model}` : ""}
+          </Fact>
+        )}
+        {machine?.cpu_celsius != null && (
+          <Fact name="CPU temperature" isBad={machine.cpu_celsius >= 80}>
+            {machine.cpu_celsius.toFixed(0)} °C
+          </Fact>
+        )}
+        {machine?.load != null && <Fact name="Load">{machine.load.toFixed(2)}</Fact>}
+        {machine?.memory_available_bytes != null && machine.memory_total_bytes != null && (
+          <Fact name="Memory of the machine">
+            {bytes(machine.memory_available_bytes)} free of {bytes(machine.memory_total_bytes)}
+          </Fact>
+        )}
+      </Group>
+    </div>
+  );
+}
+
+function Group({ title, children }: { title: string; children: ComponentChildren }) {
+  return (
+    <section class="card">
+      <h2>{title}</h2>
+      <dl class="facts">{children}</dl>
+    </section>
+  );
+}
+
+function Fact({ name, isBad, children }: { name: string; isBad?: boolean; children: ComponentChildren }) {
+  return (
+    <div class={isBad ? "bad" : ""}>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
