@@ -337,7 +337,9 @@ fn the_daemon_answers_from_its_history_and_refuses_what_makes_no_sense() {
         ("?from=@0&to=@253402207200&by=day&tz=Europe/Berlin", 400, "points"),
         ("?tz=../../etc/passwd", 400, "no time zone"),
         ("?points=501", 400, "from 1 to 500"),
-        ("?top=101", 400, "from 1 to 100"),
+        ("?top=101", 400, "more than 100 only with by=none"),
+        ("?top=1000&by=none", 200, "\"rows\""),
+        ("?top=1001&by=none", 400, "from 1 to 1000"),
         ("?colour=red", 400, "colour"),
     ] {
         let (status, body) = daemon.get(&format!("/api/v1/history{query}"));
@@ -346,5 +348,25 @@ fn the_daemon_answers_from_its_history_and_refuses_what_makes_no_sense() {
         let answer: Value = serde_json::from_str(&body).unwrap();
         assert!(answer["points"].as_array().is_none_or(|points| points.len() <= 500), "{query}");
     }
+    // Every key of the status is in its row of the README.
+    let readme = include_str!("../README.md");
+    let row = readme.lines().find(|line| line.starts_with("| `status` |")).unwrap();
+    let status: Value = serde_json::from_str(&daemon.get("/api/v1/status").1).unwrap();
+    let keys = keys(&status);
+    assert!(keys.len() > 30);
+    let missing: Vec<_> = keys.iter().filter(|key| !row.contains(&format!("`{key}`"))).collect();
+    assert!(missing.is_empty(), "{missing:?} are not in: {row}");
     assert_eq!(daemon.stop(), 0);
+}
+
+/// All keys of objects in a value.
+fn keys(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(object) => {
+            let inner = object.iter().map(|(key, value)| [vec![key.clone()], keys(value)].concat());
+            inner.flatten().collect()
+        }
+        Value::Array(values) => values.iter().flat_map(keys).collect(),
+        _ => Vec::new(),
+    }
 }

@@ -6,8 +6,8 @@
 
 pub mod clock;
 mod interfaces;
-mod machine;
 pub mod logger;
+mod machine;
 mod outbox;
 mod privileges;
 mod status;
