@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
+#[path = "common/history.rs"]
+mod history;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,6 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use brightstat::store::{Status, Store};
 use common::{binary, frames::mixture};
 use serde_json::Value;
 
@@ -289,4 +292,169 @@ fn interfaces_are_listed_with_their_addresses() {
     assert!(output.status.success());
     let line = text.lines().find(|line| line.split_whitespace().next() == Some("lo")).unwrap();
     assert!(line.contains("127.0.0.1/8"), "{text}");
+}
+
+/// Asks a database with an hour of history.
+fn query(directory: &Path, arguments: &[&str]) -> Output {
+    let path = directory.join("b.db");
+    if !path.exists() {
+        let mut store = Store::open(&path, history::options()).unwrap();
+        assert!(store.commit_now((0..60).map(history::interval), true, &Status::default()));
+    }
+    brightstat(&[&["query", "--database", path.to_str().unwrap()], arguments].concat())
+}
+
+#[test]
+fn a_query_for_what_history_does_not_have_names_it_and_what_there_is() {
+    let directory = tempfile::tempdir().unwrap();
+    for (arguments, words) in [
+        (
+            &["cats"][..],
+            &["\"cats\"", "hosts, ports, protocols, interfaces or devices", "host 192.168.1.5"][..],
+        ),
+        (&["host", "fritz"], &["\"fritz\"", "expected an address", "192.168.1.5"]),
+        (&["port", "443"], &["\"443\"", "\"tcp/443\""]),
+        (&["protocol", "xyz"], &["\"xyz\"", "\"udp\" or its number"]),
+        (&["device", "phone"], &["devices have no names yet", "hosts"]),
+    ] {
+        assert_fails(&query(directory.path(), arguments), 64, words);
+    }
+    let output = query(directory.path(), &["interface", "nope0"]);
+    assert_fails(&output, 66, &["'nope0'", "brightstat query interfaces"]);
+}
+
+#[test]
+fn a_query_for_a_wrong_time_names_it_and_shows_right_ones() {
+    let directory = tempfile::tempdir().unwrap();
+    for (arguments, words) in [
+        (
+            &["--from", "soon"][..],
+            &["from: ", "\"soon\"", "\"2h\" (ago)", "\"2026-11-01 14:00\""][..],
+        ),
+        (&["--to", "25:00"], &["to: ", "\"25:00\"", "\"yesterday\""]),
+        (&["--from", "1969-12-31"], &["from: ", "\"1969-12-31\"", "from 1970 to 9999"]),
+        (
+            &["--from", "2026-11-02", "--to", "2026-11-01", "--tz", "utc"],
+            &["2026-11-02T00:00:00Z", "2026-11-01T00:00:00Z", "must lie before", "exchange them"],
+        ),
+        (&["--from", "now", "--to", "now"], &["must lie before", "leave 'to' out"]),
+        (&["--tz", "Mars/Olympus"], &["\"Mars/Olympus\"", "\"Europe/Berlin\"", "tzdata"]),
+        (
+            &["--from", "@0", "--by", "minute"],
+            &["12000 is the most", "a shorter time or a coarser tier"],
+        ),
+    ] {
+        let arguments = [&["hosts"], arguments].concat();
+        assert_fails(&query(directory.path(), &arguments), 64, words);
+    }
+}
+
+#[test]
+fn an_unknown_tier_is_answered_with_those_there_are() {
+    let directory = tempfile::tempdir().unwrap();
+    for tier in ["lustrum", "second", "Minute"] {
+        let output = query(directory.path(), &["hosts", "--by", tier]);
+        let words = [&format!("'{tier}'"), "minute, five, hour, day, auto or none", "the API only"];
+        assert_fails(&output, 64, &words);
+    }
+}
+
+#[test]
+fn a_query_without_a_database_says_how_to_come_by_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let ask = |path: &Path| brightstat(&["query", "hosts", "--database", path.to_str().unwrap()]);
+    let path = directory.path().join("no.db");
+    assert_fails(&ask(&path), 66, &["no.db", "no such database", "start brightstat", "--database"]);
+    assert!(!path.exists());
+    assert_fails(&ask(directory.path()), 66, &["is a directory", "name the file"]);
+    let path = directory.path().join("notes.txt");
+    fs::write(&path, "These are notes, no database. ".repeat(40)).unwrap();
+    let words = ["notes.txt", "not a sound database", "--database", "restore a backup"];
+    assert_fails(&ask(&path), 65, &words);
+    let path = directory.path().join("photos.db");
+    rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+    let words = ["photos.db", "not a database of brightstat", "--database"];
+    assert_fails(&ask(&path), 65, &words);
+    let newer = directory.path().join("newer.db");
+    drop(Store::open(&newer, history::options()).unwrap());
+    let connection = rusqlite::Connection::open(&newer).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    assert_fails(&ask(&newer), 78, &["newer.db", "schema 99", "use the version of the daemon"]);
+    // The one of a configuration that is not there.
+    let output = brightstat(&["query", "hosts", "--config", "/no/b.toml"]);
+    assert_fails(&output, 66, &["/no/b.toml"]);
+}
+
+#[test]
+fn a_database_that_may_not_be_read_ends_with_77() {
+    let directory = common::directory();
+    let copy = directory.path().join("brightstat");
+    fs::copy(binary(), &copy).unwrap();
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(query(directory.path(), &["hosts"]).status.success());
+    let path = directory.path().join("b.db");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let mut command = Command::new(&copy);
+    command.args(["query", "hosts", "--database"]).arg(&path);
+    if nix::unistd::geteuid().is_root() {
+        command.uid(65_534).gid(65_534);
+        assert_fails(&command.output().unwrap(), 77, &["b.db", "may not read", "sudo"]);
+    }
+}
+
+#[test]
+fn the_backup_and_the_move_of_the_readme_work_as_they_are_written() {
+    let readme = include_str!("../README.md");
+    let heading = "## Where is my history, how do I back it up, how do I move it to a new card\n";
+    let section = readme.split_once(heading).unwrap().1.split("\n## ").next().unwrap();
+    let commands = section.lines().filter_map(|line| line.trim().strip_prefix("$ sudo "));
+    let commands: Vec<&str> = commands.collect();
+    assert_eq!(commands.len(), 5);
+    let (old, new, stick) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let name = |path: &tempfile::TempDir| path.path().to_str().unwrap().to_owned();
+    assert!(query(old.path(), &["hosts"]).status.success());
+    let source = old.path().join("b.db");
+    // The new card has a history of its own, which another user owns.
+    fs::write(new.path().join("brightstat.db"), "begun").unwrap();
+    fs::write(new.path().join("brightstat.db-wal"), "begun").unwrap();
+    if nix::unistd::geteuid().is_root() {
+        std::os::unix::fs::chown(new.path(), Some(65_534), Some(65_534)).unwrap();
+    }
+    for command in commands {
+        let there = command
+            .replace(
+                "brightstat backup",
+                &format!("brightstat backup --database {}", source.display()),
+            )
+            .replace("/var/lib/brightstat", &name(&new))
+            .replace("/media/usb", &name(&stick));
+        let mut shell = Command::new("sh");
+        shell.args(["-ec", &there]).env("PATH", path_with_the_binary());
+        let output = shell.output().unwrap();
+        assert!(output.status.success(), "{there}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let moved = new.path().join("brightstat.db");
+    let ask = |path: &Path| {
+        let path = path.to_str().unwrap();
+        let day = ["--from", "1970-01-01", "--to", "1970-01-02", "--tz", "utc", "--json"];
+        brightstat(&[&["query", "hosts", "--database", path], &day[..]].concat()).stdout
+    };
+    assert_eq!(ask(&moved), ask(&source));
+    assert!(ask(&moved).len() > 1_000);
+    let owner = |path: &Path| std::os::unix::fs::MetadataExt::uid(&fs::metadata(path).unwrap());
+    assert_eq!(owner(&moved), owner(new.path()));
+    assert_eq!(
+        fs::read_dir(new.path())
+            .unwrap()
+            .flatten()
+            .filter(|e| fs::read(e.path()).unwrap() == b"begun")
+            .count(),
+        0
+    );
+}
+
+fn path_with_the_binary() -> String {
+    let directory = Path::new(binary()).parent().unwrap();
+    format!("{}:{}", directory.display(), std::env::var("PATH").unwrap())
 }

@@ -11,6 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use brightstat::export::table::grouped;
 use brightstat::store::{Status, Store};
 use common::{Cable, Daemon, binary, directory};
 use serde_json::Value;
@@ -138,6 +139,48 @@ fn tables_csv_and_json_tell_the_same() {
 }
 
 #[test]
+fn dropped_frames_are_told_for_the_whole_span_and_at_every_point() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = database(directory.path());
+    // One in each of three times 50 minutes, all on one interface.
+    for (by, expected) in [("none", vec!["150"]), ("hour", vec!["50", "", "50", "50"])] {
+        let csv = text(&path, &[&["query", "interfaces", "--csv", "--by", by], &DAY[..]].concat());
+        let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        assert_eq!(lines.next().unwrap().last(), Some(&"dropped"));
+        let (mut wlan0, mut total) = (Vec::new(), Vec::new());
+        for line in lines {
+            assert!(line[4] != "eth0" || ["0", ""].contains(&line[line.len() - 1]), "{line:?}");
+            match (line[3], line[4]) {
+                (_, "wlan0") => wlan0.push(line[line.len() - 1].to_owned()),
+                ("total", _) => total.push(line[line.len() - 1].to_owned()),
+                _ => {}
+            }
+        }
+        assert_eq!(wlan0, total);
+        let at = [0, 1, 6, 12].into_iter().filter_map(|hour| wlan0.get(hour));
+        assert_eq!(at.collect::<Vec<_>>(), expected);
+        let answer = json(&path, &["interfaces", "--by", by]);
+        assert_eq!(
+            (&answer["total"]["dropped"], &answer["other"]["dropped"]),
+            (&150.into(), &0.into())
+        );
+        if by == "hour" {
+            let series = &answer["total"]["series"]["dropped"];
+            assert_eq!(
+                (&series[0], &series[1], &series[12]),
+                (&50.into(), &Value::Null, &50.into())
+            );
+        }
+    }
+    let one = json(&path, &["interface", "eth0", "--by", "hour"]);
+    assert_eq!((&one["rows"][0]["dropped"], &one["other"]["dropped"]), (&0.into(), &150.into()));
+    assert_eq!(one["other"]["series"]["dropped"][6], 50);
+    let table = text(&path, &[&["query", "interfaces", "--by", "hour"], &DAY[..]].concat());
+    let line = table.lines().find(|line| line.contains("06:00") && line.contains("wlan0")).unwrap();
+    assert!(line.ends_with("  50"), "{table}");
+}
+
+#[test]
 fn days_are_those_of_the_time_zone_and_the_answer_names_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = database(directory.path());
@@ -257,7 +300,16 @@ fn backup_check_stats_and_compact_work() {
     for word in ["minute", "five", "hour", "day", "1970-01-01T12:50:00Z", "protocols"] {
         assert!(stats.contains(word), "'{word}' is not in:\n{stats}");
     }
-    assert!(text(&path, &["db", "compact"]).contains("bytes, were "));
+    // Nobody has emptied the log yet: what is in it takes room as well.
+    let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let log = directory.path().join("b.db-wal");
+    let writer = rusqlite::Connection::open(&path).unwrap();
+    writer.execute("INSERT INTO event VALUES (NULL, 0, 'test', '')", []).unwrap();
+    let before = size(&path) + size(&log);
+    assert!(size(&log) > 0);
+    let compacted = text(&path, &["db", "compact"]);
+    let (after, before) = (grouped(size(&path)), grouped(before));
+    assert!(compacted.ends_with(&format!(": {after} bytes, were {before}\n")), "{compacted}");
     assert!(text(&path, &["db", "check"]).contains("the database is sound."));
 }
 
@@ -281,10 +333,13 @@ fn the_daemon_answers_from_its_history_and_refuses_what_makes_no_sense() {
         ("?what=cats", 400, "hosts, ports"),
         ("?from=@-9223372036854775808", 400, "from 1970 to 9999"),
         ("?from=@0&by=minute", 400, "points"),
+        ("?by=lustrum", 400, "there is second, minute, hour, day, auto or none"),
         ("?from=@0&to=@253402207200&by=day&tz=Europe/Berlin", 400, "points"),
         ("?tz=../../etc/passwd", 400, "no time zone"),
         ("?points=501", 400, "from 1 to 500"),
-        ("?top=101", 400, "from 1 to 100"),
+        ("?top=101", 400, "more than 100 only with by=none"),
+        ("?top=1000&by=none", 200, "\"rows\""),
+        ("?top=1001&by=none", 400, "from 1 to 1000"),
         ("?colour=red", 400, "colour"),
     ] {
         let (status, body) = daemon.get(&format!("/api/v1/history{query}"));
@@ -293,5 +348,25 @@ fn the_daemon_answers_from_its_history_and_refuses_what_makes_no_sense() {
         let answer: Value = serde_json::from_str(&body).unwrap();
         assert!(answer["points"].as_array().is_none_or(|points| points.len() <= 500), "{query}");
     }
+    // Every key of the status is in its row of the README.
+    let readme = include_str!("../README.md");
+    let row = readme.lines().find(|line| line.starts_with("| `status` |")).unwrap();
+    let status: Value = serde_json::from_str(&daemon.get("/api/v1/status").1).unwrap();
+    let keys = keys(&status);
+    assert!(keys.len() > 30);
+    let missing: Vec<_> = keys.iter().filter(|key| !row.contains(&format!("`{key}`"))).collect();
+    assert!(missing.is_empty(), "{missing:?} are not in: {row}");
     assert_eq!(daemon.stop(), 0);
+}
+
+/// All keys of objects in a value.
+fn keys(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(object) => {
+            let inner = object.iter().map(|(key, value)| [vec![key.clone()], keys(value)].concat());
+            inner.flatten().collect()
+        }
+        Value::Array(values) => values.iter().flat_map(keys).collect(),
+        _ => Vec::new(),
+    }
 }

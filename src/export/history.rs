@@ -101,7 +101,7 @@ fn which(kind: &Kind, name: &str) -> Result<Which, String> {
                 format!("expected a protocol such as \"udp\" or its number, found \"{name}\"")
             })
         }
-        _ => Err("devices have no names yet".to_owned()),
+        _ => Err("devices have no names yet; ask for hosts".to_owned()),
     }
 }
 

@@ -404,6 +404,32 @@ fn a_tier_that_is_added_later_is_made_from_what_is_there() {
     assert_conservation(&fine);
 }
 
+/// Rows of interfaces are let go some time after the others. When minutes were then kept
+/// for longer, one that came late brought them back into the view, or was added to them.
+#[test]
+fn what_comes_after_its_time_has_been_let_go_does_not_meet_the_remains() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("b.db");
+    let tiers = |keep| options(&[("minute", 60, keep), ("five", 300, YEAR)], 200);
+    let mut store = Store::open(&path, tiers(600)).unwrap();
+    for minute in 0..14 {
+        assert!(commit(&mut store, [some(minute * 60)]));
+    }
+    let count = |store: &Store, table: &str| {
+        sum(store, &format!("SELECT count(DISTINCT start) FROM {table} WHERE start < 240"))
+    };
+    assert!(count(&store, "interface_60") > 0 && count(&store, "traffic_60") == 0);
+    drop(store);
+    let mut store = Store::open(&path, tiers(YEAR)).unwrap();
+    for late in [2, 1, 2] {
+        assert!(commit(&mut store, [some(late * 60)]));
+        assert_conservation(&store);
+    }
+    let bytes = "SELECT sum(bytes) FROM v_interface WHERE tier =";
+    assert_eq!(sum(&store, &format!("{bytes} 'minute' AND start < 240")), 3 * 642);
+    assert_eq!(sum(&store, &format!("{bytes} 'five'")), 17 * 642);
+}
+
 #[test]
 fn what_lay_in_the_future_of_a_wrong_clock_is_moved() {
     let directory = tempfile::tempdir().unwrap();

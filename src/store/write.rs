@@ -278,17 +278,31 @@ impl Work<'_> {
 
     /// Adds an interval to the finest tier, and notes what that makes stale.
     fn write_interval(&mut self, interval: &Interval) -> Result<()> {
+        self.clear_remains(0, interval.start)?;
         put(self.transaction, self.tiers[0].seconds, interval.start, interval)?;
         for at in 1..self.tiers.len() {
             let (finer, tier) = (&self.tiers[at - 1], &self.tiers[at]);
             let start = tier.start_of(interval.start);
             if start < finer.kept_since {
+                self.clear_remains(at, start)?;
                 put(self.transaction, tier.seconds, start, interval)?;
             } else {
                 self.stale[at].insert(start);
             }
         }
         Ok(())
+    }
+
+    /// Deletes the rows of interfaces that have outlived the others of their interval (see
+    /// [`Work::let_go_until`]), if `start` is so long ago that it would come to lie among them:
+    /// they would count again.
+    fn clear_remains(&self, at: usize, start: i64) -> Result<()> {
+        let tier = &self.tiers[at];
+        if start >= tier.kept_since {
+            return Ok(());
+        }
+        let traffic = first(self.transaction, &HOST, tier.seconds)?.unwrap_or(i64::MAX);
+        delete_before(self.transaction, &INTERFACE, tier.seconds, traffic.min(tier.kept_since))
     }
 
     /// Moves what lies in the future of a clock that was set back.
