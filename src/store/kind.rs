@@ -136,6 +136,17 @@ impl Kind {
         if self.is_shared() { format!("kind = {}", self.at) } else { "1".to_owned() }
     }
 
+    /// What is true of all rows of its table, to be put after WHERE: names the kinds, which
+    /// come first in the key of coarse tiers.
+    pub fn any(&self) -> String {
+        if !self.is_shared() {
+            return "1".to_owned();
+        }
+        let kinds: Vec<String> =
+            KINDS.iter().filter(|kind| kind.is_shared()).map(|kind| kind.at.to_string()).collect();
+        format!("kind IN ({})", kinds.join(", "))
+    }
+
     /// The columns of its key in its table.
     pub fn key_columns(&self) -> &'static [&'static str] {
         let shared: &[&str] = &["k1", "k2", "k3"];

@@ -365,6 +365,7 @@ impl Store {
 
 fn begin(path: &Path, options: &Options) -> Result<(Writer, Option<PathBuf>), Failure> {
     let (connection, aside) = open::open(path)?;
+    open::compact_if_worth_it(&connection, options.max_size);
     let writer = Writer::new(connection, &options.tiers, options.limits, options.max_size)
         .map_err(|e| Failure::new(Exit::Io, format!("{}: {e}", path.display())))?;
     Ok((writer, aside))

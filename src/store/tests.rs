@@ -735,3 +735,25 @@ proptest! {
         prop_assert_eq!(check, "ok");
     }
 }
+
+#[test]
+fn a_file_that_is_mostly_free_is_made_small_when_it_is_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("b.db");
+    let store = Store::open(&path, usual()).unwrap();
+    store
+        .writer
+        .connection
+        .execute_batch(
+            "CREATE TABLE ballast (x); INSERT INTO ballast VALUES (zeroblob(20000000));
+             DROP TABLE ballast; PRAGMA wal_checkpoint(TRUNCATE);",
+        )
+        .unwrap();
+    drop(store);
+    assert!(std::fs::metadata(&path).unwrap().len() > 20_000_000);
+    let mut store = Store::open(&path, usual()).unwrap();
+    assert_eq!(sum(&store, "PRAGMA freelist_count"), 0);
+    assert!(commit(&mut store, [some(0)]));
+    store.writer.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    assert!(std::fs::metadata(&path).unwrap().len() < 1_000_000);
+}

@@ -120,7 +120,8 @@ pub(super) fn newest(connection: &Connection, seconds: i64) -> Result<Option<i64
 
 /// Start of the oldest interval of a tier, as the table of that kind has it.
 pub(super) fn first(connection: &Connection, kind: &Kind, seconds: i64) -> Result<Option<i64>> {
-    let sql = format!("SELECT min(start) FROM {}", kind.table(seconds));
+    let (table, condition) = (kind.table(seconds), kind.condition());
+    let sql = format!("SELECT min(start) FROM {table} WHERE {condition}");
     connection.prepare_cached(&sql)?.query_row([], |row| row.get(0))
 }
 

@@ -10,7 +10,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use log::debug;
 use rusqlite::{Connection, Result, Transaction, params_from_iter};
 
 use super::kind::{Extra, HOST, INTERFACE, KINDS, Key, Kind};
@@ -216,26 +215,6 @@ impl Writer {
         }
         catalog.new_interfaces.clear();
         catalog.new_macs.clear();
-        // What is written must not be written again because of this: a clock would be set
-        // back twice.
-        if let Err(e) = self.give_back() {
-            debug!("free pages stay in the database file for now: {e}");
-        }
-        Ok(())
-    }
-
-    /// Gives freed pages back to the file system, but not those that will be used again
-    /// soon: moving pages is writing.
-    fn give_back(&self) -> Result<()> {
-        let number = |pragma: &str| -> Result<i64> {
-            self.connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))
-        };
-        let (pages, free) = (number("page_count")?, number("freelist_count")?);
-        if free > 1_024.max(pages / 8) {
-            let mut vacuum = self.connection.prepare("PRAGMA incremental_vacuum(2048)")?;
-            let mut rows = vacuum.query([])?;
-            while rows.next()?.is_some() {}
-        }
         Ok(())
     }
 }
@@ -535,14 +514,16 @@ fn put_statement(kind: &Kind, tier: i64) -> String {
 }
 
 fn delete_before(transaction: &Transaction<'_>, kind: &Kind, tier: i64, end: i64) -> Result<()> {
-    let sql = format!("DELETE FROM {} WHERE start < ?1", kind.table(tier));
+    let (table, any) = (kind.table(tier), kind.any());
+    let sql = format!("DELETE FROM {table} WHERE {any} AND start < ?1");
     transaction.prepare_cached(&sql)?.execute([end])?;
     Ok(())
 }
 
 fn delete(transaction: &Transaction<'_>, tier: i64, from: i64, to: i64) -> Result<()> {
-    for table in Kind::tables(tier) {
-        let sql = format!("DELETE FROM {table} WHERE start >= ?1 AND start < ?2");
+    for kind in [&INTERFACE, &HOST] {
+        let (table, any) = (kind.table(tier), kind.any());
+        let sql = format!("DELETE FROM {table} WHERE {any} AND start >= ?1 AND start < ?2");
         transaction.prepare_cached(&sql)?.execute((from, to))?;
     }
     Ok(())

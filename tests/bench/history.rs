@@ -343,7 +343,22 @@ fn wear(year: &Path, directory: &Path, days: i64, table: &mut Table) -> Result<(
     Ok(())
 }
 
+/// A database to look at (`make screenshots`): two months until now, an outage among them.
+fn demonstration(path: &Path) -> Result<(), Box<dyn Error>> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
+    let now = i64::try_from(now)? / 60 * 60;
+    let mut store = Store::open(path, options())?;
+    let outage = now - 30 * 3_600..now - 27 * 3_600;
+    write(&mut store, now - 60 * DAY, outage.start, 60)?;
+    write(&mut store, outage.end, now, 60)?;
+    store.commit_now([], true, &Status::new(Duration::from_secs(300)));
+    Ok(())
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
+    if let Some(path) = std::env::var_os("BRIGHTSTAT_DEMO") {
+        return demonstration(Path::new(&path));
+    }
     // The year stays there, for a look.
     let directory = std::env::var_os("BRIGHTSTAT_SOAK_DIR")
         .map_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("history"), PathBuf::from);
