@@ -36,7 +36,10 @@ impl Admission {
     /// Whether a client with this address may ask at all.
     pub fn admits(&self, client: IpAddr) -> bool {
         let client = client.to_canonical();
-        self.local.contains(&client) || self.allow.iter().any(|net| net.contains(&client))
+        // This machine itself, whatever its networks are.
+        client.is_loopback()
+            || self.local.contains(&client)
+            || self.allow.iter().any(|net| net.contains(&client))
     }
 
     /// Whether a Host header names us. A page of somebody else's, loaded under a name that
@@ -94,6 +97,7 @@ mod tests {
         assert!(admits("192.168.1.77"));
         assert!(admits("::ffff:192.168.1.77"));
         assert!(admits("2001:db8::7"));
+        assert!(admits("127.0.0.1") && admits("::1") && admits("::ffff:127.0.0.1"));
         assert!(!admits("192.168.2.1"));
         assert!(!admits("203.0.113.9"));
     }
