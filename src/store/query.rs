@@ -298,15 +298,23 @@ impl Grid {
                             .all(|other| *other > oldest[at] - tiers[last].seconds)
                 };
                 let at = (0..=last).find(|at| fits(*at) && reaches(*at));
-                let at = at.or_else(|| (0..=last).find(|at| fits(*at))).unwrap_or(last);
-                // Even the coarsest may be too fine.
-                let seconds = tiers[at].seconds;
-                let mut step = seconds;
-                if !fits(at) {
-                    step *= (to - from) / seconds / points + 1;
+                let mut at = at.or_else(|| (0..=last).find(|at| fits(*at))).unwrap_or(last);
+                let mut step = tiers[at].seconds;
+                let many = points_of(&(from..to), step);
+                if many > points {
+                    // Even the coarsest is too fine.
+                    step *= (to - from) / step / points + 1;
                     while points_of(&(from..to), step) > points {
-                        step += seconds;
+                        step += tiers[at].seconds;
                     }
+                } else if let Some((finer, shorter)) = at
+                    .checked_sub(1)
+                    .filter(|finer| many * COARSE < points && reaches(*finer))
+                    .and_then(|finer| {
+                        Some((finer, some_of(&tiers[finer], step, &(from..to), points)?))
+                    })
+                {
+                    (at, step) = (finer, shorter);
                 }
                 let start = from.div_euclid(step) * step;
                 match uniform(start, tiers::round_up(to, step), step, question.most) {
@@ -397,6 +405,23 @@ fn merge(segments: &mut Vec<(i64, i64, i64)>) {
         }
         is_same
     });
+}
+
+/// An answer with fewer than this part of the points that were asked for is made from a
+/// finer tier, some intervals of which make a point.
+const COARSE: i64 = 4;
+
+/// The shortest whole number of a tier's intervals that divides `coarser`, and gives at most
+/// so many points.
+fn some_of(
+    tier: &StoredTier,
+    coarser: i64,
+    span: &std::ops::Range<i64>,
+    points: i64,
+) -> Option<i64> {
+    (1..coarser / tier.seconds)
+        .map(|many| many * tier.seconds)
+        .find(|step| coarser % step == 0 && points_of(span, *step) <= points)
 }
 
 /// How many aligned points of this length a span touches.
@@ -791,6 +816,33 @@ fn empty(label: Label, kind: &Kind) -> Line {
     }
 }
 
+/// The statement for one key, and for frames that have no such thing: a look into the index
+/// for each interval there is, instead of reading all rows.
+fn seek(kind: &Kind, seconds: i64, key: Key, columns: &str) -> String {
+    let names = kind.key_columns();
+    let values = |key: Key| {
+        let values: Vec<String> = key.iter().take(names.len()).map(i64::to_string).collect();
+        format!("({})", values.join(", "))
+    };
+    let keys: Vec<String> = [Some(key), kind.none].into_iter().flatten().map(values).collect();
+    let wanted: Vec<String> = (1..=names.len()).map(|at| format!("wanted_{at}")).collect();
+    let equal: Vec<String> =
+        names.iter().zip(&wanted).map(|(name, wanted)| format!("{name} = {wanted}")).collect();
+    format!(
+        "WITH wanted({wanted}) AS (VALUES {keys}),
+            interval(at) AS (SELECT DISTINCT start FROM {interfaces}
+                WHERE start >= ?1 AND start < ?2 ORDER BY start)
+         SELECT start, {columns} FROM interval CROSS JOIN wanted CROSS JOIN {table}
+         WHERE start = at AND {condition} AND {equal}",
+        wanted = wanted.join(", "),
+        keys = keys.join(", "),
+        interfaces = INTERFACE.table(seconds),
+        table = kind.table(seconds),
+        condition = kind.condition(),
+        equal = equal.join(" AND "),
+    )
+}
+
 /// Visits the rows of a kind in the segments, then those in memory, in the order of time:
 /// the source, the start of the interval, the key, the row.
 fn each(
@@ -803,24 +855,16 @@ fn each(
 ) -> rusqlite::Result<()> {
     // With the row of frames that have no such thing, in the same pass.
     let is_wanted = |key: &Key| only.is_none_or(|only| only == *key) || Some(*key) == kind.none;
-    let filter = |key: Key| {
-        let columns = kind.key_columns().iter().zip(key);
-        let equal: Vec<String> =
-            columns.map(|(column, value)| format!("{column} = {value}")).collect();
-        equal.join(" AND ")
-    };
-    let filter = match (only, kind.none) {
-        (Some(key), Some(none)) => format!(" AND ({} OR {})", filter(key), filter(none)),
-        (Some(key), None) => format!(" AND {}", filter(key)),
-        (None, _) => String::new(),
-    };
-    let condition = kind.condition();
+    let columns = kind.columns().join(", ");
     for (seconds, from, to) in &grid.segments {
-        let sql = format!(
-            "SELECT start, {} FROM {} WHERE start >= ?1 AND start < ?2 AND {condition}{filter}",
-            kind.columns().join(", "),
-            kind.table(*seconds)
-        );
+        let table = kind.table(*seconds);
+        let sql = match only {
+            Some(key) => seek(kind, *seconds, key, &columns),
+            None => format!(
+                "SELECT start, {columns} FROM {table} WHERE start >= ?1 AND start < ?2 AND {}",
+                kind.condition()
+            ),
+        };
         let mut statement = connection.prepare_cached(&sql)?;
         let mut rows = statement.query((from, to))?;
         while let Some(row) = rows.next()? {

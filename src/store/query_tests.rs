@@ -88,7 +88,12 @@ fn the_tier_follows_from_the_points_wanted_and_from_what_is_still_there() {
     let end = 3 * 86_400;
     let auto = |from, to, points| ask(&store, &question(from, to, Step::Auto(points)));
     assert_eq!(auto(end - 3_600, end, 300).tier, "minute");
-    assert_eq!(auto(end - 86_400, end, 300).tier, "hour");
+    let merged = auto(end - 7_200, end, 20);
+    assert_eq!((merged.tier.as_str(), merged.step), ("minute", Some(360)), "2 hours: too coarse");
+    assert_eq!(merged.points.len(), 20);
+    assert_adds_up(&merged);
+    let day = auto(end - 86_400, end, 300);
+    assert_eq!((day.tier.as_str(), day.step), ("hour", Some(3_600)));
     assert_eq!(auto(0, 3_600, 300).tier, "hour", "its minutes are gone");
     assert_eq!(auto(0, end, 10).tier, "day");
     let coarse = auto(0, end, 2);
