@@ -119,7 +119,7 @@ export function Chart(props: ChartProps) {
         width: element.clientWidth || 300,
         height,
         legend: { show: false },
-        padding: [12, 8, 0, 0],
+        padding: [12, 22, 0, 0],
         cursor: {
           y: false,
           drag: { x: Boolean(props.onRange), y: false, setScale: false },
@@ -139,12 +139,14 @@ export function Chart(props: ChartProps) {
         axes: [
           {
             ...axis,
-            space: 64,
+            space: (u) => (u.width < 500 ? 54 : 76),
+            size: 30,
             values: (_u, splits, _axis, _space, increment) => splits.map((s) => tick(s, increment)),
           },
           {
             ...axis,
-            size: 76,
+            size: 78,
+            gap: 6,
             splits: (_u, _axis, low, high) => ticks(low, high, height < 200 ? 4 : 6, isBytes),
             values: (_u, splits) => splits.map((value) => rate(Math.abs(value))),
           },

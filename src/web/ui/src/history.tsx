@@ -183,7 +183,7 @@ interface GraphProps {
 
 function Graph({ asked, kind, name, title, parameters }: GraphProps) {
   const isCompared = parameters.get("compare") === "1";
-  const question: Record<string, string> = { what: kind, by: "auto", points: "300" };
+  const question: Record<string, string> = { what: kind, by: "auto", points: "400" };
   if (name) question.name = name;
   const key = `${kind} ${name ?? ""} ${asked.key}`;
   const every = asked.isMoving ? (asked.length <= 3_600 ? 10 : 60) : undefined;
@@ -447,6 +447,7 @@ function Rows({ kind, answer, parameters }: { kind: Kind; answer: Answer; found:
   const ways = WAYS[kind];
   // A packet has two hosts: it is received by one and sent by another.
   const whole = sum(answer.total, "bytes", ways);
+  const most = [...answer.rows, answer.other, answer.none].reduce((top, row) => Math.max(top, sum(row, "bytes", ways)), 0);
   const isCounted = (row: HistoryRow) => sum(row, "packets", ways) > 0;
   const rest: Line[] = (["other", "none"] as const).map((rest) => ({ ...answer[rest], rest })).filter(isCounted);
   const label = kind === "hosts" ? "Host" : kind === "ports" ? "Port" : kind === "protocols" ? "Protocol" : "Interface";
@@ -492,7 +493,7 @@ function Rows({ kind, answer, parameters }: { kind: Kind; answer: Answer; found:
       columns={[
         ...columns,
         ...more,
-        { key: "share", label: "Share", value: (row) => (whole > 0 ? sum(row, "bytes", ways) / whole : 0), show: (row) => <Share part={sum(row, "bytes", ways)} whole={whole} />, isNumber: true },
+        { key: "share", label: "Share", value: (row) => (whole > 0 ? sum(row, "bytes", ways) / whole : 0), show: (row) => <Share part={sum(row, "bytes", ways)} whole={whole} most={most} />, isNumber: true },
       ]}
       rows={answer.rows as Line[]}
       rest={rest}
@@ -505,7 +506,7 @@ function Rows({ kind, answer, parameters }: { kind: Kind; answer: Answer; found:
   if (kind === "interfaces") return <Interfaces table={table} seconds={seconds(answer.to) - seconds(answer.from)} />;
   return (
     <>
-      {kind === "hosts" && <p class="note">Each frame is received by one host and sent by another: shares are of both together.</p>}
+      {kind === "hosts" && <p class="note split-note">Each frame is received by one host and sent by another: shares are of both together.</p>}
       {table()}
       {kind === "protocols" && <Errors />}
     </>

@@ -91,6 +91,9 @@ function view(route: Route) {
   }
 }
 
+/** An uptime in whole minutes, once there are any: nothing needs to be read out each second. */
+const calm = (seconds: number) => (seconds < 60 ? seconds : seconds - (seconds % 60));
+
 /** One line: whether it watches, and what is wrong if anything is. */
 function Health() {
   const { pulse, trouble, restarted } = useLive();
@@ -107,7 +110,7 @@ function Health() {
     <>
       <p class="health" role="status">
         <i class={waiting.length > 0 ? "light off" : "light"} aria-hidden="true" />
-        {waiting.length > 0 ? "Waiting for an interface" : "Watching"}, for {duration(pulse.uptime_seconds - (pulse.uptime_seconds % 60 || 0) || pulse.uptime_seconds)}
+        {waiting.length > 0 ? "Waiting for an interface" : "Watching"} for {duration(calm(pulse.uptime_seconds))}
         {restarted && Date.now() / 1000 - restarted < 600 && `. Started anew at ${moment(restarted)}: what is counted “since the start” begins there.`}
       </p>
       {waiting.length > 0 && (

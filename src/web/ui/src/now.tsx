@@ -47,14 +47,14 @@ export function Now() {
       <section aria-label="Rates" class="tiles">
         <Tile name="In" color="--in" value={pulse ? rate((last[IN] ?? 0) * 8) : "–"} note="from outside" />
         <Tile name="Out" color="--out" value={pulse ? rate((last[OUT] ?? 0) * 8) : "–"} note="to outside" />
-        <Tile name="Inside" color="--inside" value={pulse ? rate(inside(last) * 8) : "–"} note="between local hosts, and the rest" />
+        <Tile name="Inside" color="--inside" value={pulse ? rate(inside(last) * 8) : "–"} note="among local hosts" />
         <Packets last={last} isKnown={pulse !== undefined} isFlood={flooded !== undefined} />
-        <Tile name="Hosts" value={pulse ? exact(pulse.hosts.active) : "–"} note={pulse ? `active in the last minute, of ${count(pulse.hosts.count)}` : ""} />
+        <Tile name="Hosts" value={pulse ? exact(pulse.hosts.active) : "–"} note={pulse ? `active, of ${count(pulse.hosts.count)} seen` : ""} />
         <Today />
         <Tile
           name="Dropped"
           value={pulse ? exact(drops) : "–"}
-          note={drops > 0 ? "frames that were not counted" : "every frame was counted"}
+          note={drops > 0 ? "frames not counted" : "all is counted"}
           isBad={drops > 0}
           href="#/status"
         />
@@ -133,7 +133,7 @@ function Today() {
     <Tile
       name="Today"
       value={total ? bytes(sum) : "–"}
-      note={total ? `${bytes(total.bytes_in ?? 0)} in, ${bytes(total.bytes_out ?? 0)} out` : "since midnight"}
+      note="since midnight"
       href="#/history?range=day"
     />
   );

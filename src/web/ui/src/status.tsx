@@ -7,8 +7,6 @@ import { useSettings } from "./settings";
 
 const CLOCK: Record<string, string> = {
   trusted: "set, and trusted",
-  synchronized: "set, and synchronised",
-  waiting: "not known yet: history waits in memory until it is",
 };
 
 export function Status() {
@@ -67,8 +65,8 @@ function Facts({ status }: { status: Answer }) {
           {store.max_size_bytes ? ` of at most ${bytes(store.max_size_bytes)}` : ""}
         </Fact>
         <Fact name="Written">
-          {store.written_bytes === null ? "not known" : bytes(store.written_bytes)}
-          {store.written_bytes_per_day !== null ? `, ${bytes(store.written_bytes_per_day)} a day` : " since the start"}
+          {store.written_bytes === null ? "not known" : `${bytes(store.written_bytes)} since the start`}
+          {store.written_bytes_per_day !== null && `, ${bytes(store.written_bytes_per_day)} a day`}
         </Fact>
         <Fact name="Intervals">
           {exact(store.intervals_written)} written, {exact(store.intervals_waiting)} waiting
@@ -91,7 +89,7 @@ function Facts({ status }: { status: Answer }) {
         ))}
       </Group>
       <Group title="Clock">
-        <Fact name="State" isBad={clock.state !== "trusted" && clock.state !== "synchronized"}>
+        <Fact name="State" isBad={clock.state !== "trusted"}>
           {CLOCK[clock.state] ?? clock.state}
         </Fact>
         <Fact name="Time there">{moment(now)}</Fact>

@@ -149,14 +149,15 @@ export function Table<T>({ title, columns, rows, id, rest = [], file, empty, of 
   );
 }
 
-/** A share as a bar and a number. */
-export function Share({ part, whole }: { part: number; whole: number }) {
+/** A share as a number, and as a bar beside that of the largest. */
+export function Share({ part, whole, most }: { part: number; whole: number; most: number }) {
   const share = whole > 0 ? Math.min(1, part / whole) : 0;
+  const width = most > 0 ? Math.min(1, part / most) * 100 : 0;
   return (
     <span class="share">
       <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
         <rect width="100" height="10" class="rail" />
-        <rect width={share * 100} height="10" class="fill" />
+        <rect width={width} height="10" class="fill" />
       </svg>
       {percent(share)}
     </span>
