@@ -282,9 +282,20 @@ function data(props: ChartProps): uPlot.AlignedData {
   const { times, series, isStepped, step } = props;
   const signed = series.map((s) => s.values.map((v) => (v === null || Number.isNaN(v) ? null : s.isBelow ? -v : v)));
   if (!isStepped || times.length === 0) return [times, ...signed] as uPlot.AlignedData;
-  // A step lasts until the next begins, the last one as long as it is.
-  const end = (times.at(-1) ?? 0) + step;
-  return [[...times, end], ...signed.map((values) => [...values, values.at(-1) ?? null])] as uPlot.AlignedData;
+  // A step lasts until the next begins, and the last one before a gap as long as it is.
+  const xs: number[] = [];
+  const ys: (number | null)[][] = signed.map(() => []);
+  times.forEach((time, place) => {
+    xs.push(time);
+    signed.forEach((values, line) => ys[line]?.push(values[place] ?? null));
+    const next = times[place + 1] ?? time + step;
+    const isLast = place === times.length - 1;
+    if (isLast || signed.some((values) => values[place] != null && values[place + 1] == null)) {
+      xs.push(isLast ? next : next - step / 1000);
+      signed.forEach((values, line) => ys[line]?.push(values[place] ?? null));
+    }
+  });
+  return [xs, ...ys] as uPlot.AlignedData;
 }
 
 function value(s: Series, place: number): string {

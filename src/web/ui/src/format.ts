@@ -39,9 +39,9 @@ export function exact(value: number): string {
   return whole.format(value);
 }
 
-/** A share of 0 to 1. */
+/** A share of 0 to 1; a small one is not nothing. */
 export function percent(value: number): string {
-  return percents.format(value);
+  return value > 0 && value < 0.0005 ? `< ${percents.format(0.001)}` : percents.format(value);
 }
 
 /** A length of time, in its two largest units. */

@@ -447,7 +447,7 @@ function Rows({ kind, answer, parameters }: { kind: Kind; answer: Answer; found:
   const ways = WAYS[kind];
   // A packet has two hosts: it is received by one and sent by another.
   const whole = sum(answer.total, "bytes", ways);
-  const most = [...answer.rows, answer.other, answer.none].reduce((top, row) => Math.max(top, sum(row, "bytes", ways)), 0);
+  const most = answer.rows.reduce((top, row) => Math.max(top, sum(row, "bytes", ways)), 0);
   const isCounted = (row: HistoryRow) => sum(row, "packets", ways) > 0;
   const rest: Line[] = (["other", "none"] as const).map((rest) => ({ ...answer[rest], rest })).filter(isCounted);
   const label = kind === "hosts" ? "Host" : kind === "ports" ? "Port" : kind === "protocols" ? "Protocol" : "Interface";

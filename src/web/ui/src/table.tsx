@@ -62,7 +62,7 @@ export function Table<T>({ title, columns, rows, id, rest = [], file, empty, of 
           <span class="unseen">Search {title}</span>
           <input
             type="search"
-            placeholder={`Search ${exact(rows.length)} ${title.toLowerCase()}`}
+            placeholder={`Search ${title.toLowerCase()}`}
             value={words}
             onInput={(event) => {
               setWords(event.currentTarget.value);
@@ -159,7 +159,7 @@ export function Share({ part, whole, most }: { part: number; whole: number; most
         <rect width="100" height="10" class="rail" />
         <rect width={width} height="10" class="fill" />
       </svg>
-      {percent(share)}
+      <span>{percent(share)}</span>
     </span>
   );
 }
