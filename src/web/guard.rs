@@ -431,6 +431,10 @@ fn refuse(guard: &Guard, mut client: &TcpStream, why: Unsound) {
         return;
     }
     let _ = client.shutdown(Shutdown::Write);
+    if why.0 == 408 {
+        // It has had its time.
+        return;
+    }
     let mut buffer = [0; 4_096];
     let mut taken = 0;
     while taken < LINGER_SIZE {
