@@ -133,7 +133,7 @@ impl Pair {
         assert_eq!(second.directions, expected.directions);
         assert_eq!(second.total(), expected.total);
         let of = |numbers: &[u16]| {
-            numbers.iter().filter_map(|n| expected.protocols.get(n)).map(|v| v.packets).sum()
+            numbers.iter().filter_map(|n| expected.protocols.get(n)).map(|v| v.packets).sum::<u64>()
         };
         let [tcp, udp, icmp, other]: [u64; 4] = second.classes;
         assert_eq!([tcp, udp, icmp], [of(&[6]), of(&[17]), of(&[1, 58])]);
