@@ -27,7 +27,7 @@ test: ## everything that .ci/run runs: check, unit tests, captures, crashes, liv
 	@./tests/need.sh $(TEST_NEEDS)
 	@$(MAKE) --no-print-directory check
 	$(CARGO) test --locked --lib --bins --test corpus --test crash
-	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cli --test query --test live --test full
+	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cli --test query --test live --test web --test full
 
 check: ## formatting, lints, shell scripts, manual pages, the sample configuration
 	@./tests/need.sh $(TEST_NEEDS)

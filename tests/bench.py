@@ -264,7 +264,7 @@ STAGES = {
     "instructions": (measure_instructions, measure_collisions),
     "live": (bench_live.measure_loss, bench_live.measure_cpu, bench_live.measure_idle),
     "memory": (bench_live.measure_memory, bench_live.measure_flood),
-    "web": (bench_web.measure_answers, bench_web.measure_latency),
+    "web": (bench_web.measure_answers, bench_web.measure_refresh, bench_web.measure_latency),
 }
 
 

@@ -9,12 +9,14 @@ import re
 import statistics
 import subprocess
 import sys
+import time
 
 import bench_live
 from bench_live import RATE_MEMORY, RATE_MIXED, Brightstat, feed, running
 
 HOSTS = 1_000
 ANSWERS = 1_000  # a second, at least
+REFRESH = 2_048  # bytes of the page's refresh on the wire, at most
 PACE = 100  # requests a second of the patient client
 # Asks at an even pace, each request on a connection of its own; prints milliseconds.
 PATIENT = """
@@ -31,6 +33,17 @@ for number in range(count):
     assert answer.status == 200, answer.status
     took.append(1e3 * (time.monotonic() - begun))
 print(json.dumps(took))
+"""
+# Bytes of an answer on the wire, head and all.
+SIZE = """
+import socket, sys
+client = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=20)
+client.sendall(f"GET {sys.argv[2]} HTTP/1.1\\r\\nHost: localhost\\r\\n{sys.argv[3]}\\r\\n".encode())
+answer = b""
+while piece := client.recv(65536):
+    answer += piece
+assert answer.startswith(b"HTTP/1.1 200"), answer[:200]
+print(len(answer))
 """
 
 
@@ -74,6 +87,34 @@ def measure_answers(bench):
             figure = f"answers a second, {path}, {hosts:,} hosts"
             bench.table.add(figure, rate, target=target, sign=">=")
             bench.say(f"  {path}: 99 % within {latency:.2f} ms under full load")
+
+
+def measure_refresh(bench):
+    """The page's refresh, once a second, while 50 hosts and more are busy."""
+    with running(bench, Brightstat) as reader:
+        blast = ["ip", "netns", "exec", reader.cable.sender, bench.tools / "blast"]
+        blast += ["--dev", "snd0", "--pcap", bench.capture("h1000", 100_000), "--loops", "0"]
+        blast += ["--pps", RATE_MEMORY // 2, "--count", RATE_MEMORY * 3]
+        sender = subprocess.Popen([str(each) for each in blast], stdout=subprocess.DEVNULL)
+        try:
+            sizes = {"": [], "Accept-Encoding: gzip\r\n": []}
+            for _ in range(3):
+                time.sleep(1.2)
+                pulse = reader.json("pulse")
+                path = f"/api/v1/pulse?since={pulse['time'] - 3}"
+                for header, of in sizes.items():
+                    if len(pulse["hosts"]["rows"]) < 50:
+                        continue
+                    command = inside(reader, sys.executable, "-I", "-c", SIZE, bench_live.PORT)
+                    out = subprocess.run([*command, path, header], capture_output=True, timeout=30,
+                                         check=True).stdout  # fmt: skip
+                    of.append(int(out))
+        finally:
+            sender.kill()
+            sender.wait()
+    plain, packed = (max(each) for each in sizes.values())
+    bench.table.add("pulse of 50 hosts, bytes on the wire, plain", plain)
+    bench.table.add("pulse of 50 hosts, bytes on the wire, gzip", packed, target=REFRESH)
 
 
 def percentile(sample, share):

@@ -38,12 +38,10 @@ use interfaces::Interfaces;
 use status::Status;
 use worker::{Plan, Published, Worker};
 
-/// The threads that answer requests: two, so that a long question to the history does not
-/// hold up the page.
-const ANSWERING: [&str; 2] = ["answers-1", "answers-2"];
-/// Their stacks: reading a file of time zone rules takes more than 256 KiB in a debug
-/// build (measured). What is not touched is not resident.
-const ANSWERING_STACK: usize = 1 << 20;
+/// The stack of the thread that answers questions to the history: reading a file of time
+/// zone rules takes more than 256 KiB in a debug build (measured). What is not touched is
+/// not resident.
+const HISTORY_STACK: usize = 1 << 20;
 const STACK: usize = 256 << 10;
 
 /// How the daemon was called: what on the command line goes before the configuration.
@@ -143,13 +141,12 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         counts: Counts::default(),
     });
     let web = Arc::new(Status::new(&config, &published, &store_status, &captures, &guard, &recent));
-    let bodies = Arc::new(Bodies::default());
-    let mut answers = Vec::new();
-    for name in ANSWERING {
-        let (answering, source, bodies) = (server.clone(), web.clone(), bodies.clone());
-        let body = move || routes::run(&answering, &*source, &bodies);
-        answers.push(spawn_with(name, ANSWERING_STACK, body)?);
-    }
+    let (to_history, questions) = mpsc::sync_channel(routes::QUESTIONS);
+    let (answering, source, bodies) = (server.clone(), web.clone(), Bodies::default());
+    let body = move || routes::run(&answering, &*source, &bodies, &to_history);
+    let answers = spawn("answers", body)?;
+    let body = move || routes::run_history(&questions, &*web);
+    let history = spawn_with("history", HISTORY_STACK, body)?;
     let over = Arc::new(AtomicBool::new(false));
     let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
     let (guarding, stop) = (guard.clone(), over.clone());
@@ -177,9 +174,10 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     drop(supervisor);
     join("worker", worker);
     join("store", store);
-    // Each call wakes one of them.
-    ANSWERING.iter().for_each(|_| server.unblock());
-    ANSWERING.into_iter().zip(answers).for_each(|(name, thread)| join(name, thread));
+    server.unblock();
+    // Its end is that of the other, too.
+    join("answers", answers);
+    join("history", history);
     info!("stopped; all counts are written");
     Ok(())
 }

@@ -56,6 +56,11 @@ impl Addr {
         u64::from_ne_bytes([a, b, c, d, e, f, g, h])
     }
 
+    /// The address as a number that orders as addresses do.
+    pub fn number(&self) -> u128 {
+        u128::from_be_bytes(self.0)
+    }
+
     /// The address as the standard library's type.
     pub fn ip(&self) -> IpAddr {
         match self.0.strip_prefix(&V4_MARK) {

@@ -3,7 +3,8 @@
 //! The JSON form is a contract; README documents every key. Rows are sorted by bytes,
 //! ties by address or number, so that equal input gives equal output.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::fmt::Write;
 
 use serde::Serialize;
@@ -207,52 +208,52 @@ impl<'a> Report<'a> {
 }
 
 /// The first `top` rows (0: all), those with most bytes first, and the others unordered.
-/// `tie` orders rows of equal bytes.
-pub fn busiest<T>(
-    rows: &[T],
-    top: usize,
-    bytes: impl Fn(&T) -> u64,
-    tie: impl Fn(&T, &T) -> Ordering,
-) -> (Vec<&T>, Vec<&T>) {
-    let most = if top == 0 { rows.len() } else { top.min(rows.len()) };
-    let bytes = |at: usize| bytes(&rows[at]);
-    let tie = |one: usize, other: usize| tie(&rows[one], &rows[other]);
-    let order = in_order(rows.len(), most, &bytes, &tie);
-    let of = |order: &[usize]| order.iter().map(|at| &rows[*at]).collect();
-    (of(&order[..most]), of(&order[most..]))
+/// `key` gives the bytes, and what puts rows of equal bytes in order.
+pub fn busiest<T>(rows: &[T], top: usize, key: impl Fn(&T) -> (u64, u128)) -> (Vec<&T>, Vec<&T>) {
+    let all = if top == 0 { rows.len() } else { top };
+    let best = first(&mut rows.iter().map(key), rows.len(), all);
+    let mut is_best = best.clone();
+    is_best.sort_unstable();
+    let rest = rows.iter().enumerate().filter(|(at, _)| is_best.binary_search(at).is_err());
+    let rest =
+        if best.len() < rows.len() { rest.map(|(_, row)| row).collect() } else { Vec::new() };
+    (best.iter().map(|at| &rows[*at]).collect(), rest)
 }
 
-/// The numbers below `count`, the first `most` of them in order. Not generic: sorting is a
-/// lot of code, and one copy of it serves all tables.
-fn in_order(
-    count: usize,
-    most: usize,
-    bytes: &dyn Fn(usize) -> u64,
-    tie: &dyn Fn(usize, usize) -> Ordering,
-) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..count).collect();
-    let compare = |one: &usize, other: &usize| {
-        bytes(*other).cmp(&bytes(*one)).then_with(|| tie(*one, *other))
+/// The places of the first `top` keys, in order. Not generic: sorting is a lot of code, and
+/// one copy of it serves all tables.
+fn first(keys: &mut dyn Iterator<Item = (u64, u128)>, count: usize, top: usize) -> Vec<usize> {
+    let mut keys = keys.enumerate().map(|(at, (bytes, tie))| (Reverse(bytes), tie, at));
+    let best = if top >= count {
+        let mut all: Vec<_> = keys.collect();
+        all.sort_unstable();
+        all
+    } else {
+        // No need to sort a million rows to show twenty: the heap holds the best so far, the
+        // worst of them in front, and most rows are compared with that one only.
+        let mut best: BinaryHeap<_> = keys.by_ref().take(top).collect();
+        for candidate in keys {
+            if let Some(mut worst) = best.peek_mut()
+                && candidate < *worst
+            {
+                *worst = candidate;
+            }
+        }
+        best.into_sorted_vec()
     };
-    // No need to sort a million rows to show twenty.
-    if most < count {
-        order.select_nth_unstable_by(most, compare);
-    }
-    order[..most].sort_unstable_by(compare);
-    order
+    best.into_iter().map(|(_, _, at)| at).collect()
 }
 
 /// [`busiest`] of hosts.
 pub fn busiest_hosts(rows: &[HostRow], top: usize) -> (Vec<&HostRow>, Vec<&HostRow>) {
-    busiest(rows, top, |row| row.traffic.bytes(), |one, other| one.address.cmp(&other.address))
+    busiest(rows, top, |row| (row.traffic.bytes(), row.address.number()))
 }
 
 /// [`busiest`] of ports.
 pub fn busiest_ports(rows: &[PortRow], top: usize) -> (Vec<&PortRow>, Vec<&PortRow>) {
-    let tie = |one: &PortRow, other: &PortRow| {
-        (one.transport, one.port).cmp(&(other.transport, other.port))
-    };
-    busiest(rows, top, |row| row.volume.bytes, tie)
+    busiest(rows, top, |row| {
+        (row.volume.bytes, u128::from(row.transport as u8) << 16 | u128::from(row.port))
+    })
 }
 
 fn section(text: &mut String, table: &TextTable) {

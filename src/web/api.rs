@@ -150,8 +150,7 @@ pub fn pulse(snapshot: &Snapshot, since: Option<i64>, top: usize) -> String {
     let active = snapshot.hosts.iter().filter(|host| host.last >= of_late).count();
     let mut hosts = json!({ "count": snapshot.hosts.len(), "active": active });
     if let Some(late) = snapshot.busiest.as_ref().filter(|_| top > 0) {
-        let tie = |one: &(Addr, InOut), other: &(Addr, InOut)| one.0.cmp(&other.0);
-        let (rows, rest) = busiest(&late.hosts, top, |row| row.1.bytes(), tie);
+        let (rows, rest) = busiest(&late.hosts, top, |row| (row.1.bytes(), row.0.number()));
         let other = rest.iter().fold(late.other, |sum, row| sum + row.1);
         let row = |row: &&(Addr, InOut)| {
             json!([row.0.to_string(), row.1.received.bytes, row.1.sent.bytes])
@@ -315,8 +314,8 @@ pub fn ports(snapshot: &Snapshot, page: Page) -> String {
 
 /// Busiest first. Rows + none = total.
 fn protocols_json(snapshot: &Snapshot) -> Value {
-    let tie = |one: &ProtocolRow, other: &ProtocolRow| one.number.cmp(&other.number);
-    let (rows, _) = busiest(&snapshot.protocols, 0, |row| row.volume.bytes, tie);
+    let key = |row: &ProtocolRow| (row.volume.bytes, row.number.into());
+    let (rows, _) = busiest(&snapshot.protocols, 0, key);
     let row = |row: &&ProtocolRow| {
         json!({
             "protocol": protocol_name(row.number),

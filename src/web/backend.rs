@@ -19,10 +19,11 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::request::Sound;
+use super::routes::QUESTIONS;
 
-/// Connections: as many as `tiny_http` has threads at rest. Only two questions are answered
-/// at the same time; the others wait.
-const CONNECTIONS: usize = 4;
+/// Connections: for the questions to the history that are answered or wait, and as many for
+/// all others.
+const CONNECTIONS: usize = 2 * (QUESTIONS + 1);
 /// The head of an answer is shorter than this.
 const HEAD: usize = 4 << 10;
 const HEADERS: usize = 24;

@@ -7,10 +7,14 @@
 //! [`super::request`]), and hands the rest on over a few private connections that are made
 //! once (see [`super::backend`]).
 //!
+//! When all places are taken, the connection goes that has been sending its request for the
+//! longest time: a sound request takes milliseconds, so it is a slow one that goes, however
+//! many addresses the slow ones come from.
+//!
 //! A connection carries one request. That costs a page that asks once a second nothing
 //! that can be felt on a LAN, and leaves nothing to idle.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
@@ -43,6 +47,10 @@ const LINGER_SIZE: usize = 256 << 10;
 const HELD_FREE: usize = 64 << 10;
 const HELD_MOST: usize = 8 << 20;
 const HELD_PER_ADDRESS: usize = 4 << 20;
+/// A client that has been taking its answer for so long has to go if places are short.
+const SLOW: Duration = Duration::from_secs(5);
+/// Threads of connections whose places were taken away, and that have not noticed yet.
+const ENDING: usize = 16;
 /// Connections accepted before the next listener has its turn.
 const TURN: usize = 64;
 const STACK: usize = 128 << 10;
@@ -73,15 +81,105 @@ pub struct Counts {
 /// The connections that are open.
 #[derive(Default)]
 struct Open {
-    all: Share,
+    /// By number, the oldest first.
+    places: BTreeMap<u64, Place>,
+    next: u64,
+    /// Threads: a little more than places, as an ended connection's thread takes a moment.
+    threads: usize,
+    /// Bytes of long answers that wait to be taken.
+    held: usize,
     by_address: HashMap<IpAddr, Share>,
 }
 
-/// Connections, and bytes of long answers that wait to be taken.
+/// What one address has of them.
 #[derive(Clone, Copy, Default)]
 struct Share {
     connections: usize,
     held: usize,
+}
+
+struct Place {
+    client: Arc<TcpStream>,
+    address: IpAddr,
+    stage: Stage,
+    held: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    /// The client sends its request.
+    Reading,
+    /// The server inside has it.
+    Asking,
+    /// The client takes its answer.
+    Sending(Instant),
+}
+
+impl Open {
+    /// Takes a place; `None` if there is none left, for all or for this address.
+    fn enter(&mut self, guard: &Guard, client: &Arc<TcpStream>, address: IpAddr) -> Option<u64> {
+        let here = self.by_address.get(&address).map_or(0, |share| share.connections);
+        if here >= guard.connections_per_address {
+            return None;
+        }
+        if self.threads >= guard.connections + ENDING {
+            return None;
+        }
+        if self.places.len() >= guard.connections {
+            self.make_room()?;
+        }
+        self.threads += 1;
+        let number = self.next;
+        self.next += 1;
+        let place = Place { client: client.clone(), address, stage: Stage::Reading, held: 0 };
+        self.places.insert(number, place);
+        self.by_address.entry(address).or_default().connections += 1;
+        Some(number)
+    }
+
+    /// Ends the connection that is slowest.
+    fn make_room(&mut self) -> Option<()> {
+        let first = |is_slow: &dyn Fn(Stage) -> bool| {
+            self.places.iter().find(|(_, place)| is_slow(place.stage)).map(|(number, _)| *number)
+        };
+        let number = first(&|stage| matches!(stage, Stage::Reading)).or_else(|| {
+            first(&|stage| matches!(stage, Stage::Sending(since) if since.elapsed() > SLOW))
+        })?;
+        let place = self.leave(number)?;
+        // Its thread sees the end of it.
+        let _ = place.client.shutdown(Shutdown::Both);
+        Some(())
+    }
+
+    /// Gives a place back, if it has not been taken away.
+    fn leave(&mut self, number: u64) -> Option<Place> {
+        let place = self.places.remove(&number)?;
+        self.held -= place.held;
+        if let Some(here) = self.by_address.get_mut(&place.address) {
+            here.connections -= 1;
+            here.held -= place.held;
+            if here.connections == 0 {
+                self.by_address.remove(&place.address);
+            }
+        }
+        Some(place)
+    }
+
+    /// Whether an answer of this size may be held for the client.
+    fn hold(&mut self, number: u64, size: usize) -> bool {
+        if size <= HELD_FREE {
+            return true;
+        }
+        let Some(place) = self.places.get_mut(&number) else { return false };
+        let here = self.by_address.entry(place.address).or_default();
+        if self.held + size > HELD_MOST || here.held + size > HELD_PER_ADDRESS {
+            return false;
+        }
+        self.held += size;
+        here.held += size;
+        place.held += size;
+        true
+    }
 }
 
 /// Accepts connections until `stop` is set. Failed accepts and a lack of descriptors or
@@ -129,20 +227,22 @@ fn admit(guard: &Arc<Guard>, open: &Arc<Mutex<Open>>, stream: TcpStream, client:
         let why = "Your address is not in a local network (see web.allow).";
         return turn_away(guard, &stream, Unsound(403, why));
     }
-    let Some(ticket) = Ticket::take(guard, open, address) else {
-        let why = "Too many connections; try again in a moment.";
-        return turn_away(guard, &stream, Unsound(503, why));
-    };
     if let Err(e) = guard.backend.make_ready() {
         debug!("web: no connection to the server inside: {e}");
         let why = "The web server inside cannot be reached yet; try again in a moment.";
         return turn_away(guard, &stream, Unsound(503, why));
     }
+    let client = Arc::new(stream);
+    let Some(number) = lock(open).enter(guard, &client, address) else {
+        let why = "Too many connections; try again in a moment.";
+        return turn_away(guard, &client, Unsound(503, why));
+    };
+    let ticket = Ticket { open: open.clone(), number };
     let guard = guard.clone();
     let spawned = thread::Builder::new()
         .name("web".to_owned())
         .stack_size(STACK)
-        .spawn(move || serve(&guard, &stream, ticket));
+        .spawn(move || serve(&guard, &client, ticket));
     if let Err(e) = spawned {
         debug!("web: no thread for {address}: {e}");
     }
@@ -151,55 +251,22 @@ fn admit(guard: &Arc<Guard>, open: &Arc<Mutex<Open>>, stream: TcpStream, client:
 /// A place among the open connections, given back when dropped.
 struct Ticket {
     open: Arc<Mutex<Open>>,
-    address: IpAddr,
-    held: usize,
+    number: u64,
 }
 
 impl Ticket {
-    fn take(guard: &Guard, open: &Arc<Mutex<Open>>, address: IpAddr) -> Option<Ticket> {
-        let mut places = lock(open);
-        let Open { all, by_address } = &mut *places;
-        let here = by_address.get(&address).map_or(0, |share| share.connections);
-        if all.connections >= guard.connections || here >= guard.connections_per_address {
-            return None;
+    fn set(&self, stage: Stage) {
+        if let Some(place) = lock(&self.open).places.get_mut(&self.number) {
+            place.stage = stage;
         }
-        all.connections += 1;
-        by_address.entry(address).or_default().connections += 1;
-        drop(places);
-        Some(Ticket { open: open.clone(), address, held: 0 })
-    }
-
-    /// Whether an answer of this size may be held for the client.
-    fn holds(&mut self, size: usize) -> bool {
-        if size <= HELD_FREE {
-            return true;
-        }
-        let mut places = lock(&self.open);
-        let Open { all, by_address } = &mut *places;
-        let here = by_address.entry(self.address).or_default();
-        if all.held + size > HELD_MOST || here.held + size > HELD_PER_ADDRESS {
-            return false;
-        }
-        all.held += size;
-        here.held += size;
-        self.held += size;
-        true
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let mut places = lock(&self.open);
-        let Open { all, by_address } = &mut *places;
-        all.connections -= 1;
-        all.held -= self.held;
-        if let Some(here) = by_address.get_mut(&self.address) {
-            here.connections -= 1;
-            here.held -= self.held;
-            if here.connections == 0 {
-                by_address.remove(&self.address);
-            }
-        }
+        let mut open = lock(&self.open);
+        open.threads -= 1;
+        open.leave(self.number);
     }
 }
 
@@ -228,7 +295,7 @@ impl From<Unsound> for Refusal {
 }
 
 /// Reads one request, passes it on and passes the answer back: a connection's own thread.
-fn serve(guard: &Guard, client: &TcpStream, mut ticket: Ticket) {
+fn serve(guard: &Guard, client: &TcpStream, ticket: Ticket) {
     let request = match read_request(guard, client) {
         Ok(request) => request,
         Err(Refusal::Gone) => {
@@ -237,8 +304,11 @@ fn serve(guard: &Guard, client: &TcpStream, mut ticket: Ticket) {
         }
         Err(Refusal::Say(why)) => return refuse(guard, client, why),
     };
-    let late = match guard.backend.ask(&request, ANSWER_TIME, |size| ticket.holds(size)) {
+    ticket.set(Stage::Asking);
+    let has_room = |size| lock(&ticket.open).hold(ticket.number, size);
+    let late = match guard.backend.ask(&request, ANSWER_TIME, has_room) {
         Ok(answer) => {
+            ticket.set(Stage::Sending(Instant::now()));
             let count = match send(client, &answer) {
                 Ok(()) => &guard.counts.answered,
                 Err(_) => &guard.counts.refused,
@@ -361,6 +431,10 @@ fn refuse(guard: &Guard, mut client: &TcpStream, why: Unsound) {
         return;
     }
     let _ = client.shutdown(Shutdown::Write);
+    if why.0 == 408 {
+        // It has had its time.
+        return;
+    }
     let mut buffer = [0; 4_096];
     let mut taken = 0;
     while taken < LINGER_SIZE {

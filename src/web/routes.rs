@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 
 use serde_json::{Value, json};
 use tiny_http::{Header, Request, Response, ResponseBox, Server, StatusCode};
@@ -48,6 +49,9 @@ pub(super) fn safety_headers() -> String {
     all.map(|(name, value)| format!("{name}: {value}\r\n")).collect()
 }
 
+/// Where questions to the history are asked.
+const HISTORY: &str = "/api/v1/history";
+
 /// Rows that a table shows when nobody says how many.
 const ROWS: usize = 50;
 /// Rows that one answer holds at most: whatever a client asks for, memory stays bounded.
@@ -64,19 +68,52 @@ pub fn listen(socket: &Path) -> Result<Server, Failure> {
     })
 }
 
-/// Answers requests until the server is unblocked: the body of the web thread.
-pub fn run(server: &Server, source: &impl Source, bodies: &Bodies) {
+/// Questions to the history that may wait; more are turned away.
+pub const QUESTIONS: usize = 3;
+
+/// Answers requests until the server is unblocked: the body of one web thread. Questions to
+/// the history, which can take seconds, go to the other one.
+pub fn run(
+    server: &Server,
+    source: &impl Source,
+    bodies: &Bodies,
+    questions: &SyncSender<Request>,
+) {
     for request in server.incoming_requests() {
-        let answer = answer(&request, source, bodies);
-        // The client may have gone; the guard has counted it.
+        let question = match split(&request) {
+            (HISTORY, _) => questions.try_send(request),
+            _ => {
+                let answer = answer(&request, source, bodies);
+                // The client may have gone; the guard has counted it.
+                let _ = request.respond(answer);
+                continue;
+            }
+        };
+        if let Err(TrySendError::Full(request) | TrySendError::Disconnected(request)) = question {
+            let problem = "too many questions to the history at once; try again in a moment";
+            let _ = request.respond(outcome(Err((503, problem.to_owned())), false));
+        }
+    }
+}
+
+/// Answers questions to the history, one after the other: the body of the other web thread.
+pub fn run_history(questions: &Receiver<Request>, source: &impl Source) {
+    for request in questions {
+        let answer = super::history::history(split(&request).1, source).map(Body::new);
+        let answer = outcome(answer, takes_gzip(&request));
         let _ = request.respond(answer);
     }
+}
+
+/// Path and query of a request.
+fn split(request: &Request) -> (&str, &str) {
+    request.url().split_once('?').unwrap_or((request.url(), ""))
 }
 
 type Reply = Response<std::io::Cursor<Vec<u8>>>;
 
 fn answer(request: &Request, source: &impl Source, bodies: &Bodies) -> ResponseBox {
-    let (path, query) = request.url().split_once('?').unwrap_or((request.url(), ""));
+    let (path, query) = split(request);
     if let Some(asset) = bundle::find(path) {
         return file(request, asset).boxed();
     }
@@ -84,33 +121,30 @@ fn answer(request: &Request, source: &impl Source, bodies: &Bodies) -> ResponseB
         let answer = Response::from_string(page);
         return decorate(answer, &[("Content-Type", "text/html; charset=utf-8")]).boxed();
     }
-    let (status, body) = match data(path, query, source, bodies) {
+    let body = if path == "/api/v1/status" {
+        Ok(Body::new(source.status().to_string()))
+    } else {
+        let snapshot = source.snapshot();
+        let question = format!("{path}?{query}");
+        bodies.get(snapshot.number, &question, || table(path, query, &snapshot))
+    };
+    outcome(body, takes_gzip(request))
+}
+
+/// Whether the client takes gzip. The guard has made a plain word of what it said.
+fn takes_gzip(request: &Request) -> bool {
+    let is_it =
+        |header: &Header| header.field.equiv("Accept-Encoding") && header.value.as_str() == "gzip";
+    request.headers().iter().any(is_it)
+}
+
+/// An answer of the API, or its HTTP status and what the problem is.
+fn outcome(body: Result<Arc<Body>, (u16, String)>, takes_gzip: bool) -> ResponseBox {
+    let (status, body) = match body {
         Ok(body) => (200, body),
         Err((status, problem)) => (status, Body::new(json!({ "error": problem }).to_string())),
     };
-    let takes_gzip = request.headers().iter().any(|header| {
-        // The guard has made a plain word of what the client said.
-        header.field.equiv("Accept-Encoding") && header.value.as_str() == "gzip"
-    });
     json_answer(status, body, takes_gzip).boxed()
-}
-
-/// The body of an answer of the API. Errors carry an HTTP status.
-fn data(
-    path: &str,
-    query: &str,
-    source: &impl Source,
-    bodies: &Bodies,
-) -> Result<Arc<Body>, (u16, String)> {
-    match path {
-        "/api/v1/history" => super::history::history(query, source).map(Body::new),
-        "/api/v1/status" => Ok(Body::new(source.status().to_string())),
-        _ => {
-            let snapshot = source.snapshot();
-            let question = format!("{path}?{query}");
-            bodies.get(snapshot.number, &question, || table(path, query, &snapshot))
-        }
-    }
 }
 
 /// What the snapshot tells under a path.
@@ -207,4 +241,85 @@ fn with_headers<R: Read>(
         }
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::{self, Sender};
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::failure::Exit;
+    use crate::web::backend::Backend;
+    use crate::web::request::Sound;
+
+    /// A source whose history answers when it is told to.
+    struct Slow(Mutex<Receiver<()>>);
+
+    impl Source for Slow {
+        fn snapshot(&self) -> Arc<Snapshot> {
+            Arc::default()
+        }
+        fn status(&self) -> Value {
+            Value::Null
+        }
+        fn history(&self, _: &Question) -> Result<Answer, Failure> {
+            self.0.lock().unwrap().recv().unwrap();
+            Err(Failure::new(Exit::Unavailable, "told to".to_owned()))
+        }
+    }
+
+    fn status(backend: &Backend, path: &str) -> String {
+        let text = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let request = Sound { text, is_head: false };
+        match backend.ask(&request, Duration::from_secs(20), |_| true) {
+            Ok(answer) => String::from_utf8_lossy(&answer[9..12]).into_owned(),
+            Err(_) => "none".to_owned(),
+        }
+    }
+
+    /// Runs the two web threads around `body`.
+    fn serving(body: impl FnOnce(&Backend, &Sender<()>)) {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("socket");
+        let server = listen(&socket).unwrap();
+        let (go, told) = mpsc::channel();
+        let source = Slow(Mutex::new(told));
+        let bodies = Bodies::default();
+        let (sender, questions) = mpsc::sync_channel(QUESTIONS);
+        let (server, source, bodies) = (&server, &source, &bodies);
+        thread::scope(|scope| {
+            scope.spawn(move || run(server, source, bodies, &sender));
+            scope.spawn(move || run_history(&questions, source));
+            let backend = Backend::new(socket);
+            backend.make_ready().unwrap();
+            body(&backend, &go);
+            server.unblock();
+        });
+    }
+
+    #[test]
+    fn long_questions_to_the_history_hold_up_nobody_else() {
+        serving(|backend, go| {
+            thread::scope(|scope| {
+                let ask = || status(backend, "/api/v1/history");
+                let asked: Vec<_> = (0..=QUESTIONS + 4).map(|_| scope.spawn(ask)).collect();
+                // One is being answered, some wait, the others are turned away.
+                while asked.iter().filter(|asked| asked.is_finished()).count() < 4 {
+                    thread::yield_now();
+                }
+                for path in ["/api/v1/live", "/api/v1/status", "/"] {
+                    assert_eq!(status(backend, path), "200", "{path}");
+                }
+                for _ in 0..=QUESTIONS + 4 {
+                    go.send(()).unwrap();
+                }
+                for asked in asked {
+                    assert_eq!(asked.join().unwrap(), "503");
+                }
+            });
+        });
+    }
 }

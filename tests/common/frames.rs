@@ -126,3 +126,11 @@ pub fn mixture(count: u32) -> (Vec<Vec<u8>>, Expected) {
         .collect();
     (frames, expected)
 }
+
+/// A frame each from `count` hosts inside.
+pub fn crowd(count: u16) -> Vec<Vec<u8>> {
+    let datagram = [0x9c, 0x40, 0, 53, 0, 8, 0, 0];
+    let from = |n: u16| [192, 168, (n >> 8) as u8, n as u8];
+    let frame = |n| ipv4(from(n), [203, 0, 113, 1], 17, &datagram);
+    (0..count).map(|n| [ethernet(None, 0x0800), frame(n)].concat()).collect()
+}

@@ -188,14 +188,33 @@ impl<'a> Daemon<'a> {
 
     /// Sends bytes to the web server and reads until it closes.
     pub fn talk(&self, bytes: &[u8]) -> String {
+        String::from_utf8_lossy(&self.talk_bytes(bytes)).into_owned()
+    }
+
+    /// The same, as bytes.
+    pub fn talk_bytes(&self, bytes: &[u8]) -> Vec<u8> {
         self.namespace.run(|| {
             let mut stream = TcpStream::connect(("127.0.0.1", PORT)).unwrap();
             stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-            stream.write_all(bytes).unwrap();
+            // Who is refused early may not be listened to until the end.
+            let _ = stream.write_all(bytes);
             let mut answer = Vec::new();
             let _ = stream.read_to_end(&mut answer);
-            String::from_utf8_lossy(&answer).into_owned()
+            answer
         })
+    }
+
+    /// A number of `/proc/PID/status`.
+    pub fn proc_status(&self, key: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let mut lines = text.lines();
+        let value = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).unwrap();
+        value.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    /// Open descriptors.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
     }
 
     pub fn json(&self, path: &str) -> Value {

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::model::{Counts, in_words, interval_balances, snapshot_balances};
 use super::traffic::{Packet, Step, host_limit, local_networks, steps};
 use crate::account::{
-    Accounts, ClosedInterval, InOut, IntervalHost, IntervalInterface, LocalNetworks, Rates, Second,
-    Volume,
+    Accounts, ClosedInterval, Direction, InOut, IntervalHost, IntervalInterface, LocalNetworks,
+    Rates, Second, Volume,
 };
 use crate::decode::PacketRecord;
 
@@ -132,6 +132,13 @@ impl Pair {
         let expected = std::mem::take(&mut self.second);
         assert_eq!(second.directions, expected.directions);
         assert_eq!(second.total(), expected.total);
+        let of = |numbers: &[u16]| {
+            numbers.iter().filter_map(|n| expected.protocols.get(n)).map(|v| v.packets).sum::<u64>()
+        };
+        let [tcp, udp, icmp, other]: [u64; 4] = second.classes;
+        assert_eq!([tcp, udp, icmp], [of(&[6]), of(&[17]), of(&[1, 58])]);
+        let not_ip = second.direction(Direction::None).packets;
+        assert_eq!(tcp + udp + icmp + other + not_ip, expected.total.packets);
         self.seconds.push(second);
     }
 
@@ -139,6 +146,12 @@ impl Pair {
     fn adds_up(&self) {
         let snapshot = self.accounts.snapshot();
         assert_eq!(self.seconds.iter().map(Second::total).sum::<Volume>(), snapshot.total);
+        for (class, packets) in snapshot.classes().into_iter().enumerate() {
+            assert_eq!(
+                self.seconds.iter().map(|second| second.classes[class]).sum::<u64>(),
+                packets
+            );
+        }
         let sum = |of: &dyn Fn(&ClosedInterval) -> Volume| self.intervals.iter().map(of).sum();
         let check = |whole: Volume, of: &dyn Fn(&ClosedInterval) -> Volume| {
             let parts: Volume = sum(of);

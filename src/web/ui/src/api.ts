@@ -105,8 +105,11 @@ export interface Status {
 /** The daemon answered, but not with what was asked for. */
 export class Refused extends Error {}
 
+/** Times that a busy daemon is asked again. */
+const TRIES = 6;
+
 /** Asks the daemon. Fails with a sentence for people. */
-export async function get<T>(path: string, parameters: Record<string, string> = {}): Promise<T> {
+export async function get<T>(path: string, parameters: Record<string, string> = {}, tries = TRIES): Promise<T> {
   const query = new URLSearchParams(parameters).toString();
   let answer: Response;
   try {
@@ -118,6 +121,11 @@ export async function get<T>(path: string, parameters: Record<string, string> = 
     throw new Error("brightstat does not answer. Is it running, and are you in its network?");
   }
   const text = await answer.text();
+  if (answer.status === 503 && tries > 1) {
+    // Few questions to the history wait at a time; somebody else has asked as well.
+    await new Promise((done) => setTimeout(done, 300 + 500 * Math.random()));
+    return get<T>(path, parameters, tries - 1);
+  }
   if (!answer.ok) {
     let why = text.trim();
     try {
