@@ -11,11 +11,12 @@ RUN ?=
 BUILD_NEEDS := cc:build-essential /usr/include/pcap/pcap.h:libpcap-dev
 TEST_NEEDS := $(BUILD_NEEDS) ip:iproute2 chromium:chromium shellcheck:shellcheck \
 	mandoc:mandoc slowhttptest:slowhttptest
+PAGE_NEEDS := node:nodejs npm:npm
 BENCH_NEEDS := $(BUILD_NEEDS) ip:iproute2 valgrind:valgrind darkstat:darkstat tcpdump:tcpdump \
 	ethtool:ethtool python3:python3 wrk:wrk taskset:util-linux
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check unit bench soak man sample install clean need-%
+.PHONY: help run build ui test check unit bench soak man sample install clean need-%
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,22 +24,37 @@ help: ## list the targets
 run: build ## watch this machine's network and serve the page (asks for root)
 	@./tests/as-root.sh env HOME="$$HOME" $(BINARY) run --database "$(CURDIR)/target/run/brightstat.db" $(RUN)
 
-test: ## everything that .ci/run runs: check, unit tests, captures, crashes, live tests
+test: ui ## everything that .ci/run runs: check, unit tests, captures, crashes, live tests
 	@./tests/need.sh $(TEST_NEEDS)
 	@$(MAKE) --no-print-directory check
 	$(CARGO) test --locked --lib --bins --test corpus --test crash
 	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cli --test query --test live --test web --test full
 
-check: ## formatting, lints, shell scripts, manual pages, the sample configuration
+check: ui ## formatting, lints, types, shell scripts, manual pages, the sample configuration
 	@./tests/need.sh $(TEST_NEEDS)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	shellcheck .ci/run tests/*.sh
+	cd $(UI) && npm run --silent check
+	@if grep -n '"resolved"' $(UI)/package-lock.json; then \
+		echo "$(UI)/package-lock.json names where packages come from; see $(UI)/.npmrc" >&2; exit 1; fi
 	$(CARGO) run --quiet --locked -- check-config src/config/brightstat.toml
 	$(CARGO) run --quiet --locked -- man target/man
 	mandoc -T lint -W error target/man/*
 
-build: ## the release binary, in target/release
+UI := src/web/ui
+ui: $(UI)/dist/index.html.gz ## the page, bundled and compressed (Node.js)
+
+$(UI)/node_modules/.package-lock.json: $(UI)/package-lock.json
+	@./tests/need.sh $(PAGE_NEEDS)
+	cd $(UI) && npm ci --loglevel=error
+	@touch $@
+
+$(UI)/dist/index.html.gz: $(UI)/node_modules/.package-lock.json $(UI)/package.json \
+		$(UI)/tsconfig.json $(UI)/build.mjs $(wildcard $(UI)/src/*)
+	cd $(UI) && npm run --silent build
+
+build: ui ## the release binary, in target/release
 	@./tests/need.sh $(BUILD_NEEDS)
 	$(CARGO) build --locked --release
 
@@ -46,7 +62,7 @@ bench: build ## speed and memory, as ratios to darkstat and to bare libpcap (roo
 	@./tests/need.sh $(BENCH_NEEDS)
 	@./tests/as-root.sh python3 tests/bench.py --binary $(BINARY)
 
-soak: ## a year of made-up history: its size, what it wears and what a question reads (root)
+soak: ui ## a year of made-up history: its size, what it wears and what a question reads (root)
 	@./tests/need.sh $(BUILD_NEEDS) losetup:mount
 	@./tests/as-root.sh ./tests/soak.sh ./tests/cargo-as-root.sh bench --locked --bench history
 
@@ -66,3 +82,4 @@ install: build man ## install below PREFIX (/usr/local) of DESTDIR
 
 clean: ## remove everything that was built
 	$(CARGO) clean
+	rm -rf $(UI)/dist $(UI)/node_modules
