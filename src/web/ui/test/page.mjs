@@ -1,0 +1,373 @@
+// The page in a real browser against a real daemon that was fed a capture whose numbers are
+// known. Run by tests/page.rs, which starts and stops the daemon when asked to (a word on
+// stdout, "done" on stdin).
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { DESKTOP, PHONE, start } from "./browser.mjs";
+
+const { PAGE_URL, PAGE_TRUTH } = process.env;
+const truth = JSON.parse(readFileSync(PAGE_TRUTH, "utf8"));
+const locale = { locale: "en-GB", timezoneId: "Europe/Berlin" };
+const axe = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+
+const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+async function daemon(what) {
+  console.log(`daemon: ${what}`);
+  const answer = await answers.next();
+  assert.equal(answer.value, "done");
+}
+
+let failures = 0;
+async function check(name, body) {
+  try {
+    await body();
+    console.log(`ok: ${name}`);
+  } catch (error) {
+    failures += 1;
+    console.log(`FAILED: ${name}\n${error.stack ?? error}`);
+  }
+}
+
+const browser = await start();
+const problems = [];
+const foreign = [];
+
+/** A page of its own context, whose errors and foreign requests are kept. */
+async function open(hash = "", options = {}) {
+  const context = await browser.newContext({ ...DESKTOP, ...locale, ...options });
+  const page = await context.newPage();
+  page.on("pageerror", (error) => problems.push(`${hash}: ${error.message}`));
+  page.on("console", (message) => {
+    if (message.type() === "error" && !/ERR_CONNECTION|ERR_EMPTY|ERR_SOCKET/.test(message.text())) {
+      problems.push(`${hash}: ${message.text()}`);
+    }
+  });
+  page.on("request", (request) => {
+    const url = new URL(request.url());
+    if (url.protocol !== "blob:" && url.origin !== new URL(PAGE_URL).origin) foreign.push(request.url());
+  });
+  await page.goto(PAGE_URL + hash);
+  return page;
+}
+
+const close = (page) => page.context().close();
+const api = async (path) => (await fetch(`${PAGE_URL}api/v1/${path}`)).json();
+
+/** The text of the first element, once it matches. */
+async function seen(page, selector, pattern) {
+  const element = page.locator(selector).first();
+  try {
+    await element.filter({ hasText: pattern }).waitFor({ timeout: 15_000 });
+  } catch {
+    const text = await element.textContent({ timeout: 1_000 }).catch(() => "nothing");
+    throw new Error(`expected ${selector} to show ${pattern}, saw: ${text}`);
+  }
+  return element.textContent();
+}
+
+async function address(page, pattern) {
+  await page.waitForFunction((source) => new RegExp(source).test(location.hash), pattern.source, { timeout: 10_000 }).catch(() => {
+    throw new Error(`expected the address to match ${pattern}, saw ${page.url()}`);
+  });
+}
+
+/** What "Download CSV" gives, as objects. */
+async function csv(page) {
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download CSV" }).click()]);
+  const lines = readFileSync(await download.path(), "utf8").trim().split("\n").map((line) => line.split(","));
+  const [head, ...rows] = lines;
+  return rows.map((row) => Object.fromEntries(head.map((key, at) => [key, /^-?\d+(\.\d+)?$/.test(row[at]) ? Number(row[at]) : row[at]])));
+}
+
+/** The view of a split, once its table is there. */
+async function split(kind, range = "hour") {
+  const page = await open(`#/history?range=${range}&split=${kind}`);
+  await page.locator("table tbody tr").first().waitFor();
+  return page;
+}
+
+const sum = (rows, key) => rows.reduce((all, row) => all + row[key], 0);
+
+await check("the daemon has counted the capture", async () => {
+  const live = await api("live");
+  assert.equal(live.totals.packets, truth.totals.frames);
+  assert.equal(live.totals.bytes, truth.totals.wire);
+});
+
+await check("now: drops, hosts and the volume of today are those of the capture", async () => {
+  const page = await open();
+  await seen(page, ".tile:has-text('Dropped') .value", /^0$/);
+  await seen(page, ".tile:has-text('Hosts') .note", new RegExp(`of ${Object.keys(truth.hosts).length} seen`));
+  await seen(page, ".tile:has-text('Today') .value", /^(629|630) kB$/);
+  await page.locator(".plot canvas").waitFor();
+  await seen(page, ".health", /Watching for/);
+  await close(page);
+});
+
+await check("hosts: every row of the download is the ground truth's, and the page shows the busiest", async () => {
+  const page = await split("hosts");
+  const rows = await csv(page);
+  const named = rows.filter((row) => row.host !== "other" && row.host !== "none");
+  assert.equal(named.length, Object.keys(truth.hosts).length);
+  for (const row of named) {
+    const want = truth.hosts[row.host];
+    assert.ok(want, `${row.host} is not in the capture`);
+    assert.deepEqual([row.bytes_in, row.bytes_out, row.packets], [want.in_wire, want.out_wire, want.in_pkts + want.out_pkts], row.host);
+  }
+  assert.equal(sum(rows, "bytes_in"), truth.totals.wire, "rows + other + none are all received bytes");
+  assert.equal(sum(rows, "bytes_out"), truth.totals.wire);
+  // The API says the same.
+  const answer = await api("history?what=hosts&from=1h&by=none&top=1000");
+  assert.equal(answer.count, named.length);
+  assert.deepEqual(answer.rows.map((row) => row.addr).sort(), named.map((row) => row.host).sort());
+  // On screen: busiest first.
+  const busiest = Object.entries(truth.hosts).sort(([, a], [, b]) => b.in_wire + b.out_wire - a.in_wire - a.out_wire)[0];
+  assert.equal(await page.locator("tbody tr td").first().textContent(), busiest[0]);
+  const shown = await page.locator("tbody tr").first().locator("td").nth(3).textContent();
+  assert.equal(shown, new Intl.NumberFormat("en-GB", { maximumSignificantDigits: 3 }).format(busiest[1].in_wire / 1000) + " kB");
+  await close(page);
+});
+
+await check("ports and protocols: every row is the ground truth's", async () => {
+  let page = await split("ports");
+  let rows = await csv(page);
+  const ports = {};
+  for (const transport of ["tcp", "udp"]) {
+    for (const [port, row] of Object.entries(truth[`${transport}_service`])) ports[`${transport}/${port}`] = [row.pkts, row.wire];
+  }
+  const named = rows.filter((row) => !["other", "none"].includes(row.port));
+  assert.deepEqual(Object.fromEntries(named.map((row) => [row.port, [row.packets, row.total]]).sort()), Object.fromEntries(Object.entries(ports).sort()));
+  assert.equal(sum(rows, "total"), truth.totals.wire);
+  assert.match(await page.locator("table").textContent(), /HTTP/);
+  await close(page);
+  page = await split("protocols");
+  rows = await csv(page);
+  const name = { 6: "tcp", 17: "udp", 1: "icmp", 2: "igmp", 58: "icmpv6" };
+  for (const [number, want] of Object.entries(truth.proto)) {
+    const row = rows.find((row) => row.protocol === name[number]);
+    assert.deepEqual([row?.packets, row?.total], [want.pkts, want.wire], name[number]);
+  }
+  assert.equal(sum(rows, "total"), truth.totals.wire);
+  await seen(page, ".facts", /TCP retransmissions/);
+  await close(page);
+});
+
+await check("interfaces: the whole traffic, with the link and the kernel's counters", async () => {
+  const page = await split("interfaces");
+  const [row, ...more] = await csv(page);
+  assert.equal(more.length, 0);
+  assert.deepEqual([row.interface, row.packets, row.total, row.dropped], ["rx", truth.totals.frames, truth.totals.wire, 0]);
+  assert.equal(row.bytes_in + row.bytes_out + row.bytes_inside, truth.totals.wire);
+  assert.equal(typeof row.kernel_errors, "number");
+  await close(page);
+});
+
+await check("tables are sorted, searched and paged", async () => {
+  const page = await split("hosts");
+  const first = () => page.locator("tbody tr td").first().textContent();
+  const column = async (at) => (await csv(page)).filter((row) => row.host !== "none" && row.host !== "other").map((row) => Object.values(row)[at]);
+  await page.getByRole("columnheader", { name: "Received" }).getByRole("button").click();
+  assert.equal(await page.getByRole("columnheader", { name: "Received" }).getAttribute("aria-sort"), "descending");
+  let values = await column(3);
+  assert.deepEqual(values, [...values].sort((a, b) => b - a));
+  await page.getByRole("columnheader", { name: "Received" }).getByRole("button").click();
+  values = await column(3);
+  assert.deepEqual(values, [...values].sort((a, b) => a - b));
+  const top = await first();
+  await page.getByRole("button", { name: "Next" }).click();
+  await seen(page, ".pager", /2 of 3/);
+  assert.notEqual(await first(), top);
+  const [wanted] = Object.keys(truth.hosts).slice(-1);
+  await page.getByRole("searchbox").fill(wanted);
+  const found = await page.locator("tbody tr").count();
+  assert.equal(found, Object.keys(truth.hosts).filter((host) => host.includes(wanted)).length);
+  await page.getByRole("searchbox").fill("no such host");
+  await seen(page, ".empty", /Nothing here matches/);
+  await close(page);
+});
+
+await check("a host is opened by a click; back leads back; its address can be shared", async () => {
+  const page = await split("hosts");
+  const name = await page.locator("tbody tr td a").first().textContent();
+  await page.locator("tbody tr td a").first().click();
+  await seen(page, "h1", new RegExp(name.replaceAll(".", "\\.")));
+  await address(page, /^#\/host\/.*range=hour/);
+  const want = truth.hosts[name];
+  const kilo = (bytes) => new Intl.NumberFormat("en-GB", { maximumSignificantDigits: 3 }).format(bytes / 1000);
+  await seen(page, ".number:has-text('Received') b", new RegExp(`^${kilo(want.in_wire)} kB$`));
+  await seen(page, ".number:has-text('Sent') b", new RegExp(`^${kilo(want.out_wire)} kB$`));
+  await seen(page, ".facts", /First seen/);
+  const shared = await open(new URL(page.url()).hash, { colorScheme: "dark" });
+  await seen(shared, "h1", new RegExp(name.replaceAll(".", "\\.")));
+  await seen(shared, ".number:has-text('Received') b", new RegExp(`^${kilo(want.in_wire)} kB$`));
+  await close(shared);
+  await page.goBack();
+  await address(page, /^#\/history\?.*split=hosts/);
+  await page.locator("tbody tr td a").first().waitFor();
+  await page.getByRole("button", { name: "Ports" }).click();
+  await address(page, /split=ports/);
+  await page.locator("tbody tr td a").first().click();
+  await address(page, /^#\/port\/(tcp|udp)\/\d+/);
+  await close(page);
+});
+
+await check("ranges: buttons, a drag over the graph, from and to, compared with before", async () => {
+  const page = await open("#/history?range=hour");
+  await page.locator(".plot canvas").waitFor();
+  await page.getByRole("button", { name: "Week" }).click();
+  await address(page, /range=week/);
+  await page.getByRole("button", { name: "Compare with before" }).click();
+  await address(page, /compare=1/);
+  await seen(page, ".legend", /In before/);
+  await page.getByRole("button", { name: "Compare with before" }).click();
+  const box = await page.locator(".u-over").boundingBox();
+  await page.mouse.move(box.x + box.width * 0.5, box.y + 40);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.6, box.y + 40, { steps: 5 });
+  await page.mouse.up();
+  await address(page, /from=\d+&to=\d+|to=\d+.*from=\d+/);
+  const dragged = new URLSearchParams(new URL(page.url()).hash.split("?")[1]);
+  const length = dragged.get("to") - dragged.get("from");
+  assert.ok(Math.abs(length - 60_480) < 4_000, `a tenth of a week is 60480 s, dragged ${length}`);
+  await page.locator(".pick summary").click();
+  await page.locator("input[name=from]").fill("2026-01-05T10:00");
+  await page.locator("input[name=to]").fill("2026-01-05T12:00");
+  await page.getByRole("button", { name: "Show" }).click();
+  await address(page, /from=1767603600/);
+  await seen(page, ".notice", /Nothing was captured in this span/);
+  await seen(page, ".legend", /not covered/);
+  await page.getByRole("button", { name: "Earlier" }).click();
+  await address(page, /from=1767596400/);
+  await page.goBack();
+  await address(page, /from=1767603600/);
+  await close(page);
+});
+
+await check("rates in bits or bytes, remembered", async () => {
+  const page = await open("#/history?range=hour");
+  await seen(page, ".number:has-text('Peak') b", /bit\/s/);
+  await page.getByRole("button", { name: "B/s", exact: true }).click();
+  await seen(page, ".number:has-text('Peak') b", /B\/s/);
+  await page.reload();
+  await seen(page, ".number:has-text('Peak') b", /B\/s/);
+  await close(page);
+});
+
+await check("graphs can be read without seeing them, and without a mouse", async () => {
+  const page = await open("#/history?range=hour");
+  await page.locator(".plot canvas").waitFor();
+  assert.match(await page.locator(".plot").getAttribute("aria-label"), /In: .* on average, at most/);
+  await page.locator(".plot").focus();
+  await page.keyboard.press("ArrowLeft");
+  await seen(page, ".chart [aria-live]", /In .*, Out /);
+  await page.locator(".numbers summary").click();
+  assert.ok((await page.locator(".numbers tbody tr").count()) > 10);
+  // Everything that a mouse reaches, Tab reaches: the first stop is the way past the header.
+  await page.reload();
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent.trim()), "To the content");
+  await close(page);
+});
+
+const VIEWS = ["", "#/history?range=hour", "#/history?range=hour&split=ports&compare=1", "#/host/192.168.5.16?range=hour", "#/history?split=interfaces", "#/status", "#/nowhere"];
+
+await check("no view is wider than a phone, and dark is dark", async () => {
+  for (const hash of VIEWS) {
+    const page = await open(hash, PHONE);
+    await page.waitForTimeout(1_200);
+    const [wide, room] = await page.evaluate(() => [document.scrollingElement.scrollWidth, innerWidth]);
+    assert.ok(wide <= room, `${hash}: ${wide} pixels in ${room}`);
+    await close(page);
+  }
+  const grounds = [];
+  for (const colorScheme of ["light", "dark"]) {
+    const page = await open("", { colorScheme });
+    await page.locator("header").waitFor();
+    grounds.push(await page.evaluate(() => getComputedStyle(document.body).backgroundColor));
+    await close(page);
+  }
+  const light = grounds.map((color) => Math.max(...color.match(/\d+/g).map(Number)));
+  assert.ok(light[0] > 200 && light[1] < 60, grounds.join(", "));
+  const page = await open("#/status", { viewport: { width: 3840, height: 2160 } });
+  await seen(page, "h1", /Status/);
+  await close(page);
+});
+
+await check("axe finds nothing to complain of in any view, light, dark, wide or narrow", async () => {
+  const wrong = [];
+  for (const [device, options] of [["desktop", DESKTOP], ["phone", PHONE]]) {
+    for (const colorScheme of ["light", "dark"]) {
+      for (const hash of VIEWS) {
+        // The page's policy forbids foreign scripts; axe is one.
+        const page = await open(hash, { ...options, colorScheme, bypassCSP: true });
+        await page.waitForTimeout(1_000);
+        await page.evaluate(axe);
+        const { violations } = await page.evaluate(() => window.axe.run());
+        for (const { id, nodes } of violations) wrong.push(`${device} ${colorScheme} ${hash}: ${id}: ${nodes[0].html} ${nodes[0].failureSummary}`);
+        await close(page);
+      }
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+await check("a view that does not exist says so", async () => {
+  const page = await open("#/nowhere");
+  await seen(page, "h1", /There is no such view/);
+  await close(page);
+});
+
+await check("the first view is one page, a script and a style sheet; a refresh is small", async () => {
+  const context = await browser.newContext({ ...DESKTOP, ...locale });
+  const page = await context.newPage();
+  const session = await context.newCDPSession(page);
+  await session.send("Network.enable");
+  let wire = 0;
+  const static_ = [];
+  const pulses = [];
+  const names = new Map();
+  session.on("Network.responseReceived", ({ requestId, response }) => names.set(requestId, new URL(response.url).pathname));
+  session.on("Network.loadingFinished", ({ requestId, encodedDataLength }) => {
+    const name = names.get(requestId);
+    wire += encodedDataLength;
+    if (!name.startsWith("/api")) static_.push(`${name} ${encodedDataLength}`);
+    else if (name === "/api/v1/pulse") pulses.push(encodedDataLength);
+  });
+  await page.goto(PAGE_URL);
+  await seen(page, ".health", /Watching/);
+  const first = wire;
+  await page.waitForTimeout(4_000);
+  console.log(`   first view: ${first} bytes on the wire (${static_.join(", ")}); refreshes: ${pulses.join(", ")}`);
+  assert.ok(first <= 100_000, `${first} bytes`);
+  assert.ok(static_.length <= 4, static_.join(", "));
+  assert.ok(pulses.length >= 3 && pulses.slice(1).every((size) => size < 2_048), pulses.join(", "));
+  await context.close();
+});
+
+await check("a daemon that is away, and one that has started anew", async () => {
+  const page = await open();
+  await seen(page, ".health", /Watching/);
+  await daemon("stop");
+  await seen(page, ".notice.bad", /No connection.*does not answer/s);
+  assert.equal(await page.locator(".tile").count(), 7, "the old numbers stay");
+  await daemon("start");
+  await seen(page, ".health", /Started anew at/);
+  assert.equal(await page.locator(".notice.bad").count(), 0);
+  // What was counted before is in the history.
+  const hosts = await split("hosts");
+  const rows = await csv(hosts);
+  assert.equal(sum(rows, "bytes_in"), truth.totals.wire);
+  await close(hosts);
+  await close(page);
+});
+
+await check("no error in any console, and nothing was asked of any other host", async () => {
+  assert.deepEqual(problems, []);
+  assert.deepEqual(foreign, []);
+});
+
+await browser.close();
+console.log(failures === 0 ? "all is well" : `${failures} checks failed`);
+process.exit(failures === 0 ? 0 : 1);

@@ -1,0 +1,83 @@
+//! The page in a real browser, against a daemon that is fed a real capture.
+//!
+//! This test needs root (namespaces, raw sockets), Node.js, Chromium and the corpus, and
+//! fails without them. What is checked stands in src/web/ui/test/page.mjs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use common::{Cable, Daemon, directory};
+
+/// 70 hosts, 17 service ports, nothing cut, nothing ambiguous.
+const CAPTURE: &str = "normal/nfstream__1kxun.pcap";
+
+fn corpus() -> PathBuf {
+    std::env::var_os("BRIGHTSTAT_CORPUS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"),
+        PathBuf::from,
+    )
+}
+
+#[test]
+fn the_page_shows_what_was_captured_and_can_be_used() {
+    let capture = corpus().join(CAPTURE);
+    let mut frames = Vec::new();
+    let mut file = pcap::Capture::from_file(&capture)
+        .unwrap_or_else(|e| panic!("{}: {e} (see README, For developers)", capture.display()));
+    while let Ok(packet) = file.next_packet() {
+        frames.push(packet.data.to_vec());
+    }
+
+    let cable = Cable::new();
+    let directory = directory();
+    let config = directory.path().join("brightstat.toml");
+    std::fs::write(
+        &config,
+        "[capture]\ninterfaces = [\"rx\"]\n[network]\nlocal = [\"192.168.0.0/16\"]\n",
+    )
+    .unwrap();
+    let arguments = ["--config", config.to_str().unwrap()];
+    let start = || {
+        let mut daemon = Daemon::start(&cable.receiver, directory.path(), &arguments);
+        daemon.wait_for_log("rx: capturing");
+        daemon
+    };
+    let running = start();
+    cable.send(&frames);
+    running.wait_for_frames(frames.len() as u64);
+    let mut daemon = Some(running);
+
+    let mut browser = cable
+        .receiver
+        .command("node")
+        .arg("src/web/ui/test/page.mjs")
+        .env("PAGE_URL", format!("http://127.0.0.1:{}/", common::PORT))
+        .env("PAGE_TRUTH", format!("{}.truth.json", capture.display()))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("this test needs node (make test installs it)");
+    let mut input = browser.stdin.take().unwrap();
+    let mut said = String::new();
+    for line in BufReader::new(browser.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        match line.as_str() {
+            "daemon: stop" => assert_eq!(daemon.take().map(Daemon::stop), Some(0)),
+            "daemon: start" => daemon = Some(start()),
+            _ => {
+                println!("{line}");
+                said.push_str(&line);
+                said.push('\n');
+                continue;
+            }
+        }
+        writeln!(input, "done").unwrap();
+    }
+    assert!(browser.wait().unwrap().success(), "{said}");
+    assert!(said.contains("all is well"), "{said}");
+    assert_eq!(daemon.map(Daemon::stop), Some(0));
+}
