@@ -38,10 +38,10 @@ use interfaces::Interfaces;
 use status::Status;
 use worker::{Plan, Published, Worker};
 
-/// The stack of the thread that answers questions to the history: reading a file of time
-/// zone rules takes more than 256 KiB in a debug build (measured). What is not touched is
-/// not resident.
-const HISTORY_STACK: usize = 1 << 20;
+/// The stacks of the threads that answer requests: reading a file of time zone rules, or
+/// packing an answer, takes more than 256 KiB in a debug build (measured). What is not
+/// touched is not resident.
+const ANSWERING_STACK: usize = 1 << 20;
 const STACK: usize = 256 << 10;
 
 /// How the daemon was called: what on the command line goes before the configuration.
@@ -144,9 +144,9 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let (to_history, questions) = mpsc::sync_channel(routes::QUESTIONS);
     let (answering, source, bodies) = (server.clone(), web.clone(), Bodies::default());
     let body = move || routes::run(&answering, &*source, &bodies, &to_history);
-    let answers = spawn("answers", body)?;
+    let answers = spawn_with("answers", ANSWERING_STACK, body)?;
     let body = move || routes::run_history(&questions, &*web);
-    let history = spawn_with("history", HISTORY_STACK, body)?;
+    let history = spawn_with("history", ANSWERING_STACK, body)?;
     let over = Arc::new(AtomicBool::new(false));
     let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
     let (guarding, stop) = (guard.clone(), over.clone());
