@@ -28,7 +28,7 @@ test: ui ## everything that .ci/run runs: check, unit tests, captures, crashes, 
 	@./tests/need.sh $(TEST_NEEDS)
 	@$(MAKE) --no-print-directory check
 	$(CARGO) test --locked --lib --bins --test corpus --test crash
-	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cli --test query --test live --test web --test full
+	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cli --test query --test live --test web --test full --test page
 
 check: ui ## formatting, lints, types, shell scripts, manual pages, the sample configuration
 	@./tests/need.sh $(TEST_NEEDS)

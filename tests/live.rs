@@ -52,39 +52,8 @@ fn assert_api_agrees(daemon: &Daemon<'_>, expected: &Expected) {
     assert_eq!(bytes + page["none"]["bytes"].as_u64().unwrap(), expected.bytes);
 }
 
-/// The numbers in the tables of the page, as a browser shows them.
-fn page_text(cable: &Cable) -> String {
-    let profile = tempfile::tempdir().unwrap();
-    let output = cable
-        .receiver
-        .command("chromium")
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--lang=en-US",
-            "--virtual-time-budget=4000",
-            "--dump-dom",
-        ])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg(format!("http://127.0.0.1:{}/", common::PORT))
-        .output()
-        .expect("these tests need chromium (make test installs it)");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-/// `1234567` as the page shows it.
-fn shown(number: u64) -> String {
-    brightstat::export::table::grouped(number).replace(' ', ",")
-}
-
 #[test]
-fn known_traffic_agrees_in_api_page_and_database_to_the_byte() {
+fn known_traffic_agrees_in_api_and_database_to_the_byte() {
     let cable = Cable::new();
     let directory = directory();
     let mut daemon = Daemon::start(&cable.receiver, directory.path(), &["--interface", "rx"]);
@@ -100,21 +69,6 @@ fn known_traffic_agrees_in_api_page_and_database_to_the_byte() {
     let directed = inward.as_u64().unwrap() + outward.as_u64().unwrap();
     assert_eq!(directed + expected.not_ip.1, expected.bytes);
     assert_api_agrees(&daemon, &expected);
-
-    let page = page_text(&cable);
-    for number in [expected.packets, expected.bytes] {
-        assert!(
-            page.contains(&format!("<td>{}</td>", shown(number))),
-            "{number} is not on the page:\n{page}"
-        );
-    }
-    let busiest = daemon.json("/api/v1/hosts?limit=10");
-    for host in busiest["hosts"].as_array().unwrap() {
-        let cells: String = ["bytes_in", "bytes_out", "packets_in", "packets_out"]
-            .map(|name| format!("<td>{}</td>", shown(host[name].as_u64().unwrap())))
-            .concat();
-        assert!(page.contains(&cells), "{host} is not on the page:\n{page}");
-    }
 
     assert_eq!(daemon.stop(), 0);
     let sum = |sql: &str| query(directory.path(), sql) as u64;
@@ -243,14 +197,16 @@ fn a_reload_takes_over_what_it_can_and_keeps_the_counts() {
     daemon.signal(Signal::SIGHUP);
     daemon.wait_for_log("limits.hosts has changed; that takes a restart");
     daemon.wait_for_log("configuration reloaded");
-    // The test's own connections come over loopback, which is no longer local: refused.
-    assert_eq!(daemon.get("/api/v1/status").0, 403);
+    // A client whose network is no longer local is refused.
+    cable.receiver.ip("addr add 10.9.9.9/32 dev lo");
+    let status = || daemon.get_at("10.9.9.9", "/api/v1/status").0;
+    assert_eq!(status(), 403);
 
     write(
-        "[capture]\ninterfaces = [\"rx\"]\n[network]\nlocal = [\"198.51.100.0/24\", \"127.0.0.0/8\"]\n",
+        "[capture]\ninterfaces = [\"rx\"]\n[network]\nlocal = [\"198.51.100.0/24\", \"10.9.9.9/32\"]\n",
     );
     daemon.signal(Signal::SIGHUP);
-    wait_for("the second reload", 10, || (daemon.get("/api/v1/status").0 == 200).then_some(()));
+    wait_for("the second reload", 10, || (status() == 200).then_some(()));
     cable.send(&frames);
     let live = daemon.wait_for_frames(2 * expected.packets);
     assert_eq!(live["totals"]["bytes"], 2 * expected.bytes);

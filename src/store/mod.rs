@@ -235,6 +235,7 @@ impl Store {
         match message {
             Message::Closed(closed) => {
                 let interval = self.writer.interval(&closed);
+                self.writer.write_names();
                 let mut recent = self.recent.lock();
                 let lost = recent.add(interval);
                 let waiting = recent.pending.len() as u64;
@@ -254,6 +255,7 @@ impl Store {
             }
             Message::Fine(closed) => {
                 let interval = self.writer.interval(&closed);
+                self.writer.write_names();
                 let tier = self.options.tiers.first();
                 let most =
                     tier.map_or(0, |tier| tier.keep.as_secs() / u64::from(tier.seconds.max(1)));

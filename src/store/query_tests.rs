@@ -203,6 +203,10 @@ fn seconds_come_from_memory() {
             250
         );
     }
+    // Nothing has been committed, and yet the interface has its name.
+    let interfaces = Question { kind: &INTERFACE, ..question(100, 200, tier("second")) };
+    let answer = history.ask(&interfaces, fresh()).unwrap();
+    assert_eq!(answer.rows[0].label, Label::Interface("eth0".into()));
 }
 
 #[test]

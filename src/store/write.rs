@@ -142,6 +142,16 @@ impl Writer {
         })
     }
 
+    /// Writes the names of new interfaces at once: answers from memory are about numbers.
+    /// What cannot be written is written with the next commit.
+    pub(super) fn write_names(&mut self) {
+        if !self.catalog.new_interfaces.is_empty()
+            && write_interfaces(&self.connection, &self.catalog.new_interfaces).is_ok()
+        {
+            self.catalog.new_interfaces.clear();
+        }
+    }
+
     /// Start of the newest interval in the finest tier.
     pub(super) fn newest(&self) -> Result<Option<i64>> {
         newest(&self.connection, self.tiers[0].seconds)
@@ -219,6 +229,14 @@ impl Writer {
     }
 }
 
+fn write_interfaces(connection: &Connection, interfaces: &[(i64, String)]) -> Result<()> {
+    for (id, name) in interfaces {
+        let sql = "INSERT OR IGNORE INTO interface_name (id, name) VALUES (?1, ?2)";
+        connection.execute(sql, (id, name))?;
+    }
+    Ok(())
+}
+
 /// A commit in the making.
 struct Work<'a> {
     transaction: &'a Transaction<'a>,
@@ -231,10 +249,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn write_catalog(&self, catalog: &Catalog) -> Result<()> {
-        for (id, name) in &catalog.new_interfaces {
-            let sql = "INSERT OR IGNORE INTO interface_name (id, name) VALUES (?1, ?2)";
-            self.transaction.execute(sql, (id, name))?;
-        }
+        write_interfaces(self.transaction, &catalog.new_interfaces)?;
         let mut put = self.transaction.prepare_cached(
             "INSERT INTO host_mac VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT DO UPDATE SET mac = excluded.mac WHERE mac <> excluded.mac",

@@ -179,8 +179,14 @@ impl<'a> Daemon<'a> {
 
     /// The body of a GET, and its status.
     pub fn get(&self, path: &str) -> (u16, String) {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
-        let answer = self.talk(request.as_bytes());
+        self.get_at("127.0.0.1", path)
+    }
+
+    /// The same by another address of the daemon's machine, which is then the client's too.
+    pub fn get_at(&self, address: &str, path: &str) -> (u16, String) {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        let answer = self.talk_at(address, request.as_bytes());
+        let answer = String::from_utf8_lossy(&answer);
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
         let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
         (status, body.to_owned())
@@ -193,8 +199,12 @@ impl<'a> Daemon<'a> {
 
     /// The same, as bytes.
     pub fn talk_bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        self.talk_at("127.0.0.1", bytes)
+    }
+
+    fn talk_at(&self, address: &str, bytes: &[u8]) -> Vec<u8> {
         self.namespace.run(|| {
-            let mut stream = TcpStream::connect(("127.0.0.1", PORT)).unwrap();
+            let mut stream = TcpStream::connect((address, PORT)).unwrap();
             stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
             // Who is refused early may not be listened to until the end.
             let _ = stream.write_all(bytes);

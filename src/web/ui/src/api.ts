@@ -139,15 +139,24 @@ export async function get<T>(path: string, parameters: Record<string, string> = 
 }
 
 let zone = ZONE;
+/** The end of the questions that have been asked. */
+let asked: Promise<unknown> = Promise.resolve();
 
 /** Asks the history, in the browser's time zone or, if the daemon does not know it, in the daemon's. */
-export async function history(parameters: Record<string, string>): Promise<History> {
+export function history(parameters: Record<string, string>): Promise<History> {
+  // One at a time: the daemon has one thread for them, and a short queue for everybody.
+  const answer = asked.then(() => ask(parameters));
+  asked = answer.catch(() => undefined);
+  return answer;
+}
+
+async function ask(parameters: Record<string, string>): Promise<History> {
   try {
     return await get<History>("history", { ...parameters, tz: zone });
   } catch (error) {
     if (error instanceof Refused && zone !== "local" && /zone/.test(error.message)) {
       zone = "local";
-      return history(parameters);
+      return ask(parameters);
     }
     throw error;
   }

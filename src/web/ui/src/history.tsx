@@ -424,7 +424,7 @@ interface BreakdownProps {
 type Line = HistoryRow & { rest?: "other" | "none" };
 
 function Breakdown({ kind, asked, parameters }: BreakdownProps) {
-  const every = asked.isMoving ? 60 : undefined;
+  const every = asked.isMoving ? (asked.length <= 3_600 ? 15 : 60) : undefined;
   const found = useAsked(
     `${kind} ${asked.key}`,
     () => history({ what: kind, by: "none", top: String(ROWS), from: asked.from, to: asked.to }),
@@ -500,7 +500,7 @@ function Rows({ kind, answer, parameters }: { kind: Kind; answer: Answer; found:
       id={(row) => name(kind, row)}
       of={answer.count}
       file={`brightstat-${kind}-${answer.from.slice(0, 10)}`}
-      empty="Nothing was counted in this span."
+      empty="Nothing was counted in this span. (A minute is there when it has ended.)"
     />
   );
   if (kind === "interfaces") return <Interfaces table={table} seconds={seconds(answer.to) - seconds(answer.from)} />;
