@@ -16,10 +16,10 @@ BENCH_NEEDS := $(BUILD_NEEDS) ip:iproute2 valgrind:valgrind darkstat:darkstat tc
 	ethtool:ethtool python3:python3 wrk:wrk taskset:util-linux
 
 .DEFAULT_GOAL := help
-.PHONY: help run build ui test check unit bench soak man sample install clean need-%
+.PHONY: help run build ui test check unit bench soak screenshots man sample install clean need-%
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## watch this machine's network and serve the page (asks for root)
 	@./tests/as-root.sh env HOME="$$HOME" $(BINARY) run --database "$(CURDIR)/target/run/brightstat.db" $(RUN)
@@ -65,6 +65,12 @@ bench: build ## speed and memory, as ratios to darkstat and to bare libpcap (roo
 soak: ui ## a year of made-up history: its size, what it wears and what a question reads (root)
 	@./tests/need.sh $(BUILD_NEEDS) losetup:mount
 	@./tests/as-root.sh ./tests/soak.sh ./tests/cargo-as-root.sh bench --locked --bench history
+
+SCREENSHOT_NEEDS := ip:iproute2 chromium:chromium python3:python3 pngquant:pngquant
+screenshots: build ## pictures of every view, in target/screenshots; one goes into the README (root)
+	@./tests/need.sh $(SCREENSHOT_NEEDS)
+	@./tests/as-root.sh ./tests/screenshots.sh $(BINARY)
+	pngquant --force --output $(UI)/screenshot.png target/screenshots/now-desktop-light.png
 
 man: build ## the manual pages, in target/man
 	$(BINARY) man target/man
