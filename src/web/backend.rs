@@ -15,15 +15,16 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::request::Sound;
 use super::routes::QUESTIONS;
 
-/// Connections: for the questions to the history that are answered or wait, and as many for
-/// all others.
-const CONNECTIONS: usize = 2 * (QUESTIONS + 1);
+/// Connections: as many as `tiny_http` has threads at rest.
+const CONNECTIONS: usize = 4;
+/// Of these, for questions to the history.
+const LONG: usize = QUESTIONS;
 /// The head of an answer is shorter than this.
 const HEAD: usize = 4 << 10;
 const HEADERS: usize = 24;
@@ -38,8 +39,14 @@ const CLOSE: &[u8] = b"Connection: close\r\n";
 pub struct Backend {
     path: PathBuf,
     is_ready: AtomicBool,
-    idle: Mutex<Vec<Option<UnixStream>>>,
+    pool: Mutex<Pool>,
     returned: Condvar,
+}
+
+struct Pool {
+    idle: Vec<Option<UnixStream>>,
+    /// Connections in use for questions to the history.
+    long: usize,
 }
 
 /// Why there is no answer.
@@ -57,8 +64,8 @@ pub(super) enum NoAnswer<'a> {
 impl Backend {
     /// For the socket at `path`; connects later.
     pub fn new(path: PathBuf) -> Backend {
-        let idle = Mutex::new((0..CONNECTIONS).map(|_| None).collect());
-        Backend { path, is_ready: AtomicBool::new(false), idle, returned: Condvar::new() }
+        let pool = Mutex::new(Pool { idle: (0..CONNECTIONS).map(|_| None).collect(), long: 0 });
+        Backend { path, is_ready: AtomicBool::new(false), pool, returned: Condvar::new() }
     }
 
     /// Makes the connections, if they are not there yet. The caller accepts nobody meanwhile.
@@ -69,11 +76,12 @@ impl Backend {
         if self.is_ready.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let greeting = Sound { text: "HEAD / HTTP/1.1\r\n\r\n".to_owned(), is_head: true };
+        let greeting =
+            Sound { text: "HEAD / HTTP/1.1\r\n\r\n".to_owned(), is_head: true, is_long: false };
         let mut leases = Vec::new();
         for _ in 0..CONNECTIONS {
             let deadline = Instant::now() + GREETING_TIME;
-            let lease = self.lease(true, deadline);
+            let lease = self.lease(&greeting, deadline);
             let mut lease = lease.map_err(|_| io::ErrorKind::NotConnected)?;
             // Answered: so `tiny_http` has accepted it.
             if !lease.ask(&greeting, Some(deadline))? {
@@ -94,7 +102,7 @@ impl Backend {
         has_room: impl FnOnce(usize) -> bool,
     ) -> Result<Vec<u8>, NoAnswer<'_>> {
         let deadline = Instant::now() + time;
-        let mut lease = self.lease(request.is_head, deadline)?;
+        let mut lease = self.lease(request, deadline)?;
         let deadline = Some(deadline);
         match lease.ask(request, deadline) {
             Ok(true) => {}
@@ -122,24 +130,37 @@ impl Backend {
         Ok(answer)
     }
 
-    fn lease(&self, is_head: bool, deadline: Instant) -> Result<Lease<'_>, NoAnswer<'_>> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+    fn lease(&self, request: &Sound, deadline: Instant) -> Result<Lease<'_>, NoAnswer<'_>> {
+        let Sound { is_head, is_long, .. } = *request;
+        let mut pool = self.lock();
         loop {
-            if let Some(place) = idle.pop() {
-                drop(idle);
+            let may_go = !is_long || pool.long < LONG;
+            if let Some(place) = may_go.then(|| pool.idle.pop()).flatten() {
+                pool.long += usize::from(is_long);
+                drop(pool);
                 let stream = place.or_else(|| self.connect().ok());
                 let is_broken = stream.is_none();
                 // Even without a stream: dropping it gives the place back.
-                let lease = Lease { backend: self, stream, is_head, head: Vec::new(), left: None };
+                let lease =
+                    Lease { backend: self, stream, is_head, is_long, head: Vec::new(), left: None };
                 return if is_broken { Err(NoAnswer::Broken) } else { Ok(lease) };
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(NoAnswer::Busy);
             }
-            let waited = self.returned.wait_timeout(idle, left);
-            idle = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.returned.wait_timeout(pool, left);
+            pool = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_full_of_questions(&self) -> bool {
+        self.lock().long == LONG
     }
 
     /// Makes a connection, but not while descriptors are short.
@@ -156,6 +177,7 @@ pub(super) struct Lease<'a> {
     backend: &'a Backend,
     stream: Option<UnixStream>,
     is_head: bool,
+    is_long: bool,
     /// The answer's head, and what came with it.
     head: Vec<u8>,
     /// Bytes that are still to come, once the head has been read.
@@ -230,8 +252,12 @@ impl Drop for Lease<'_> {
     fn drop(&mut self) {
         // Only after a whole answer is what comes next the answer to the next request.
         let stream = self.stream.take().filter(|_| self.left == Some(0));
-        self.backend.idle.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
-        self.backend.returned.notify_one();
+        let mut pool = self.backend.lock();
+        pool.idle.push(stream);
+        pool.long -= usize::from(self.is_long);
+        drop(pool);
+        // All, as not each of them may go.
+        self.backend.returned.notify_all();
     }
 }
 
@@ -263,7 +289,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn request(path: &str) -> Sound {
-        Sound { text: format!("GET {path} HTTP/1.1\r\n\r\n"), is_head: false }
+        Sound { text: format!("GET {path} HTTP/1.1\r\n\r\n"), is_head: false, is_long: false }
     }
 
     /// A server that answers each request with its own path, `/slow` after a while.
@@ -298,7 +324,7 @@ mod tests {
         thread::spawn(move || server(listener));
         let backend = Backend::new(path);
         backend.make_ready().unwrap();
-        assert_eq!(backend.idle.lock().unwrap().iter().flatten().count(), CONNECTIONS);
+        assert_eq!(backend.lock().idle.iter().flatten().count(), CONNECTIONS);
         (directory, backend)
     }
 
@@ -328,8 +354,7 @@ mod tests {
                 });
             }
         });
-        let idle = backend.idle.lock().unwrap();
-        assert_eq!(idle.iter().flatten().count(), CONNECTIONS);
+        assert_eq!(backend.lock().idle.iter().flatten().count(), CONNECTIONS);
     }
 
     #[test]
@@ -377,7 +402,7 @@ mod tests {
             for _ in 0..CONNECTIONS {
                 scope.spawn(|| assert_eq!(ask(&backend, "/slow"), expected("/slow")));
             }
-            while !backend.idle.lock().unwrap().is_empty() {
+            while !backend.lock().idle.is_empty() {
                 thread::yield_now();
             }
             let answer = backend.ask(&request("/next"), SECOND / 100, |_| true);

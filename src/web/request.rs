@@ -4,6 +4,7 @@
 //! own words; so there is nothing about which two readers of a request could disagree.
 
 use super::names::Admission;
+use super::routes::HISTORY;
 
 /// Headers of a request at most.
 const HEADERS: usize = 64;
@@ -16,6 +17,8 @@ pub(super) struct Sound {
     pub text: String,
     /// HEAD: the answer has no body, whatever its length says.
     pub is_head: bool,
+    /// A question to the history, which may take seconds.
+    pub is_long: bool,
 }
 
 /// Why a request is not passed on: an HTTP status and a sentence for people.
@@ -118,7 +121,8 @@ pub(super) fn check(admission: &Admission, bytes: &[u8]) -> Result<Option<Sound>
         text.push_str("Accept-Encoding: gzip\r\n");
     }
     text.push_str("\r\n");
-    Ok(Some(Sound { text, is_head: method == "HEAD" }))
+    let is_long = path.starts_with(HISTORY);
+    Ok(Some(Sound { text, is_head: method == "HEAD", is_long }))
 }
 
 /// Whether the first line names a version of HTTP that is not ours, such as the preface of

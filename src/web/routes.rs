@@ -50,7 +50,7 @@ pub(super) fn safety_headers() -> String {
 }
 
 /// Where questions to the history are asked.
-const HISTORY: &str = "/api/v1/history";
+pub(super) const HISTORY: &str = "/api/v1/history";
 
 /// Rows that a table shows when nobody says how many.
 const ROWS: usize = 50;
@@ -68,8 +68,9 @@ pub fn listen(socket: &Path) -> Result<Server, Failure> {
     })
 }
 
-/// Questions to the history that may wait; more are turned away.
-pub const QUESTIONS: usize = 3;
+/// Questions to the history that are answered or wait here. The guard lets no more through:
+/// the others wait there.
+pub const QUESTIONS: usize = 2;
 
 /// Answers requests until the server is unblocked: the body of one web thread. Questions to
 /// the history, which can take seconds, go to the other one.
@@ -255,6 +256,8 @@ mod tests {
     use crate::web::backend::Backend;
     use crate::web::request::Sound;
 
+    const TIME: Duration = Duration::from_secs(20);
+
     /// A source whose history answers when it is told to.
     struct Slow(Mutex<Receiver<()>>);
 
@@ -266,17 +269,27 @@ mod tests {
             Value::Null
         }
         fn history(&self, _: &Question) -> Result<Answer, Failure> {
-            self.0.lock().unwrap().recv().unwrap();
+            let _ = self.0.lock().unwrap().recv_timeout(TIME);
             Err(Failure::new(Exit::Unavailable, "told to".to_owned()))
         }
     }
 
     fn status(backend: &Backend, path: &str) -> String {
         let text = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        let request = Sound { text, is_head: false };
-        match backend.ask(&request, Duration::from_secs(20), |_| true) {
+        let is_long = path == HISTORY;
+        let request = Sound { text, is_head: false, is_long };
+        match backend.ask(&request, TIME, |_| true) {
             Ok(answer) => String::from_utf8_lossy(&answer[9..12]).into_owned(),
             Err(_) => "none".to_owned(),
+        }
+    }
+
+    /// Ends the web threads, also where a test has failed.
+    struct End<'a>(&'a Server);
+
+    impl Drop for End<'_> {
+        fn drop(&mut self) {
+            self.0.unblock();
         }
     }
 
@@ -293,10 +306,10 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(move || run(server, source, bodies, &sender));
             scope.spawn(move || run_history(&questions, source));
+            let _end = End(server);
             let backend = Backend::new(socket);
             backend.make_ready().unwrap();
             body(&backend, &go);
-            server.unblock();
         });
     }
 
@@ -305,15 +318,16 @@ mod tests {
         serving(|backend, go| {
             thread::scope(|scope| {
                 let ask = || status(backend, "/api/v1/history");
-                let asked: Vec<_> = (0..=QUESTIONS + 4).map(|_| scope.spawn(ask)).collect();
-                // One is being answered, some wait, the others are turned away.
-                while asked.iter().filter(|asked| asked.is_finished()).count() < 4 {
+                let asked: Vec<_> = (0..10).map(|_| scope.spawn(ask)).collect();
+                // One is being answered, the others wait.
+                while !backend.is_full_of_questions() {
                     thread::yield_now();
                 }
                 for path in ["/api/v1/live", "/api/v1/status", "/"] {
                     assert_eq!(status(backend, path), "200", "{path}");
                 }
-                for _ in 0..=QUESTIONS + 4 {
+                assert!(asked.iter().all(|asked| !asked.is_finished()));
+                for _ in &asked {
                     go.send(()).unwrap();
                 }
                 for asked in asked {
