@@ -45,9 +45,9 @@ chmod 666 "$work/brightstat.db"
 ip netns exec "$one" "$binary" run --config "$work/brightstat.toml" \
     --database "$work/brightstat.db" --listen 127.0.0.1:667 2>"$work/log" &
 pids="$pids $!"
-ip netns exec "$other" python3 "$here/made_up_traffic.py" send0 300 &
+ip netns exec "$other" python3 "$here/made_up_traffic.py" send0 600 &
 pids="$pids $!"
-echo "a minute of traffic, so that there is something to see"
-sleep 75
+echo "five minutes of traffic, so that there is something to see"
+sleep 310
 ip netns exec "$one" node "$here/../src/web/ui/test/screenshots.mjs" http://127.0.0.1:667/ "$out"
 echo "the pictures are in $out"
