@@ -8,10 +8,12 @@
 //! Scripts read the views that `schema` makes; `views.md` beside this file describes them.
 
 pub mod admin;
+mod grid;
 pub mod kind;
 pub mod open;
 pub mod query;
 pub mod question;
+mod reading;
 mod recent;
 mod rows;
 pub mod schema;

@@ -1,0 +1,274 @@
+//! How the span of a question is divided into points, and from which tiers they come.
+
+use rusqlite::Connection;
+
+use super::kind::INTERFACE;
+use super::query::Fresh;
+use super::question::{Question, Step};
+use super::tiers::{self, StoredTier, first, newest};
+use crate::config::Tier;
+use crate::failure::{Exit, Failure};
+
+/// There is no tier of that name: which there are.
+fn no_tier(name: &str, tiers: &[StoredTier], fresh: Option<&Fresh<'_>>) -> Failure {
+    let in_memory = fresh.and_then(|fresh| fresh.in_memory).map(|tier| tier.name.as_str());
+    let stored = tiers.iter().map(|tier| tier.name.as_str());
+    let names: Vec<&str> = in_memory.into_iter().chain(stored).collect();
+    let mut text =
+        format!("there is no tier '{name}'; there is {}, auto or none", names.join(", "));
+    if fresh.is_none() {
+        text.push_str(" (a tier that lives in memory is told by the API only)");
+    }
+    Failure::new(Exit::Usage, text)
+}
+
+/// How a span is divided into points, and which tier tells of which part.
+pub(super) struct Grid {
+    pub(super) tier: String,
+    pub(super) step: Option<i64>,
+    /// The points' starts, and the last one's end.
+    pub(super) bounds: Vec<i64>,
+    /// Parts of the span, in order: the length of a tier's intervals, start, end.
+    pub(super) segments: Vec<(i64, i64, i64)>,
+    pub(super) approximate_before: Option<i64>,
+    pub(super) recorded_until: Option<i64>,
+}
+
+impl Grid {
+    /// For the tier in memory.
+    pub(super) fn fine(question: &Question, tier: &Tier) -> Result<Grid, Failure> {
+        let seconds = i64::from(tier.seconds);
+        let from = question.from.div_euclid(seconds) * seconds;
+        let to = tiers::round_up(question.to, seconds).max(from + seconds);
+        Ok(Grid {
+            tier: tier.name.clone(),
+            step: Some(seconds),
+            bounds: uniform(from, to, seconds, question.most)?,
+            segments: Vec::new(),
+            approximate_before: None,
+            recorded_until: None,
+        })
+    }
+
+    pub(super) fn new(
+        connection: &Connection,
+        tiers: Vec<StoredTier>,
+        question: &Question,
+        newest_pending: Option<i64>,
+        fresh: Option<&Fresh<'_>>,
+    ) -> rusqlite::Result<Result<Grid, Failure>> {
+        let Some(base) = tiers.first() else {
+            let text = "the history has no tiers yet; the daemon makes them when it starts";
+            return Ok(Err(Failure::new(Exit::NoInput, text.to_owned())));
+        };
+        let newest = newest(connection, base.seconds)?;
+        let recorded_until = newest_pending.max(newest).map(|start| start + base.seconds);
+        let (from, to) = (question.from, question.to.max(question.from + 1));
+        // Down to the finest tier that is still there.
+        let available = |at: usize| match tiers.get(at + 1) {
+            Some(coarser) => tiers::round_up(tiers[at].kept_since, coarser.seconds),
+            None => i64::MIN,
+        };
+        let snap = |time: i64| {
+            let at = (0..tiers.len()).find(|at| available(*at) <= time);
+            tiers[at.unwrap_or(tiers.len() - 1)].start_of(time)
+        };
+        let last = tiers.len() - 1;
+        let (top, step, mut bounds) = match &question.step {
+            Step::Whole => (last, None, vec![from, tiers::round_up(to, base.seconds)]),
+            Step::Tier(name) => {
+                let Some(at) = tiers.iter().position(|tier| tier.name == *name) else {
+                    return Ok(Err(no_tier(name, &tiers, fresh)));
+                };
+                let seconds = tiers[at].seconds;
+                let bounds = (tiers[at].start_of(from), tiers::round_up(to, seconds));
+                match uniform(bounds.0, bounds.1, seconds, question.most) {
+                    Ok(bounds) => (at, Some(seconds), bounds),
+                    Err(failure) => return Ok(Err(failure)),
+                }
+            }
+            Step::Auto(points) => {
+                // A span may lie across a bound of however long a step.
+                let points = i64::try_from(*points).unwrap_or(i64::MAX).max(2);
+                let mut oldest = Vec::new();
+                for tier in &tiers {
+                    let first = first(connection, &INTERFACE, tier.seconds)?;
+                    oldest.push(first.unwrap_or(i64::MAX));
+                }
+                let fits = |at: usize| points_of(&(from..to), tiers[at].seconds) <= points;
+                // Reaches back to the beginning of the span, or as far as any other.
+                let reaches = |at: usize| {
+                    oldest[at] <= from
+                        || oldest[at + 1..]
+                            .iter()
+                            .all(|other| *other > oldest[at] - tiers[last].seconds)
+                };
+                let at = (0..=last).find(|at| fits(*at) && reaches(*at));
+                let mut at = at.or_else(|| (0..=last).find(|at| fits(*at))).unwrap_or(last);
+                let mut step = tiers[at].seconds;
+                let many = points_of(&(from..to), step);
+                if many > points {
+                    // Even the coarsest is too fine.
+                    step *= (to - from) / step / points + 1;
+                    while points_of(&(from..to), step) > points {
+                        step += tiers[at].seconds;
+                    }
+                } else if let Some((finer, shorter)) = at
+                    .checked_sub(1)
+                    .filter(|finer| many * COARSE < points && reaches(*finer))
+                    .and_then(|finer| {
+                        Some((finer, some_of(&tiers[finer], step, &(from..to), points)?))
+                    })
+                {
+                    (at, step) = (finer, shorter);
+                }
+                let start = from.div_euclid(step) * step;
+                match uniform(start, tiers::round_up(to, step), step, question.most) {
+                    Ok(bounds) => (at, Some(step), bounds),
+                    Err(failure) => return Ok(Err(failure)),
+                }
+            }
+            Step::Days(zone) => match too_many((to - from) / 86_400, question.most) {
+                None => (last, None, days(from, to, zone)),
+                Some(failure) => return Ok(Err(failure)),
+            },
+        };
+        let mut approximate_before = None;
+        if step.is_none() {
+            for bound in &mut bounds {
+                let snapped = snap(*bound);
+                if snapped != *bound && matches!(question.step, Step::Days(_)) {
+                    approximate_before = Some(*bound);
+                }
+                *bound = snapped;
+            }
+            bounds.dedup();
+            if bounds.len() < 2 {
+                bounds.push(bounds[0] + base.seconds);
+            }
+        }
+        // The open interval of a coarser tier may be behind.
+        let open = |at: usize| match newest {
+            Some(newest) if at > 0 => tiers[at].start_of(newest),
+            _ => i64::MAX,
+        };
+        let mut segments = Vec::new();
+        for pair in bounds.windows(2) {
+            cover(&tiers, &open, top, pair[0], pair[1], &mut segments);
+        }
+        merge(&mut segments);
+        let tier = match question.step {
+            // The tier that most of it comes from.
+            Step::Whole | Step::Days(_) => segments
+                .iter()
+                .max_by_key(|(_, start, end)| end - start)
+                .and_then(|(length, ..)| tiers.iter().find(|tier| tier.seconds == *length))
+                .map_or_else(|| base.name.clone(), |tier| tier.name.clone()),
+            _ => tiers[top].name.clone(),
+        };
+        Ok(Ok(Grid { tier, step, bounds, segments, approximate_before, recorded_until }))
+    }
+
+    /// The point that a time lies in.
+    pub(super) fn point(&self, time: i64) -> Option<usize> {
+        let at = self.bounds.partition_point(|bound| *bound <= time);
+        (at > 0 && at < self.bounds.len()).then(|| at - 1)
+    }
+}
+
+/// Covers a span with whole intervals of tier `at`, and what is left with finer ones.
+fn cover(
+    tiers: &[StoredTier],
+    open: &impl Fn(usize) -> i64,
+    at: usize,
+    from: i64,
+    to: i64,
+    segments: &mut Vec<(i64, i64, i64)>,
+) {
+    if from >= to {
+        return;
+    }
+    let tier = &tiers[at];
+    let first = tiers::round_up(from, tier.seconds);
+    let last = tier.start_of(to.min(open(at)));
+    match at.checked_sub(1) {
+        None => segments.push((tier.seconds, tier.start_of(from), to)),
+        Some(finer) if first < last => {
+            cover(tiers, open, finer, from, first, segments);
+            segments.push((tier.seconds, first, last));
+            cover(tiers, open, finer, last, to, segments);
+        }
+        Some(finer) => cover(tiers, open, finer, from, to, segments),
+    }
+}
+
+/// Makes neighbouring segments of the same tier one.
+fn merge(segments: &mut Vec<(i64, i64, i64)>) {
+    segments.dedup_by(|next, one| {
+        let is_same = one.0 == next.0 && one.2 == next.1;
+        if is_same {
+            one.2 = next.2;
+        }
+        is_same
+    });
+}
+
+/// An answer with fewer than this part of the points that were asked for is made from a
+/// finer tier, some intervals of which make a point.
+const COARSE: i64 = 4;
+
+/// The shortest whole number of a tier's intervals that divides `coarser`, and gives at most
+/// so many points.
+fn some_of(
+    tier: &StoredTier,
+    coarser: i64,
+    span: &std::ops::Range<i64>,
+    points: i64,
+) -> Option<i64> {
+    (1..coarser / tier.seconds)
+        .map(|many| many * tier.seconds)
+        .find(|step| coarser % step == 0 && points_of(span, *step) <= points)
+}
+
+/// How many aligned points of this length a span touches.
+pub(super) fn points_of(span: &std::ops::Range<i64>, step: i64) -> i64 {
+    (tiers::round_up(span.end, step) - span.start.div_euclid(step) * step) / step
+}
+
+/// The bounds of points of the same length.
+fn uniform(from: i64, to: i64, step: i64, most: usize) -> Result<Vec<i64>, Failure> {
+    let points = (to - from) / step;
+    match too_many(points, most) {
+        None => Ok((0..=points).map(|at| from + at * step).collect()),
+        Some(failure) => Err(failure),
+    }
+}
+
+/// Whatever is asked for, memory stays bounded.
+fn too_many(points: i64, most: usize) -> Option<Failure> {
+    (points > i64::try_from(most).unwrap_or(i64::MAX)).then(|| {
+        let text = format!(
+            "that would be {points} points, and {most} is the most; ask for a shorter time or a \
+             coarser tier"
+        );
+        Failure::new(Exit::Usage, text)
+    })
+}
+
+/// The midnights of a time zone from the one before `from` to the one after `to`.
+fn days(from: i64, to: i64, zone: &jiff::tz::TimeZone) -> Vec<i64> {
+    let start = jiff::Timestamp::from_second(from)
+        .ok()
+        .and_then(|time| time.to_zoned(zone.clone()).start_of_day().ok());
+    let Some(mut day) = start else {
+        return vec![from, to];
+    };
+    let mut bounds = vec![day.timestamp().as_second()];
+    // From noon to noon: whatever an hour more or less does, it is the next date.
+    while bounds.last().is_none_or(|last| *last < to) {
+        let Ok(next) = day.tomorrow().and_then(|next| next.start_of_day()) else { break };
+        bounds.push(next.timestamp().as_second());
+        day = next;
+    }
+    bounds
+}

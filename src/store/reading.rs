@@ -1,0 +1,438 @@
+//! Reading the rows that a question is about, and adding them up to an answer.
+
+use std::collections::{HashMap, HashSet};
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::grid::Grid;
+use super::kind::{INTERFACE, Key, Kind};
+use super::question::{Answer, Cell, Label, Line, Point, Question};
+use super::rows::{Interval, Row};
+use super::tiers::read_row;
+
+/// Series that are held while reading, in points; beyond that the busiest rows are found
+/// first and their series read after.
+const SERIES_HELD: usize = 150_000;
+
+/// A row while it is read.
+#[derive(Default)]
+struct Gathered {
+    total: Vec<Cell>,
+    extras: Vec<i64>,
+    parts: u32,
+    /// Points, with how many parts each; as many cells as the kind has ways for each.
+    points: Vec<(u32, u32)>,
+    cells: Vec<Cell>,
+    /// Of interfaces, frames lost in each of the points.
+    dropped: Vec<u64>,
+}
+
+impl Gathered {
+    fn add(&mut self, kind: &Kind, row: &Row, point: Option<usize>) -> usize {
+        let ways = kind.ways.len();
+        if self.total.is_empty() {
+            self.total.clone_from(&row.cells);
+            self.extras.clone_from(&row.extras);
+        } else {
+            self.total.iter_mut().zip(&row.cells).for_each(|(sum, more)| sum.add(more));
+            for ((sum, more), extra) in self.extras.iter_mut().zip(&row.extras).zip(kind.extras) {
+                *sum = if extra.is_sum { *sum + more } else { (*sum).max(*more) };
+            }
+        }
+        self.parts += row.parts;
+        let Some(point) = point else { return 0 };
+        let point = point as u32;
+        let dropped = (kind == &INTERFACE).then(|| row.extras[1].cast_unsigned());
+        match self.points.last_mut() {
+            Some((last, parts)) if *last == point => {
+                *parts += row.parts;
+                self.dropped.last_mut().zip(dropped).into_iter().for_each(|(sum, n)| *sum += n);
+                let begin = self.cells.len() - ways;
+                self.cells[begin..]
+                    .iter_mut()
+                    .zip(&row.cells)
+                    .for_each(|(sum, more)| sum.add(more));
+                0
+            }
+            _ => {
+                self.points.push((point, row.parts));
+                self.cells.extend_from_slice(&row.cells);
+                self.dropped.extend(dropped);
+                1
+            }
+        }
+    }
+}
+
+/// An answer in the making.
+pub(super) struct Reading<'a> {
+    question: &'a Question,
+    grid: &'a Grid,
+    only: Option<Key>,
+    interfaces: HashMap<Key, Gathered>,
+    rows: HashMap<Key, Gathered>,
+    none: Gathered,
+    /// By point: milliseconds covered, by interface; and intervals.
+    covered: Vec<HashMap<i64, u64>>,
+    intervals: Vec<u32>,
+    held: usize,
+    seen: Option<(i64, i64)>,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(question: &'a Question, grid: &'a Grid, only: Option<Key>) -> Reading<'a> {
+        let points = grid.bounds.len() - 1;
+        Reading {
+            question,
+            grid,
+            only,
+            interfaces: HashMap::new(),
+            rows: HashMap::new(),
+            none: Gathered::default(),
+            covered: vec![HashMap::new(); points],
+            intervals: vec![0; points],
+            held: 0,
+            seen: None,
+        }
+    }
+
+    /// Reads interfaces, for totals and coverage, and the rows that are asked for.
+    pub(super) fn read(
+        &mut self,
+        connection: &Connection,
+        memory: &[Interval],
+    ) -> rusqlite::Result<()> {
+        let kind = self.question.kind;
+        each(connection, self.grid, &INTERFACE, None, memory, |source, start, key, row| {
+            self.add_interface(source, start, key, &row);
+        })?;
+        if kind != &INTERFACE {
+            let (only, grid) = (self.only, self.grid);
+            let Reading { held, rows, none, .. } = self;
+            each(connection, grid, kind, only, memory, |_, start, key, row| {
+                let Some(point) = grid.point(start) else { return };
+                if Some(key) == kind.none {
+                    none.add(kind, &row, Some(point));
+                } else if Some(key) != kind.other {
+                    // The rest is derived from the total.
+                    let point = (*held <= SERIES_HELD).then_some(point);
+                    *held += rows.entry(key).or_default().add(kind, &row, point);
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn add_interface(&mut self, source: i64, start: i64, key: Key, row: &Row) {
+        let Some(point) = self.grid.point(start) else { return };
+        self.interfaces.entry(key).or_default().add(&INTERFACE, row, Some(point));
+        *self.covered[point].entry(key[0]).or_default() += row.extras[0].cast_unsigned();
+        if self.seen != Some((source, start)) {
+            self.seen = Some((source, start));
+            self.intervals[point] += 1;
+        }
+    }
+
+    pub(super) fn answer(
+        mut self,
+        connection: &Connection,
+        memory: &[Interval],
+    ) -> rusqlite::Result<Answer> {
+        let kind = self.question.kind;
+        let is_interfaces = kind == &INTERFACE;
+        if is_interfaces {
+            self.rows = std::mem::take(&mut self.interfaces);
+        }
+        let mut order: Vec<(u64, Key)> = self
+            .rows
+            .iter()
+            .map(|(key, row)| (row.total.iter().map(|cell| cell.bytes).sum(), *key))
+            .collect();
+        order.sort_unstable_by_key(|(bytes, key)| (std::cmp::Reverse(*bytes), *key));
+        let count = order.len();
+        if let Some(only) = self.only {
+            order.retain(|(_, key)| *key == only);
+        }
+        if self.question.top > 0 && self.only.is_none() {
+            order.truncate(self.question.top);
+        }
+        let shown: Vec<Key> = order.into_iter().map(|(_, key)| key).collect();
+        let mut lines = Vec::new();
+        if self.held > SERIES_HELD {
+            self.read_series_again(connection, memory, &shown)?;
+        }
+        let total = self.total(if is_interfaces { &self.rows } else { &self.interfaces });
+        for key in &shown {
+            if let Some(row) = self.rows.get(key) {
+                let label = self.label(connection, key, row)?;
+                lines.push(self.line(label, row, !is_interfaces));
+            }
+        }
+        let none = match self.none.total.is_empty() {
+            true => empty(Label::None, kind),
+            false => self.line(Label::None, &self.none, true),
+        };
+        let other = self.other(&lines, &none, &total);
+        let points = self.points();
+        let grid = self.grid;
+        Ok(Answer {
+            kind,
+            tier: grid.tier.clone(),
+            step: grid.step.and_then(|step| u32::try_from(step).ok()),
+            from: grid.bounds[0],
+            to: grid.bounds[points.len()],
+            points,
+            rows: lines,
+            count,
+            other,
+            none,
+            total,
+            approximate_before: grid.approximate_before,
+            recorded_until: grid.recorded_until,
+        })
+    }
+
+    fn points(&self) -> Vec<Point> {
+        let covered = self.covered.iter().map(|by| by.values().copied().max().unwrap_or(0));
+        let spans = self.grid.bounds.windows(2);
+        spans.zip(covered).map(|(b, covered)| Point { start: b[0], end: b[1], covered }).collect()
+    }
+
+    /// There were more series than are held: reads those of the busiest rows.
+    fn read_series_again(
+        &mut self,
+        connection: &Connection,
+        memory: &[Interval],
+        shown: &[Key],
+    ) -> rusqlite::Result<()> {
+        let wanted: HashSet<Key> = shown.iter().copied().collect();
+        self.rows.retain(|key, _| wanted.contains(key));
+        self.rows.values_mut().for_each(|row| *row = Gathered::default());
+        let (rows, grid, kind) = (&mut self.rows, self.grid, self.question.kind);
+        each(connection, grid, kind, self.only, memory, |_, start, key, row| {
+            if let (Some(known), Some(point)) = (rows.get_mut(&key), grid.point(start)) {
+                known.add(kind, &row, Some(point));
+            }
+        })
+    }
+
+    fn label(&self, connection: &Connection, key: &Key, row: &Gathered) -> rusqlite::Result<Label> {
+        let kind = self.question.kind;
+        if kind == &INTERFACE {
+            let sql = "SELECT name FROM interface_name WHERE id = ?1";
+            let name = connection.query_row(sql, [key[0]], |row| row.get(0)).optional()?;
+            return Ok(Label::Interface(name.unwrap_or_else(|| key[0].to_string())));
+        }
+        let label = Label::of_key(kind, key).unwrap_or(Label::Other);
+        let Label::Host(address, ..) = label else { return Ok(label) };
+        let sql = "SELECT mac FROM host_mac WHERE family = ?1 AND high = ?2 AND low = ?3";
+        let mac = connection.prepare_cached(sql)?.query_row(*key, |row| row.get(0)).optional()?;
+        Ok(Label::Host(address, mac, row.extras.first() == Some(&1)))
+    }
+
+    /// A row as it is answered. `absent` says that where it is missing it was silent.
+    fn line(&self, label: Label, row: &Gathered, absent: bool) -> Line {
+        let ways = self.question.kind.ways.len();
+        let quiet = |cells: &[Cell], parts: u32, intervals: u32| -> Vec<Cell> {
+            let is_quiet = absent && parts < intervals;
+            cells
+                .iter()
+                .map(|cell| Cell { least: if is_quiet { 0 } else { cell.least }, ..*cell })
+                .collect()
+        };
+        let series = row.points.iter().zip(row.cells.chunks_exact(ways));
+        Line {
+            label,
+            total: quiet(&row.total, row.parts, self.intervals.iter().sum()),
+            dropped: match self.question.kind == &INTERFACE {
+                true => row.extras[1].cast_unsigned(),
+                false => 0,
+            },
+            series: series
+                .map(|((point, parts), cells)| {
+                    (*point as usize, quiet(cells, *parts, self.intervals[*point as usize]))
+                })
+                .collect(),
+            dropped_series: row.dropped.clone(),
+        }
+    }
+
+    /// Every frame. Interfaces have a cell for each direction; what two ends share has the
+    /// same in both cells.
+    fn total(&self, interfaces: &HashMap<Key, Gathered>) -> Line {
+        let kind = self.question.kind;
+        let ways = kind.ways.len();
+        let fit = |directions: &[Cell]| -> Vec<Cell> {
+            if kind == &INTERFACE {
+                return directions.to_vec();
+            }
+            vec![sum_of(directions); ways]
+        };
+        let mut line = empty(Label::Total, kind);
+        let mut series: Vec<Option<Vec<Cell>>> = vec![None; self.intervals.len()];
+        let mut dropped = vec![0; self.intervals.len()];
+        for row in interfaces.values() {
+            add_all(&mut line.total, &fit(&row.total));
+            line.dropped += row.extras[1].cast_unsigned();
+            let parts = row.points.iter().zip(row.cells.chunks_exact(INTERFACE.ways.len()));
+            for ((point, _), cells) in parts {
+                let cells = fit(cells);
+                match &mut series[*point as usize] {
+                    Some(known) => add_all(known, &cells),
+                    place => *place = Some(cells),
+                }
+            }
+            for ((point, _), n) in row.points.iter().zip(&row.dropped) {
+                dropped[*point as usize] += n;
+            }
+        }
+        fill(&mut line, kind, series, &dropped);
+        line
+    }
+
+    /// What is left of the total.
+    fn other(&self, lines: &[Line], none: &Line, total: &Line) -> Line {
+        let kind = self.question.kind;
+        let mut other = empty(Label::Other, kind);
+        other.total.clone_from(&total.total);
+        other.dropped = total.dropped;
+        let mut series: Vec<Option<Vec<Cell>>> = vec![None; self.intervals.len()];
+        let mut dropped = vec![0_u64; self.intervals.len()];
+        for (point, cells) in &total.series {
+            series[*point] = Some(cells.clone());
+        }
+        for ((point, _), n) in total.series.iter().zip(&total.dropped_series) {
+            dropped[*point] = *n;
+        }
+        for line in lines.iter().chain([none]) {
+            take_away(&mut other.total, &line.total);
+            other.dropped = other.dropped.saturating_sub(line.dropped);
+            for (point, cells) in &line.series {
+                if let Some(left) = &mut series[*point] {
+                    take_away(left, cells);
+                }
+            }
+            for ((point, _), n) in line.series.iter().zip(&line.dropped_series) {
+                dropped[*point] = dropped[*point].saturating_sub(*n);
+            }
+        }
+        for (place, dropped) in series.iter_mut().zip(&dropped) {
+            let is_silent = |cells: &Vec<Cell>| cells.iter().all(|cell| cell.packets == 0);
+            if *dropped == 0 && place.as_ref().is_some_and(is_silent) {
+                *place = None;
+            }
+        }
+        fill(&mut other, kind, series, &dropped);
+        let rates = other.series.iter_mut().flat_map(|(_, cells)| cells);
+        rates.chain(&mut other.total).for_each(|cell| (cell.least, cell.greatest) = (0, 0));
+        other
+    }
+}
+
+/// The sum of cells that count at the same time: their rates are between the sums.
+fn sum_of(cells: &[Cell]) -> Cell {
+    cells.iter().fold(Cell::default(), |sum, cell| Cell {
+        packets: sum.packets + cell.packets,
+        bytes: sum.bytes + cell.bytes,
+        least: sum.least + cell.least,
+        greatest: sum.greatest + cell.greatest,
+    })
+}
+
+fn add_all(sums: &mut [Cell], more: &[Cell]) {
+    for (sum, more) in sums.iter_mut().zip(more) {
+        *sum = sum_of(&[*sum, *more]);
+    }
+}
+
+fn take_away(sums: &mut [Cell], less: &[Cell]) {
+    for (sum, less) in sums.iter_mut().zip(less) {
+        sum.packets = sum.packets.saturating_sub(less.packets);
+        sum.bytes = sum.bytes.saturating_sub(less.bytes);
+    }
+}
+
+/// Gives a line its series; `dropped` has an entry for every point.
+fn fill(line: &mut Line, kind: &Kind, series: Vec<Option<Vec<Cell>>>, dropped: &[u64]) {
+    let filled = series.into_iter().enumerate().filter_map(|(at, cells)| Some((at, cells?)));
+    line.series = filled.collect();
+    if kind == &INTERFACE {
+        line.dropped_series = line.series.iter().map(|(at, _)| dropped[*at]).collect();
+    }
+}
+
+fn empty(label: Label, kind: &Kind) -> Line {
+    Line {
+        label,
+        total: vec![Cell::default(); kind.ways.len()],
+        dropped: 0,
+        series: Vec::new(),
+        dropped_series: Vec::new(),
+    }
+}
+
+/// The statement for one key, and for frames that have no such thing: a look into the index
+/// for each interval there is, instead of reading all rows.
+fn seek(kind: &Kind, seconds: i64, key: Key, columns: &str) -> String {
+    let names = kind.key_columns();
+    let values = |key: Key| {
+        let values: Vec<String> = key.iter().take(names.len()).map(i64::to_string).collect();
+        format!("({})", values.join(", "))
+    };
+    let keys: Vec<String> = [Some(key), kind.none].into_iter().flatten().map(values).collect();
+    let wanted: Vec<String> = (1..=names.len()).map(|at| format!("wanted_{at}")).collect();
+    let equal: Vec<String> =
+        names.iter().zip(&wanted).map(|(name, wanted)| format!("{name} = {wanted}")).collect();
+    format!(
+        "WITH wanted({wanted}) AS (VALUES {keys}),
+            interval(at) AS (SELECT DISTINCT start FROM {interfaces}
+                WHERE start >= ?1 AND start < ?2 ORDER BY start)
+         SELECT start, {columns} FROM interval CROSS JOIN wanted CROSS JOIN {table}
+         WHERE start = at AND {condition} AND {equal}",
+        wanted = wanted.join(", "),
+        keys = keys.join(", "),
+        interfaces = INTERFACE.table(seconds),
+        table = kind.table(seconds),
+        condition = kind.condition(),
+        equal = equal.join(" AND "),
+    )
+}
+
+/// Visits the rows of a kind in the segments, then those in memory, in the order of time:
+/// the source, the start of the interval, the key, the row.
+fn each(
+    connection: &Connection,
+    grid: &Grid,
+    kind: &'static Kind,
+    only: Option<Key>,
+    memory: &[Interval],
+    mut visit: impl FnMut(i64, i64, Key, Row),
+) -> rusqlite::Result<()> {
+    // With the row of frames that have no such thing, in the same pass.
+    let is_wanted = |key: &Key| only.is_none_or(|only| only == *key) || Some(*key) == kind.none;
+    let columns = kind.columns().join(", ");
+    for (seconds, from, to) in &grid.segments {
+        let table = kind.table(*seconds);
+        let sql = match only {
+            Some(key) => seek(kind, *seconds, key, &columns),
+            None => format!(
+                "SELECT start, {columns} FROM {table} WHERE start >= ?1 AND start < ?2 AND {}",
+                kind.condition()
+            ),
+        };
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = statement.query((from, to))?;
+        while let Some(row) = rows.next()? {
+            let (key, values) = read_row(kind, row, 1)?;
+            visit(*seconds, row.get(0)?, key, values);
+        }
+    }
+    for interval in memory {
+        for (key, row) in &interval.rows[kind.at].0 {
+            if is_wanted(key) {
+                visit(0, interval.start, *key, row.clone());
+            }
+        }
+    }
+    Ok(())
+}
