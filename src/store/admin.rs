@@ -267,7 +267,7 @@ fn read_stats(connection: &Connection, database: &Path) -> SqlResult<Stats> {
         }
         let sql = format!("SELECT count(DISTINCT start) FROM {}", INTERFACE.table(tier.seconds));
         tiers.push(TierStats {
-            first: tiers::first(connection, &INTERFACE, tier.seconds)?,
+            first: tiers::first(connection, tier.seconds)?,
             last: newest(connection, tier.seconds)?,
             intervals: number(&sql)?.cast_unsigned(),
             seconds: u32::try_from(tier.seconds).unwrap_or(u32::MAX),

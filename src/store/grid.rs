@@ -2,7 +2,6 @@
 
 use rusqlite::Connection;
 
-use super::kind::INTERFACE;
 use super::query::Fresh;
 use super::question::{Question, Step};
 use super::tiers::{self, StoredTier, first, newest};
@@ -92,7 +91,7 @@ impl Grid {
                 let points = i64::try_from(*points).unwrap_or(i64::MAX).max(2);
                 let mut oldest = Vec::new();
                 for tier in &tiers {
-                    let first = first(connection, &INTERFACE, tier.seconds)?;
+                    let first = first(connection, tier.seconds)?;
                     oldest.push(first.unwrap_or(i64::MAX));
                 }
                 let fits = |at: usize| points_of(&(from..to), tiers[at].seconds) <= points;

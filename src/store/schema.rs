@@ -169,16 +169,7 @@ fn part_of_view(kind: &Kind, seconds: i64, name: &str) -> String {
     if kind.name == "interface" {
         columns.push("dropped, covered / 1000.0 AS covered_seconds".to_owned());
     }
-    let (table, mut condition) = (kind.table(seconds), kind.condition());
-    if kind == &INTERFACE {
-        // Rows of interfaces that are too old are deleted an hour after the others.
-        condition = format!(
-            "(x.start >= (SELECT kept_since FROM tier WHERE seconds = {seconds}) \
-             OR x.start >= (SELECT min(start) FROM {} WHERE {}))",
-            HOST.table(seconds),
-            HOST.condition()
-        );
-    }
+    let (table, condition) = (kind.table(seconds), kind.condition());
     format!("SELECT {} FROM {table} x{join} WHERE {condition}", columns.join(", "))
 }
 

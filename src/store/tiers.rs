@@ -118,10 +118,9 @@ pub(super) fn newest(connection: &Connection, seconds: i64) -> Result<Option<i64
     connection.prepare_cached(&sql)?.query_row([], |row| row.get(0))
 }
 
-/// Start of the oldest interval of a tier, as the table of that kind has it.
-pub(super) fn first(connection: &Connection, kind: &Kind, seconds: i64) -> Result<Option<i64>> {
-    let (table, condition) = (kind.table(seconds), kind.condition());
-    let sql = format!("SELECT min(start) FROM {table} WHERE {condition}");
+/// Start of the oldest interval of a tier.
+pub(super) fn first(connection: &Connection, seconds: i64) -> Result<Option<i64>> {
+    let sql = format!("SELECT min(start) FROM {}", INTERFACE.table(seconds));
     connection.prepare_cached(&sql)?.query_row([], |row| row.get(0))
 }
 

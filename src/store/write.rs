@@ -272,31 +272,17 @@ impl Work<'_> {
 
     /// Adds an interval to the finest tier, and notes what that makes stale.
     fn write_interval(&mut self, interval: &Interval) -> Result<()> {
-        self.clear_remains(0, interval.start)?;
         put(self.transaction, self.tiers[0].seconds, interval.start, interval)?;
         for at in 1..self.tiers.len() {
             let (finer, tier) = (&self.tiers[at - 1], &self.tiers[at]);
             let start = tier.start_of(interval.start);
             if start < finer.kept_since {
-                self.clear_remains(at, start)?;
                 put(self.transaction, tier.seconds, start, interval)?;
             } else {
                 self.stale[at].insert(start);
             }
         }
         Ok(())
-    }
-
-    /// Deletes the rows of interfaces that have outlived the others of their interval (see
-    /// [`Work::let_go_until`]), if `start` is so long ago that it would come to lie among them:
-    /// they would count again.
-    fn clear_remains(&self, at: usize, start: i64) -> Result<()> {
-        let tier = &self.tiers[at];
-        if start >= tier.kept_since {
-            return Ok(());
-        }
-        let traffic = first(self.transaction, &HOST, tier.seconds)?.unwrap_or(i64::MAX);
-        delete_before(self.transaction, &INTERFACE, tier.seconds, traffic.min(tier.kept_since))
     }
 
     /// Moves what lies in the future of a clock that was set back.
@@ -396,9 +382,7 @@ impl Work<'_> {
     /// were any.
     fn let_go_until(&mut self, at: usize, cutoff: i64, horizon: i64, at_once: i64) -> Result<bool> {
         let tier = &self.tiers[at];
-        let first = |kind| first(self.transaction, kind, tier.seconds);
-        // An idle network has rows of interfaces only.
-        let (oldest, oldest_traffic) = (first(&INTERFACE)?, first(&HOST)?);
+        let Some(first) = first(self.transaction, tier.seconds)? else { return Ok(false) };
         let next = self.tiers.get(at + 1).unwrap_or(tier);
         let stale = self.stale.get(at + 1).zip(self.fresh.get(at + 1));
         let stale = stale.and_then(|(stale, fresh)| stale.difference(fresh).next().copied());
@@ -406,18 +390,15 @@ impl Work<'_> {
             .start_of(cutoff)
             .min(next.start_of(horizon - 1))
             .min(stale.unwrap_or(i64::MAX))
-            .min(oldest_traffic.map_or(i64::MAX, |first| first + at_once * tier.seconds));
-        let kept_since = round_up(end, next.seconds);
-        let is_new_promise =
-            kept_since > tier.kept_since && oldest.is_some_and(|oldest| oldest < end);
-        if !is_new_promise && oldest_traffic.is_none_or(|oldest| oldest >= end) {
+            .min(first + at_once * tier.seconds);
+        if end <= first {
             return Ok(false);
         }
-        delete_before(self.transaction, &HOST, tier.seconds, end)?;
-        // What is a part of an interval of the next tier is read there from now on. Once an
-        // hour is often enough to say so, and for the few rows of interfaces to follow.
-        if is_new_promise {
-            delete_before(self.transaction, &INTERFACE, tier.seconds, end)?;
+        delete(self.transaction, tier.seconds, i64::MIN, end)?;
+        // What is a part of an interval of the next tier is read there from now on; to say
+        // so once for each of those is enough.
+        let kept_since = round_up(end, next.seconds);
+        if kept_since > tier.kept_since {
             let sql = "UPDATE tier SET kept_since = ?2 WHERE seconds = ?1";
             self.transaction.execute(sql, (tier.seconds, kept_since))?;
             self.tiers[at].kept_since = kept_since;
@@ -526,13 +507,6 @@ fn put_statement(kind: &Kind, tier: i64) -> String {
         columns.join(", "),
         updates.join(", ")
     )
-}
-
-fn delete_before(transaction: &Transaction<'_>, kind: &Kind, tier: i64, end: i64) -> Result<()> {
-    let (table, any) = (kind.table(tier), kind.any());
-    let sql = format!("DELETE FROM {table} WHERE {any} AND start < ?1");
-    transaction.prepare_cached(&sql)?.execute([end])?;
-    Ok(())
 }
 
 fn delete(transaction: &Transaction<'_>, tier: i64, from: i64, to: i64) -> Result<()> {

@@ -303,15 +303,12 @@ impl Expected {
                     )));
                 }
             }
-            // What is on its way out is whole yet, or has rows of interfaces only.
+            // What is on its way out is whole until it goes.
             let remains: Vec<i64> =
                 found.keys().copied().filter(|start| *start < kept_since).collect();
             for start in remains {
                 let rows = found.remove(&start).unwrap_or_default();
-                let mut wanted = self.rows(start..start + seconds, &|n| n < count && !is_lost(n));
-                if rows.keys().all(|key| KINDS[key.0].name == "interface") {
-                    wanted.retain(|key, _| KINDS[key.0].name == "interface");
-                }
+                let wanted = self.rows(start..start + seconds, &|n| n < count && !is_lost(n));
                 if let Some(difference) = difference(&wanted, &rows) {
                     return Ok(Err(format!(
                         "the {seconds} s from {start}, which may go: {difference}"
