@@ -1,0 +1,164 @@
+// Who and what the traffic of a span was made of: a table for each split.
+
+import { get, history, useAsked, type History as Answer, type HistoryRow, type InterfaceRow, type Status } from "./api";
+import { bytes, count, exact, percent, rate } from "./format";
+import { Fact } from "./known";
+import { linkTo, type Kind } from "./route";
+import { service } from "./services";
+import { NOUN, number, SPLITS, sum, WAYS, type Span } from "./span";
+import { Share, Table, type Column } from "./table";
+
+/** Rows that a breakdown asks for. */
+const ROWS = 1_000;
+
+interface BreakdownProps {
+  kind: Kind;
+  asked: Span;
+  parameters: URLSearchParams;
+}
+
+type Line = HistoryRow & { rest?: "other" | "none" };
+
+/** The table of a split. */
+export function Breakdown({ kind, asked, parameters }: BreakdownProps) {
+  const every = asked.isMoving ? (asked.length <= 3_600 ? 15 : 60) : undefined;
+  const { answer, error } = useAsked(
+    `${kind} ${asked.key}`,
+    () => history({ what: kind, by: "none", top: String(ROWS), from: asked.from, to: asked.to }),
+    every,
+  );
+  if (error && !answer) return <p class="notice bad" role="alert">{error}</p>;
+  if (!answer) return <p class="empty">Loading…</p>;
+  return <Rows key={kind} kind={kind} answer={answer} parameters={parameters} />;
+}
+
+const name = (kind: Kind, row: Line): string => {
+  if (row.rest) return row.rest;
+  if (kind === "hosts") return String(row.addr);
+  if (kind === "ports") return `${row.protocol}/${row.port}`;
+  return String(kind === "protocols" ? row.protocol : row.name);
+};
+
+function Rows({ kind, answer, parameters }: { kind: Kind; answer: Answer; parameters: URLSearchParams }) {
+  const ways = WAYS[kind];
+  // A packet has two hosts: it is received by one and sent by another.
+  const whole = sum(answer.total, "bytes", ways);
+  const most = answer.rows.reduce((top, row) => Math.max(top, sum(row, "bytes", ways)), 0);
+  const isCounted = (row: HistoryRow) => sum(row, "packets", ways) > 0;
+  const rest: Line[] = (["other", "none"] as const).map((rest) => ({ ...answer[rest], rest })).filter(isCounted);
+  const label = kind === "hosts" ? "Host" : kind === "ports" ? "Port" : kind === "protocols" ? "Protocol" : "Interface";
+  const says: Record<string, string> = { other: "other", none: kind === "ports" ? "without a port" : "not IP" };
+  const columns: Column<Line>[] = [
+    {
+      key: NOUN[kind],
+      label,
+      value: (row) => name(kind, row),
+      show: (row) => (row.rest ? <i>{says[row.rest]}</i> : <a href={linkTo(kind, name(kind, row), parameters)}>{name(kind, row)}</a>),
+    },
+  ];
+  const amount = (key: string, label: string, of: (row: Line) => number, isWide = false): Column<Line> => ({
+    key,
+    label,
+    value: of,
+    show: (row) => bytes(of(row)),
+    isNumber: true,
+    isWide,
+  });
+  if (kind === "hosts") {
+    columns.push(
+      { key: "mac", label: "MAC", value: (row) => row.mac ?? "", isWide: true },
+      { key: "where", label: "Where", value: (row) => (row.rest ? "" : row.local ? "local" : "outside"), isWide: true },
+      amount("bytes_in", "Received", (row) => number(row, "bytes_in")),
+      amount("bytes_out", "Sent", (row) => number(row, "bytes_out")),
+    );
+  } else if (kind === "ports") {
+    columns.push({ key: "service", label: "Usual service", value: (row) => service(row.protocol, row.port) });
+  } else if (kind === "interfaces") {
+    columns.push(
+      amount("bytes_in", "In", (row) => number(row, "bytes_in")),
+      amount("bytes_out", "Out", (row) => number(row, "bytes_out")),
+      amount("bytes_inside", "Inside", (row) => sum(row, "bytes", ways.slice(2)), true),
+    );
+  }
+  columns.push({ key: "packets", label: "Packets", value: (row) => sum(row, "packets", ways), show: (row) => count(sum(row, "packets", ways)), isNumber: true, isWide: true });
+  columns.push({ ...amount("total", kind === "hosts" ? "Both" : "Volume", (row) => sum(row, "bytes", ways)), isWide: kind === "hosts" });
+  const title = SPLITS.find(([k]) => k === kind)?.[1] ?? "";
+  const table = (more: Column<Line>[] = []) => (
+    <Table
+      title={title}
+      columns={[
+        ...columns,
+        ...more,
+        { key: "share", label: "Share", value: (row) => (whole > 0 ? sum(row, "bytes", ways) / whole : 0), show: (row) => <Share part={sum(row, "bytes", ways)} whole={whole} most={most} />, isNumber: true },
+      ]}
+      rows={answer.rows as Line[]}
+      rest={rest}
+      id={(row) => name(kind, row)}
+      of={answer.count}
+      file={`brightstat-${kind}-${answer.from.slice(0, 10)}`}
+      empty="Nothing was counted in this span. (A minute is there when it has ended.)"
+    />
+  );
+  if (kind === "interfaces") return <Interfaces table={table} />;
+  return (
+    <>
+      {kind === "hosts" && <p class="note split-note">Each frame is received by one host and sent by another: shares are of both together.</p>}
+      {table()}
+      {kind === "protocols" && <Errors />}
+    </>
+  );
+}
+
+/** Interfaces, with their use of the link and what the kernel says of them. */
+function Interfaces({ table }: { table: (more: Column<Line>[]) => preact.JSX.Element }) {
+  const status = useAsked("status", () => get<Status>("status"), 10);
+  const live = useAsked("interfaces", () => get<{ interfaces: InterfaceRow[] }>("interfaces"), 10);
+  const speed = (row: Line) => status.answer?.interfaces.find((i) => i.name === row.name)?.speed_bits_per_second ?? null;
+  const peak = (row: Line) => Math.max(...["_in", "_out"].map((way) => number(row, `bits_per_second_max${way}`)));
+  const use = (row: Line) => {
+    const link = speed(row);
+    return link && !row.rest ? peak(row) / link : null;
+  };
+  const kernel = (row: Line, what: RegExp) => {
+    const numbers = live.answer?.interfaces.find((i) => i.name === row.name)?.kernel;
+    if (!numbers) return null;
+    return Object.entries(numbers).reduce((all, [key, many]) => (what.test(key) ? all + many : all), 0);
+  };
+  const shown = (value: number | null, as: (value: number) => string) => (value === null ? "–" : as(value));
+  return table([
+    { key: "peak", label: "Peak", value: peak, show: (row) => rate(peak(row)), isNumber: true },
+    { key: "link", label: "Peak of link", value: use, show: (row) => shown(use(row), percent), isNumber: true },
+    { key: "dropped", label: "Not counted", value: (row) => number(row, "dropped"), show: (row) => exact(number(row, "dropped")), isNumber: true, isWide: true },
+    { key: "kernel_errors", label: "Kernel: errors", value: (row) => kernel(row, /error/), show: (row) => shown(kernel(row, /error/), exact), isNumber: true, isWide: true },
+    { key: "kernel_dropped", label: "Kernel: dropped", value: (row) => kernel(row, /drop|missed/), show: (row) => shown(kernel(row, /drop|missed/), exact), isNumber: true, isWide: true },
+  ]);
+}
+
+const ERRORS: Record<string, string> = {
+  truncated: "Truncated headers",
+  malformed: "Malformed headers",
+  bad_ipv4_checksum: "Wrong IPv4 header checksum",
+  overlapping_fragment: "Overlapping fragments",
+  tcp_reset: "TCP resets",
+  tcp_retransmission: "TCP retransmissions",
+  icmp_unreachable: "ICMP unreachable",
+};
+
+/** Errors by kind, since the start: they are not in the history. */
+function Errors() {
+
+  const { answer } = useAsked("errors", () => get<{ errors: Record<string, number> }>("live", { top: "1", seconds: "1" }), 10);
+  if (!answer) return null;
+  return (
+    <>
+      <h3>Errors since the start</h3>
+      <dl class="facts two">
+        {Object.entries(answer.errors).map(([key, many]) => (
+          <Fact key={key} name={ERRORS[key] ?? key}>
+            {exact(many)}
+          </Fact>
+        ))}
+      </dl>
+    </>
+  );
+}

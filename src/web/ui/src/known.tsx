@@ -1,0 +1,85 @@
+// What is known of one host or interface beside its traffic.
+
+import { get, history, useAsked, type InterfaceRow } from "./api";
+import { bytes, exact, moment, when } from "./format";
+import { type Kind } from "./route";
+import { seconds } from "./span";
+
+/** What is known of one thing beside its traffic. */
+export function Known({ kind, name }: { kind: Kind; name: string }) {
+  if (kind === "hosts") return <KnownHost name={name} />;
+  if (kind === "interfaces") return <KnownInterface name={name} />;
+  return null;
+}
+
+interface HostRow {
+  addr: string;
+  mac: string | null;
+  local: boolean;
+  bytes_in: number;
+  bytes_out: number;
+  first: string;
+  last: string;
+}
+
+function KnownHost({ name }: { name: string }) {
+  const { answer } = useAsked(`host ${name}`, () => get<{ hosts: HostRow[] }>("hosts", { name }), 10);
+  // Days are kept for years: the first one with traffic is when it was first seen.
+  const days = useAsked(`days ${name}`, () => history({ what: "hosts", name, from: `${499 * 86_400}s`, by: "day", points: "500" }));
+  const host = answer?.hosts[0];
+  const series = days.answer?.rows[0]?.series ?? {};
+  const first = (days.answer?.points ?? []).findIndex((_, at) => (series.packets_in?.[at] ?? 0) + (series.packets_out?.[at] ?? 0) > 0);
+  const row = days.answer?.rows[0];
+  const since = first >= 0 ? days.answer?.points[first] : undefined;
+  const isOld = since && host && seconds(since.end) < seconds(host.first);
+  return (
+    <section class="card">
+      <h2>Host</h2>
+      <dl class="facts">
+        <Fact name="Address">{name}</Fact>
+        <Fact name="MAC">{host?.mac ?? row?.mac ?? "not known: only those of local hosts are seen"}</Fact>
+        <Fact name="Where">{(host?.local ?? row?.local) ? "in the local network" : host || row ? "outside" : "not known"}</Fact>
+        <Fact name="First seen">{isOld || (since && !host) ? when(seconds(since.start), 86_400) : host ? moment(seconds(host.first)) : "not known"}</Fact>
+        <Fact name="Last seen">{host ? moment(seconds(host.last)) : "not since the start of the daemon"}</Fact>
+        {host && (
+          <Fact name="Since the start">
+            {bytes(host.bytes_in)} received, {bytes(host.bytes_out)} sent
+          </Fact>
+        )}
+      </dl>
+    </section>
+  );
+}
+
+function KnownInterface({ name }: { name: string }) {
+  const { answer } = useAsked(`interface ${name}`, () => get<{ interfaces: InterfaceRow[] }>("interfaces"), 5);
+  const found = answer?.interfaces.find((i) => i.name === name);
+  if (!found) return null;
+  const list = (numbers: Record<string, number>) =>
+    Object.entries(numbers)
+      .filter(([, many]) => many > 0)
+      .map(([key, many]) => `${key.replaceAll("_", " ")} ${exact(many)}`)
+      .join(", ") || "none";
+  return (
+    <section class="card">
+      <h2>Interface</h2>
+      <dl class="facts">
+        <Fact name="State">{found.is_capturing ? "capturing" : "not capturing"}</Fact>
+        <Fact name="Link type">{found.link_type}</Fact>
+        <Fact name="Dropped">{list(found.drops)}</Fact>
+        <Fact name="Kernel’s counters">{list(found.kernel)}</Fact>
+        <Fact name="Errors in frames">{list(found.errors)}</Fact>
+      </dl>
+    </section>
+  );
+}
+
+/** A line of a list of facts. */
+export function Fact({ name, children }: { name: string; children: preact.ComponentChildren }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
