@@ -10,7 +10,12 @@ use serde_json::{Value, json};
 /// and the room on the disk that holds `path` (bytes). What is not known is null.
 pub(super) fn machine(path: &std::path::Path) -> Value {
     let disk = path.parent().and_then(|directory| statvfs(directory).ok());
-    let bytes = |blocks: u64| disk.as_ref().map(|disk| blocks * disk.fragment_size());
+    // The sizes of these numbers differ between machines.
+    #[allow(clippy::useless_conversion)]
+    let sizes = disk.map(|disk| {
+        let size = u64::from(disk.fragment_size());
+        [disk.blocks(), disk.blocks_available()].map(|blocks| u64::from(blocks) * size)
+    });
     json!({
         "name": gethostname().ok().and_then(|name| name.into_string().ok()),
         "model": read("/proc/device-tree/model").or_else(|| read("/sys/firmware/devicetree/base/model")),
@@ -18,8 +23,8 @@ pub(super) fn machine(path: &std::path::Path) -> Value {
         "load": read("/proc/loadavg").and_then(|text| text.split(' ').next()?.parse::<f64>().ok()),
         "memory_total_bytes": memory("MemTotal:"),
         "memory_available_bytes": memory("MemAvailable:"),
-        "disk_total_bytes": bytes(disk.map_or(0, |disk| disk.blocks())),
-        "disk_available_bytes": bytes(disk.map_or(0, |disk| disk.blocks_available())),
+        "disk_total_bytes": sizes.map(|[total, _]| total),
+        "disk_available_bytes": sizes.map(|[_, free]| free),
     })
 }
 

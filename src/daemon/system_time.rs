@@ -41,9 +41,11 @@ impl Times for SystemTimes {
 }
 
 fn clock(id: ClockId) -> i64 {
-    // Linux has both clocks.
-    let time = clock_gettime(id).map_or((0, 0), |time| (time.tv_sec(), time.tv_nsec()));
-    time.0.saturating_mul(SECOND).saturating_add(time.1)
+    // Linux has both clocks. The sizes of these numbers differ between machines.
+    #[allow(clippy::useless_conversion)]
+    let (seconds, rest): (i64, i64) =
+        clock_gettime(id).map_or((0, 0), |t| (t.tv_sec().into(), t.tv_nsec().into()));
+    seconds.saturating_mul(SECOND).saturating_add(rest)
 }
 
 fn facts_below(root: &Path) -> Facts {
