@@ -15,49 +15,95 @@ use super::tiers::read_row;
 const SERIES_HELD: usize = 150_000;
 
 /// A row while it is read.
+///
+/// A long span has tens of thousands, most of which lie in a single point: as long as that
+/// is so, the total is the series.
 #[derive(Default)]
 struct Gathered {
     total: Vec<Cell>,
-    extras: Vec<i64>,
+    extras: [i64; 2],
     parts: u32,
+    /// The point of the first part.
+    point: u32,
+    series: Option<Box<Series>>,
+}
+
+/// What lies in each of several points.
+#[derive(Default)]
+struct Series {
     /// Points, with how many parts each; as many cells as the kind has ways for each.
     points: Vec<(u32, u32)>,
     cells: Vec<Cell>,
-    /// Of interfaces, frames lost in each of the points.
-    dropped: Vec<u64>,
+    /// Frames lost in each of the points; of interfaces only.
+    dropped: Vec<i64>,
 }
 
 impl Gathered {
+    /// Adds a part, and keeps what lies in its point if that is given. Returns by how many
+    /// points the series has grown.
     fn add(&mut self, kind: &Kind, row: &Row, point: Option<usize>) -> usize {
-        let ways = kind.ways.len();
         if self.total.is_empty() {
             self.total.clone_from(&row.cells);
-            self.extras.clone_from(&row.extras);
-        } else {
-            self.total.iter_mut().zip(&row.cells).for_each(|(sum, more)| sum.add(more));
-            for ((sum, more), extra) in self.extras.iter_mut().zip(&row.extras).zip(kind.extras) {
-                *sum = if extra.is_sum { *sum + more } else { (*sum).max(*more) };
-            }
+            self.extras.iter_mut().zip(&row.extras).for_each(|(extra, first)| *extra = *first);
+            self.parts = row.parts;
+            self.point = point.unwrap_or(0) as u32;
+            return usize::from(point.is_some());
+        }
+        let mut grown = 0;
+        if let Some(point) = point.map(|point| point as u32)
+            && (self.series.is_some() || point != self.point)
+        {
+            let first = || {
+                Box::new(Series {
+                    points: vec![(self.point, self.parts)],
+                    cells: self.total.clone(),
+                    dropped: vec![self.extras[1]],
+                })
+            };
+            grown = self.series.get_or_insert_with(first).add(row, point);
+        }
+        self.total.iter_mut().zip(&row.cells).for_each(|(sum, more)| sum.add(more));
+        for ((sum, more), extra) in self.extras.iter_mut().zip(&row.extras).zip(kind.extras) {
+            *sum = if extra.is_sum { *sum + more } else { (*sum).max(*more) };
         }
         self.parts += row.parts;
-        let Some(point) = point else { return 0 };
-        let point = point as u32;
-        let dropped = (kind == &INTERFACE).then(|| row.extras[1].cast_unsigned());
-        match self.points.last_mut() {
-            Some((last, parts)) if *last == point => {
+        grown
+    }
+
+    /// Point by point: its number, its parts, its cells, frames lost in it.
+    fn series(&self) -> impl Iterator<Item = (usize, u32, &[Cell], u64)> {
+        let ways = self.total.len().max(1);
+        let (points, cells, dropped): (&[(u32, u32)], &[Cell], &[i64]) = match &self.series {
+            Some(series) => (&series.points, &series.cells, &series.dropped),
+            None => (&[], &[], &[]),
+        };
+        let only = self.series.is_none() && !self.total.is_empty();
+        let only = only.then(|| {
+            (self.point as usize, self.parts, &self.total[..], self.extras[1].cast_unsigned())
+        });
+        let several = points.iter().zip(cells.chunks_exact(ways)).zip(dropped);
+        only.into_iter().chain(several.map(|(((point, parts), cells), dropped)| {
+            (*point as usize, *parts, cells, dropped.cast_unsigned())
+        }))
+    }
+}
+
+impl Series {
+    fn add(&mut self, row: &Row, point: u32) -> usize {
+        let dropped = row.extras.get(1).copied().unwrap_or(0);
+        match (self.points.last_mut(), self.dropped.last_mut()) {
+            (Some((last, parts)), Some(sum)) if *last == point => {
                 *parts += row.parts;
-                self.dropped.last_mut().zip(dropped).into_iter().for_each(|(sum, n)| *sum += n);
-                let begin = self.cells.len() - ways;
-                self.cells[begin..]
-                    .iter_mut()
-                    .zip(&row.cells)
-                    .for_each(|(sum, more)| sum.add(more));
+                *sum += dropped;
+                let begin = self.cells.len() - row.cells.len();
+                let sums = self.cells[begin..].iter_mut();
+                sums.zip(&row.cells).for_each(|(sum, more)| sum.add(more));
                 0
             }
             _ => {
                 self.points.push((point, row.parts));
                 self.cells.extend_from_slice(&row.cells);
-                self.dropped.extend(dropped);
+                self.dropped.push(dropped);
                 1
             }
         }
@@ -227,12 +273,12 @@ impl<'a> Reading<'a> {
         let Label::Host(address, ..) = label else { return Ok(label) };
         let sql = "SELECT mac FROM host_mac WHERE family = ?1 AND high = ?2 AND low = ?3";
         let mac = connection.prepare_cached(sql)?.query_row(*key, |row| row.get(0)).optional()?;
-        Ok(Label::Host(address, mac, row.extras.first() == Some(&1)))
+        Ok(Label::Host(address, mac, row.extras[0] == 1))
     }
 
     /// A row as it is answered. `absent` says that where it is missing it was silent.
     fn line(&self, label: Label, row: &Gathered, absent: bool) -> Line {
-        let ways = self.question.kind.ways.len();
+        let is_interface = self.question.kind == &INTERFACE;
         let quiet = |cells: &[Cell], parts: u32, intervals: u32| -> Vec<Cell> {
             let is_quiet = absent && parts < intervals;
             cells
@@ -240,20 +286,18 @@ impl<'a> Reading<'a> {
                 .map(|cell| Cell { least: if is_quiet { 0 } else { cell.least }, ..*cell })
                 .collect()
         };
-        let series = row.points.iter().zip(row.cells.chunks_exact(ways));
         Line {
             label,
             total: quiet(&row.total, row.parts, self.intervals.iter().sum()),
-            dropped: match self.question.kind == &INTERFACE {
-                true => row.extras[1].cast_unsigned(),
-                false => 0,
-            },
-            series: series
-                .map(|((point, parts), cells)| {
-                    (*point as usize, quiet(cells, *parts, self.intervals[*point as usize]))
-                })
+            dropped: if is_interface { row.extras[1].cast_unsigned() } else { 0 },
+            series: row
+                .series()
+                .map(|(point, parts, cells, _)| (point, quiet(cells, parts, self.intervals[point])))
                 .collect(),
-            dropped_series: row.dropped.clone(),
+            dropped_series: match is_interface {
+                true => row.series().map(|(.., dropped)| dropped).collect(),
+                false => Vec::new(),
+            },
         }
     }
 
@@ -274,16 +318,13 @@ impl<'a> Reading<'a> {
         for row in interfaces.values() {
             add_all(&mut line.total, &fit(&row.total));
             line.dropped += row.extras[1].cast_unsigned();
-            let parts = row.points.iter().zip(row.cells.chunks_exact(INTERFACE.ways.len()));
-            for ((point, _), cells) in parts {
+            for (point, _, cells, lost) in row.series() {
                 let cells = fit(cells);
-                match &mut series[*point as usize] {
+                match &mut series[point] {
                     Some(known) => add_all(known, &cells),
                     place => *place = Some(cells),
                 }
-            }
-            for ((point, _), n) in row.points.iter().zip(&row.dropped) {
-                dropped[*point as usize] += n;
+                dropped[point] += lost;
             }
         }
         fill(&mut line, kind, series, &dropped);
