@@ -176,9 +176,15 @@ fn an_attack_from_many_addresses_does_not_take_all_places() {
         wait_for(&format!("an answer in round {round}"), 20, || {
             (daemon.get("/").0 == 200).then_some(())
         });
+        // web.connections, those whose place was taken away, and one being made. A thread that
+        // has given its place back is counted by the kernel until it has run to its end, which
+        // takes a moment where others want the processor.
+        let most = threads + 64 + 16 + 1;
         let now = daemon.proc_status("Threads");
-        // web.connections, those that are just ending, and one being made.
-        assert!(now <= threads + 64 + 16 + 1, "{threads} threads, then {now}");
+        assert!(now <= 2 * most, "{threads} threads, then {now}");
+        wait_for(&format!("at most {most} threads in round {round}"), 5, || {
+            (daemon.proc_status("Threads") <= most).then_some(())
+        });
     }
     drop(held);
     assert_as_before(&daemon, threads, descriptors);
