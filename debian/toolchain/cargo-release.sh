@@ -1,7 +1,8 @@
 #!/bin/sh
 # cargo-release.sh ARGUMENTS... - "cargo build --release ARGUMENTS" whose result is the same
 # to the bit wherever it runs: no path of the machine gets into the program, neither from
-# Rust nor from the C of SQLite. CARGO names another cargo, such as "cross" or "cargo +beta".
+# Rust nor from the C of SQLite. CARGO names another cargo, such as "cargo +beta"; SYSROOT is
+# where std is, unless rustc knows.
 set -eu
 
 # These would not add to the flags of .cargo/config.toml, but replace them without a word,
@@ -30,6 +31,9 @@ remap "$home" cargo
 for registry in "$home"/registry/src/*; do
     remap "$registry" crates
 done
+if [ -n "${SYSROOT:-}" ]; then
+    rust="$rust'--sysroot=$SYSROOT',"
+fi
 
 CFLAGS="${CFLAGS:-}$c"
 export CFLAGS
