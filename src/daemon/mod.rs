@@ -13,7 +13,7 @@ mod privileges;
 mod sockets;
 mod status;
 mod supervise;
-mod system_time;
+pub(crate) mod system_time;
 mod timekeeper;
 pub mod worker;
 
@@ -25,6 +25,7 @@ use std::thread::{self, JoinHandle};
 use log::{info, warn};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use sd_notify::NotifyState;
 
 use crate::account::Accounts;
 use crate::capture::live::StopSignal;
@@ -86,6 +87,13 @@ impl Options {
 /// # Errors
 /// Whatever keeps it from starting. Once it runs, nothing but a signal ends it.
 pub fn run(options: &Options) -> Result<(), Failure> {
+    start(options).inspect_err(|failure| {
+        // What `systemctl status` shows of a service that could not start.
+        supervise::tell(&[NotifyState::Status(&failure.to_string())]);
+    })
+}
+
+fn start(options: &Options) -> Result<(), Failure> {
     logger::start(log::LevelFilter::Info);
     let config = options.load()?;
     logger::start(config.log_level);
