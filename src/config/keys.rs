@@ -33,7 +33,8 @@ pub const KEYS: &[Key] = &[
         name: "interfaces",
         default: "[]",
         meaning: "The interfaces to watch, such as [\"eth0\", \"wlan0\"]. Empty: the one with \
-                  the default route. An interface that is absent is waited for.",
+                  the default route; without one, the first Ethernet or Wi-Fi interface that is \
+                  up. An interface that is absent is waited for.",
         set: |c, v| value::texts(v).map(|v| c.interfaces = v),
     },
     Key {

@@ -8,6 +8,7 @@
 //! Scripts read the views that `schema` makes; `views.md` beside this file describes them.
 
 pub mod admin;
+pub mod backups;
 mod grid;
 pub mod kind;
 pub mod open;

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -30,6 +30,7 @@ use super::backend::{Backend, NoAnswer};
 use super::names::Admission;
 use super::request::{self, Sound, Unsound, phrase};
 use super::routes::safety_headers;
+use crate::capture::live::StopSignal;
 
 /// A whole request must have arrived after this time.
 const REQUEST_TIME: Duration = Duration::from_secs(5);
@@ -49,6 +50,8 @@ const HELD_MOST: usize = 8 << 20;
 const HELD_PER_ADDRESS: usize = 4 << 20;
 /// A client that has been taking its answer for so long has to go if places are short.
 const SLOW: Duration = Duration::from_secs(5);
+/// How long open connections may take to come to their end when the daemon stops.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
 /// Threads of connections whose places were taken away, and that have not noticed yet.
 const ENDING: usize = 16;
 /// Connections accepted before the next listener has its turn.
@@ -182,20 +185,27 @@ impl Open {
     }
 }
 
-/// Accepts connections until `stop` is set. Failed accepts and a lack of descriptors or
-/// threads are survived.
-pub fn run(guard: &Arc<Guard>, listeners: &[TcpListener], stop: &AtomicBool) {
+/// Accepts connections until told to stop, then lets those that are open come to their end
+/// for a moment. Failed accepts and a lack of descriptors or threads are survived.
+///
+/// Who comes after the word to stop waits in the kernel's queue: of a listener that systemd
+/// holds, the next daemon takes it.
+pub fn run(guard: &Arc<Guard>, listeners: &[TcpListener], stop: &StopSignal) {
     let open = Arc::new(Mutex::new(Open::default()));
     for listener in listeners {
         if let Err(e) = listener.set_nonblocking(true) {
             warn!("web: cannot make a listener non-blocking: {e}");
         }
     }
-    while !stop.load(Ordering::Relaxed) {
+    while !stop.is_stopped() {
+        let watched = listeners.iter().map(AsFd::as_fd).chain([stop.descriptor()]);
         let mut fds: Vec<PollFd<'_>> =
-            listeners.iter().map(|l| PollFd::new(l.as_fd(), PollFlags::POLLIN)).collect();
-        let _ = poll(&mut fds, PollTimeout::from(5_000_u16));
+            watched.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let _ = poll(&mut fds, PollTimeout::NONE);
         for listener in listeners {
+            if stop.is_stopped() {
+                break;
+            }
             for _ in 0..TURN {
                 match listener.accept() {
                     Ok((stream, client)) => admit(guard, &open, stream, client),
@@ -215,6 +225,10 @@ pub fn run(guard: &Arc<Guard>, listeners: &[TcpListener], stop: &AtomicBool) {
                 }
             }
         }
+    }
+    let deadline = Instant::now() + LAST_ANSWERS;
+    while lock(&open).threads > 0 && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
