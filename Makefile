@@ -4,10 +4,16 @@
 # installs missing Debian packages with apt, once, and says so.
 
 CARGO ?= cargo
-BINARY := target/release/brightstat
 # This machine's architecture in Debian's words, and the one to build for.
 NATIVE := $(shell dpkg --print-architecture 2>/dev/null || echo amd64)
 ARCH ?= $(NATIVE)
+# Those for a Pi, when this is none, are static with musl: nothing on the card has to fit.
+IS_CROSS := $(filter-out $(NATIVE),$(ARCH))
+TARGET_arm64 := aarch64-unknown-linux-musl
+TARGET_armhf := arm-unknown-linux-musleabihf
+BINARY := target/$(if $(IS_CROSS),$(TARGET_$(ARCH))/)release/brightstat
+# How these are built: "cross" (a container), "host" (this machine's cargo), or what is there.
+WAY ?= auto
 PREFIX ?= /usr/local
 ROOT = $(DESTDIR)$(PREFIX)
 # What `make run` adds to the command line, such as RUN="--interface wlan0".
@@ -59,9 +65,9 @@ $(UI)/dist/index.html.gz: $(UI)/node_modules/.package-lock.json $(UI)/package.js
 		$(UI)/tsconfig.json $(UI)/build.mjs $(wildcard $(UI)/src/*)
 	cd $(UI) && npm run --silent build
 
-build: ui ## the release binary, in target/release
+build: ui ## the release binary of ARCH (this machine's; or arm64, armhf: every Raspberry Pi)
 	@./tests/need.sh $(BUILD_NEEDS)
-	CARGO="$(CARGO)" ./debian/toolchain/cargo-release.sh
+	@CARGO="$(CARGO)" ./debian/toolchain/build.sh $(ARCH) $(WAY)
 
 bench: build ## speed and memory, as ratios to darkstat and to bare libpcap (root)
 	@./tests/need.sh $(BENCH_NEEDS)
@@ -77,9 +83,11 @@ screenshots: build ## pictures of every view, in target/screenshots; one goes in
 	@./tests/as-root.sh ./tests/screenshots.sh $(BINARY)
 	pngquant --force --output $(UI)/screenshot.png target/screenshots/now-desktop-light.png
 
+# They are the same for all architectures; a program for another cannot be asked.
+OWN = $(if $(IS_CROSS),$(CARGO) run --quiet --locked --,$(BINARY))
 man: build ## the manual pages and completions, in target/man and target/completions
-	$(BINARY) man target/man
-	$(BINARY) completions target/completions
+	$(OWN) man target/man
+	$(OWN) completions target/completions
 
 sample: ## write the sample configuration anew from the table of settings
 	$(CARGO) run --quiet --locked -- check-config --sample > target/sample.toml

@@ -74,7 +74,7 @@ pcap() { # NAME TRIPLE HOST
             --disable-shared --with-pcap=linux --without-libnl --disable-usb --disable-bluetooth \
             --disable-dbus --disable-rdma --enable-remote=no --without-dag --without-septel \
             --without-snf --without-turbocap --without-dpdk --disable-netmap
-        make -j"$(nproc)" libpcap.a
+        env -u MAKEFLAGS -u MAKEOVERRIDES make -j"$(nproc)" libpcap.a
         install -D -m 644 libpcap.a "$prefix/$2/lib/libpcap.a"
     ) > "$prefix/build/$2.log" 2>&1; then
         tail -20 "$prefix/build/$2.log" >&2
@@ -88,5 +88,7 @@ pcap aarch64 aarch64-unknown-linux-musl aarch64-linux-musl
 # What is linked into the program, and under which terms.
 cp "$source/LICENSE" "$prefix/licences/libpcap-$LIBPCAP_VERSION"
 cp "$prefix/zig/lib/libc/musl/COPYRIGHT" "$prefix/licences/musl"
+cp "$prefix/zig/lib/libunwind/LICENSE.TXT" "$prefix/licences/llvm-libunwind"
+cp "$prefix/zig/LICENSE" "$prefix/licences/zig-compiler-rt"
 rm -rf "$prefix/build"
 echo "$inputs" > "$prefix/inputs"

@@ -47,7 +47,9 @@ if [ ! -e "$library/Cargo.lock" ]; then
         "$here/apt.sh" "$folder/apt" $suites -- update -qq
         cd "$folder/new"
         "$here/apt.sh" ../apt $suites -- download -qq "rust-src=$version*"
-        dpkg-deb -x rust-src_*.deb "$folder/rust-src-$version"
+        mkdir "$folder/rust-src-$version"
+        dpkg-deb --fsys-tarfile rust-src_*.deb |
+            tar -C "$folder/rust-src-$version" -x "./usr/src/rustc-$version/library"
     ) >&2; then
         rm -rf "$folder/rust-src-$version"
         echo "std.sh: there is no std for $triple: Rust $version has come without it, and Debian ($suites)" >&2
@@ -72,12 +74,18 @@ panic = "abort"
 END
 # The flags of .cargo/config.toml hold here too, as the crate lies below it. Bitcode is for
 # the link-time optimisation of the program. The bootstrap variable lets a stable compiler
-# take the flags that std, and only std, is built with.
+# take the flags that std, and only std, is built with. Paths go as in cargo-release.sh.
+home=${CARGO_HOME:-$HOME/.cargo}
 (
     cd "$crate"
-    RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$library \
-        cargo build --quiet --release --target "$triple" -Zbuild-std=std,panic_abort --target-dir target \
-        --config "target.'cfg(all())'.rustflags=['-Cembed-bitcode=yes','--remap-path-prefix=$library=std','--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo']"
+    export RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT="$library"
+    cargo fetch --quiet --target "$triple" -Zbuild-std=std,panic_abort
+    rust="'-Cembed-bitcode=yes', '--remap-path-prefix=$library=std'"
+    for registry in "$home"/registry/src/*; do
+        rust="$rust, '--remap-path-prefix=$registry=crates'"
+    done
+    cargo build --quiet --release --target "$triple" -Zbuild-std=std,panic_abort --target-dir target \
+        --config "target.'cfg(all())'.rustflags=[$rust]"
 ) >&2
 rm -f "$crate/target/$triple/release/deps/"libstd_for_the_pi*
 mv "$crate/target/$triple/release/deps/"*.rlib "$sysroot/lib/rustlib/$triple/lib/"
