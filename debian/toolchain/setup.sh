@@ -21,7 +21,8 @@ if [ "$(cat "$prefix/inputs" 2>/dev/null)" = "$inputs" ]; then
     exit 0
 fi
 echo "Making the toolchain for the Pi in $prefix"
-rm -rf "$prefix/inputs" "$prefix/bin" "$prefix/zig" "$prefix/zig-cache" "$prefix/licences" "$prefix/build"
+cd "$prefix"
+rm -rf inputs bin zig zig-cache licences build
 mkdir -p "$prefix/bin" "$prefix/licences" "$prefix/build"
 
 python3 - "$downloads/ziglang-$ZIG_VERSION-"*.whl "$prefix/build" <<'END'
@@ -41,18 +42,34 @@ done
 compiler() { # NAME TARGET CPU
     cat > "$prefix/bin/pi-cc-$1" <<END
 #!/bin/sh
-# Rust's crates name the target, and sometimes the CPU, in words that Zig does not know.
+# zig cc for one CPU. Rust's crates name the target, and sometimes the CPU, in words that Zig
+# does not know; those are left out. A program that is linked without its symbols is linked
+# once more with them, as PROGRAM.symbols, for those who look inside.
+set -eu
+stripped="" out="" before=""
 for argument; do
     shift
     case \$argument in
         --target=* | -march=* | -mcpu=* | -mfpu=* | -mfloat-abi=*) continue ;;
+        -Wl,--strip-*) stripped=\$argument ;;
+        *) set -- "\$@" "\$argument" ;;
     esac
-    set -- "\$@" "\$argument"
+    [ "\$before" != -o ] || out=\$argument
+    before=\$argument
 done
 prefix=\$(dirname "\$0")/..
 export ZIG_GLOBAL_CACHE_DIR="\${ZIG_GLOBAL_CACHE_DIR:-\$prefix/zig-cache}"
 export ZIG_LOCAL_CACHE_DIR="\$ZIG_GLOBAL_CACHE_DIR"
-exec "\$prefix/zig/zig" cc -target $2 -mcpu=$3 "\$@"
+compile() {
+    "\$prefix/zig/zig" cc -target $2 -mcpu=$3 "\$@"
+}
+if [ -n "\$stripped" ]; then
+    # Of two -o the last holds.
+    compile "\$@" -o "\$out.symbols"
+    compile "\$@" "\$stripped"
+else
+    compile "\$@"
+fi
 END
 }
 # Every Raspberry Pi from the first to the Zero W has this CPU; all later ones run its code.
@@ -65,7 +82,7 @@ PATH=$prefix/bin:$PATH
 tar -C "$prefix/build" -xf "$downloads/libpcap_$LIBPCAP_VERSION.orig.tar.xz"
 source=$(echo "$prefix/build/libpcap-"*)
 pcap() { # NAME TRIPLE HOST
-    rm -rf "$prefix/$2"
+    rm -rf "${prefix:?}/$2"
     mkdir -p "$prefix/build/$2" "$prefix/$2"
     if ! (
         cd "$prefix/build/$2"

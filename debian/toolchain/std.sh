@@ -24,10 +24,11 @@ fi
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
 version=$($rustc -vV | sed -n 's/^release: //p')
-inputs=$( ($rustc -vV && cat "$here/std.sh" "$top/.cargo/config.toml") | sha256sum)
-sysroot=$folder/sysroot
-stamp=$sysroot/lib/rustlib/$triple/inputs
-if [ "$(cat "$stamp" 2>/dev/null)" = "$inputs" ]; then
+# cargo looks at the path of a sysroot, not at what is in it: another std is another path.
+inputs=$( ($rustc -vV && cat "$here/std.sh" "$top/.cargo/config.toml") | sha256sum | cut -c 1-12)
+sysroot=$folder/sysroot-$inputs
+done=$sysroot/lib/rustlib/$triple/done
+if [ -e "$done" ]; then
     echo "std for $triple: built before, in $sysroot" >&2
     echo "$sysroot"
     exit 0
@@ -61,6 +62,9 @@ fi
 
 echo "Building std $version for $triple from $library" >&2
 crate=$folder/std-$triple
+for old in "$folder/sysroot-"*; do
+    [ "$old" = "$sysroot" ] || rm -rf "$old"
+done
 rm -rf "$crate" "$sysroot/lib/rustlib/$triple"
 mkdir -p "$crate/src" "$sysroot/lib/rustlib/$triple/lib"
 : > "$crate/src/lib.rs"
@@ -90,5 +94,5 @@ home=${CARGO_HOME:-$HOME/.cargo}
 rm -f "$crate/target/$triple/release/deps/"libstd_for_the_pi*
 mv "$crate/target/$triple/release/deps/"*.rlib "$sysroot/lib/rustlib/$triple/lib/"
 rm -r "$crate"
-echo "$inputs" > "$stamp"
+touch "$done"
 echo "$sysroot"
