@@ -74,3 +74,26 @@ if [ "$way" = host ]; then
     PATH="$tools/pi/bin:$PATH" LIBPCAP_LIBDIR="$tools/pi/$triple/lib" SYSROOT=$sysroot \
         exec "$here/cargo-release.sh" --target "$triple"
 fi
+
+# git cannot be asked in there.
+if [ -z "${BRIGHTSTAT_COMMIT:-}" ] && [ -e .git ]; then
+    made_of="src Cargo.toml Cargo.lock .cargo" # as in src/command/source.rs
+    # shellcheck disable=SC2086
+    BRIGHTSTAT_COMMIT=$(git rev-parse --short=12 HEAD)$(
+        [ -z "$(git status --porcelain --untracked-files=no -- $made_of)" ] || echo -dirty)
+fi
+export BRIGHTSTAT_COMMIT="${BRIGHTSTAT_COMMIT:-}"
+# cross has rustup fetch the target's std, unless it was told to leave the toolchain alone.
+sysroot=""
+if [ -n "${CROSS_CUSTOM_TOOLCHAIN:-}" ]; then
+    sysroot=$("$here/std.sh" "$tools/rust" "$triple")
+    sysroot=${sysroot:+/project/target/toolchain/rust/${sysroot##*/}}
+fi
+exec 9>&-
+export CARGO_TARGET_DIR="$PWD/target/cross"
+mkdir -p "$CARGO_TARGET_DIR"
+BUILDER=cross PROJECT_AT=/project HOME_AT=/cargo TARGET_AT=/target SYSROOT=$sysroot \
+    "$here/cargo-release.sh" --target "$triple"
+# Not onto the file that is there, which cargo has linked to others.
+mkdir -p "target/$triple/release"
+cp --remove-destination "target/cross/$triple/release/brightstat" "target/$triple/release/brightstat"

@@ -100,9 +100,8 @@ fn no_object_of_our_c_libraries_is_beyond_armv6() {
 /// on s and d registers). `dmb` is not among them: musl has helpers for newer CPUs, which it
 /// picks at run time, and three of those are left in a right program.
 fn is_beyond_armv6(mnemonic: &str, operands: &str) -> bool {
-    const BEYOND: [&str; 11] = [
-        "movw", "movt", "udiv", "sdiv", "ubfx", "sbfx", "bfi", "bfc", "rbit", "mls", "vld1",
-    ];
+    const BEYOND: [&str; 11] =
+        ["movw", "movt", "udiv", "sdiv", "ubfx", "sbfx", "bfi", "bfc", "rbit", "mls", "vld1"];
     BEYOND.iter().any(|name| mnemonic.starts_with(name))
         || mnemonic.starts_with("vst1")
         || mnemonic.starts_with("vfma")
