@@ -27,10 +27,10 @@ BENCH_NEEDS := $(BUILD_NEEDS) ip:iproute2 valgrind:valgrind darkstat:darkstat tc
 	ethtool:ethtool python3:python3 wrk:wrk taskset:util-linux
 
 .DEFAULT_GOAL := help
-.PHONY: help run build ui test check unit bench soak screenshots man sample install deb clean need-%
+.PHONY: help run build ui test test-cross check unit bench soak screenshots man sample install deb clean need-%
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## watch this machine's network and serve the page (asks for root)
 	@./tests/as-root.sh env HOME="$$HOME" $(BINARY) run --database "$(CURDIR)/target/run/brightstat.db" $(RUN)
@@ -40,6 +40,13 @@ test: ui ## everything that .ci/run runs: check, unit tests, captures, crashes, 
 	@$(MAKE) --no-print-directory check
 	$(CARGO) test --locked --lib --bins --test corpus --test crash
 	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cli --test query --test live --test web --test full --test page
+
+CROSS_NEEDS := qemu-arm-static:qemu-user-static \
+	arm-linux-gnueabihf-objdump:binutils-arm-linux-gnueabihf ip:iproute2
+test-cross: ui ## the programs for the Pis under QEMU, held against this machine's (root)
+	@./tests/need.sh $(BUILD_NEEDS) $(CROSS_NEEDS)
+	@for arch in $(NATIVE) arm64 armhf; do $(MAKE) --no-print-directory build ARCH=$$arch WAY=host || exit; done
+	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cross -- --ignored
 
 check: ui ## formatting, lints, types, shell scripts, manual pages, the sample configuration
 	@./tests/need.sh $(TEST_NEEDS)
