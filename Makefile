@@ -41,18 +41,18 @@ test: ui ## everything that .ci/run runs: check, unit tests, captures, crashes, 
 	$(CARGO) test --locked --lib --bins --test corpus --test crash
 	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cli --test query --test live --test web --test full --test page
 
-CROSS_NEEDS := qemu-arm-static:qemu-user-static \
-	arm-linux-gnueabihf-objdump:binutils-arm-linux-gnueabihf ip:iproute2
+CROSS_NEEDS := qemu-arm-static:qemu-user-static ip:iproute2
 test-cross: ui ## the programs for the Pis under QEMU, held against this machine's (root)
 	@./tests/need.sh $(BUILD_NEEDS) $(CROSS_NEEDS)
 	@for arch in $(NATIVE) arm64 armhf; do $(MAKE) --no-print-directory build ARCH=$$arch WAY=host || exit; done
+	@./tests/same-libpcap.sh target/toolchain/same-libpcap
 	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cross -- --ignored
 
 check: ui ## formatting, lints, types, shell scripts, manual pages, the sample configuration
 	@./tests/need.sh $(TEST_NEEDS)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	shellcheck .ci/run tests/*.sh debian/toolchain/*.sh
+	shellcheck -x .ci/run tests/*.sh debian/toolchain/*.sh
 	cd $(UI) && npm run --silent check
 	@if grep -n '"resolved"' $(UI)/package-lock.json; then \
 		echo "$(UI)/package-lock.json names where packages come from; see $(UI)/.npmrc" >&2; exit 1; fi

@@ -66,7 +66,9 @@ echo "Building for $triple by way of '$way': $why"
 exec 9> "$tools/lock"
 flock 9
 if [ "$way" = host ]; then
-    ./tests/need.sh pip3:python3-pip flex:flex bison:bison xz:xz-utils make:make
+    ./tests/need.sh pip3:python3-pip flex:flex bison:bison xz:xz-utils make:make \
+        arm-linux-gnueabihf-strip:binutils-arm-linux-gnueabihf \
+        aarch64-linux-gnu-strip:binutils-aarch64-linux-gnu
     "$here/download.sh" "$tools/downloads"
     "$here/setup.sh" "$tools/pi" "$tools/downloads"
     sysroot=$("$here/std.sh" "$tools/rust" "$triple")

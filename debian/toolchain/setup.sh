@@ -39,19 +39,19 @@ for name in ar ranlib; do
 exec "\$(dirname "\$0")/../zig/zig" $name "\$@"
 END
 done
-compiler() { # NAME TARGET CPU
+compiler() { # NAME TARGET CPU BINUTILS
     cat > "$prefix/bin/pi-cc-$1" <<END
 #!/bin/sh
 # zig cc for one CPU. Rust's crates name the target, and sometimes the CPU, in words that Zig
-# does not know; those are left out. A program that is linked without its symbols is linked
-# once more with them, as PROGRAM.symbols, for those who look inside.
+# does not know; those are left out. What is to be linked without its symbols stays with
+# them as PROGRAM.symbols, for those who look inside: Zig would strip, but link other code.
 set -eu
-stripped="" out="" before=""
+strip="" out="" before=""
 for argument; do
     shift
     case \$argument in
         --target=* | -march=* | -mcpu=* | -mfpu=* | -mfloat-abi=*) continue ;;
-        -Wl,--strip-*) stripped=\$argument ;;
+        -Wl,--strip-*) strip=yes ;;
         *) set -- "\$@" "\$argument" ;;
     esac
     [ "\$before" != -o ] || out=\$argument
@@ -60,22 +60,17 @@ done
 prefix=\$(dirname "\$0")/..
 export ZIG_GLOBAL_CACHE_DIR="\${ZIG_GLOBAL_CACHE_DIR:-\$prefix/zig-cache}"
 export ZIG_LOCAL_CACHE_DIR="\$ZIG_GLOBAL_CACHE_DIR"
-compile() {
-    "\$prefix/zig/zig" cc -target $2 -mcpu=$3 "\$@"
-}
-if [ -n "\$stripped" ]; then
-    # Of two -o the last holds.
-    compile "\$@" -o "\$out.symbols"
-    compile "\$@" "\$stripped"
-else
-    compile "\$@"
+"\$prefix/zig/zig" cc -target $2 -mcpu=$3 "\$@"
+if [ -n "\$strip" ]; then
+    mv "\$out" "\$out.symbols"
+    $4-strip --strip-all -o "\$out" "\$out.symbols"
 fi
 END
 }
 # Every Raspberry Pi from the first to the Zero W has this CPU; all later ones run its code.
-compiler armv6 arm-linux-musleabihf arm1176jzf_s
+compiler armv6 arm-linux-musleabihf arm1176jzf_s arm-linux-gnueabihf
 # The oldest 64-bit Pi; all later ones run its code.
-compiler aarch64 aarch64-linux-musl cortex_a53
+compiler aarch64 aarch64-linux-musl cortex_a53 aarch64-linux-gnu
 chmod +x "$prefix/bin/"*
 PATH=$prefix/bin:$PATH
 

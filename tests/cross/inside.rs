@@ -26,7 +26,8 @@ fn beyond_armv6(file: &Path) -> Vec<String> {
     let allowed: [(&str, &[&str]); 5] = [
         // Start-up code in assembler is of the oldest that will do.
         ("Tag_CPU_arch", &["v4T", "v5T", "v5TE", "v6", "v6KZ"]),
-        ("Tag_FP_arch", &["VFPv2"]),
+        // Helpers that do without floating point say "No".
+        ("Tag_FP_arch", &["VFPv2", "No"]),
         ("Tag_THUMB_ISA_use", &["Thumb-1"]),
         ("Tag_Advanced_SIMD_arch", &[]),
         ("Tag_DIV_use", &["Not allowed"]),
@@ -91,7 +92,12 @@ fn no_object_of_our_c_libraries_is_beyond_armv6() {
         assert!(zig.iter().any(|file| file.ends_with(needed)), "no {needed}: {zig:?}");
     }
     files.extend(zig);
-    let wrong: Vec<String> = files.iter().flat_map(|file| beyond_armv6(file)).collect();
+    let wrong: Vec<String> = files
+        .iter()
+        .flat_map(|file| beyond_armv6(file))
+        // Two functions by hand in the unwinder, see `is_for_newer_unwinding`.
+        .filter(|text| !text.ends_with("libunwind.a: Tag_FP_arch: VFPv3"))
+        .collect();
     println!("looked at {files:?}");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -105,12 +111,20 @@ fn is_beyond_armv6(mnemonic: &str, operands: &str) -> bool {
     BEYOND.iter().any(|name| mnemonic.starts_with(name))
         || mnemonic.starts_with("vst1")
         || mnemonic.starts_with("vfma")
-        || (mnemonic.starts_with('v') && operands.split([',', ' ']).any(is_quad))
+        || (mnemonic.starts_with('v')
+            && operands.split([',', ' ', '{', '}', '-']).any(is_newer_register))
 }
 
-/// A register of NEON's: q0 to q15.
-fn is_quad(operand: &str) -> bool {
-    operand.strip_prefix('q').is_some_and(|number| number.parse::<u8>().is_ok())
+/// A register that came with VFPv3 or NEON: d16 to d31, q0 to q15.
+fn is_newer_register(operand: &str) -> bool {
+    let number = |prefix| operand.strip_prefix(prefix)?.parse::<u8>().ok();
+    number('q').is_some() || number('d').is_some_and(|n| n > 15)
+}
+
+/// LLVM's unwinder has these two for frames that hold the newer registers. Code for ARMv6
+/// makes no such frames, so nothing calls them.
+fn is_for_newer_unwinding(function: &str) -> bool {
+    function.contains("libunwind") && function.contains("VFPv3")
 }
 
 #[test]
@@ -149,7 +163,7 @@ fn no_instruction_in_the_program_for_the_first_pi_is_beyond_armv6() {
         instructions += 1;
         let operands: Vec<&str> = fields.collect();
         let operands = operands.join(" ");
-        if is_beyond_armv6(mnemonic.trim(), &operands) {
+        if is_beyond_armv6(mnemonic.trim(), &operands) && !is_for_newer_unwinding(function) {
             wrong.push(format!("{function} {address} {mnemonic} {operands}"));
         }
     }

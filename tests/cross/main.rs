@@ -31,9 +31,16 @@ impl Program {
         Program { path, runner }
     }
 
-    /// The release program of this machine: what the others must agree with.
+    /// The release program of this machine: what the others must agree with. It gets the
+    /// same version of libpcap (tests/same-libpcap.sh).
     pub fn native() -> Program {
-        Program::new("", &[])
+        const SAME: &str = concat!(
+            "LD_LIBRARY_PATH=",
+            env!("CARGO_MANIFEST_DIR"),
+            "/target/toolchain/same-libpcap"
+        );
+        assert!(Path::new(&SAME[16..]).join("libpcap.so.0.8").is_file(), "{SAME}: no libpcap");
+        Program::new("", &["env", SAME])
     }
 
     pub fn command_line(&self) -> Vec<&str> {
