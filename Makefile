@@ -44,6 +44,7 @@ check: ui ## formatting, lints, types, shell scripts, manual pages, the sample c
 	@if grep -n '"resolved"' $(UI)/package-lock.json; then \
 		echo "$(UI)/package-lock.json names where packages come from; see $(UI)/.npmrc" >&2; exit 1; fi
 	$(CARGO) run --quiet --locked -- check-config src/config/brightstat.toml
+	$(CARGO) run --quiet --locked -- check-config src/config/etc.toml
 	$(CARGO) run --quiet --locked -- man target/man
 	mandoc -T lint -W error target/man/*
 
@@ -95,7 +96,8 @@ install: build man ## install below PREFIX (/usr/local) of DESTDIR
 	install -D -m 644 target/completions/_brightstat $(ROOT)/share/zsh/vendor-completions/_brightstat
 	install -D -m 644 target/completions/brightstat.fish $(ROOT)/share/fish/vendor_completions.d/brightstat.fish
 	install -D -m 644 src/store/views.md $(ROOT)/share/doc/brightstat/views.md
-	install -D -m 644 src/config/brightstat.toml $(DESTDIR)/etc/brightstat/brightstat.toml
+	install -D -m 644 src/config/brightstat.toml $(ROOT)/share/doc/brightstat/examples/brightstat.toml
+	install -D -m 644 src/config/etc.toml $(DESTDIR)/etc/brightstat/brightstat.toml
 	install -D -m 644 src/config/conf.d.README $(DESTDIR)/etc/brightstat/conf.d/README
 ifneq ($(PREFIX),/usr)
 	install -d $(ROOT)/lib/systemd/system
