@@ -21,7 +21,7 @@ BENCH_NEEDS := $(BUILD_NEEDS) ip:iproute2 valgrind:valgrind darkstat:darkstat tc
 	ethtool:ethtool python3:python3 wrk:wrk taskset:util-linux
 
 .DEFAULT_GOAL := help
-.PHONY: help run build ui test check unit bench soak screenshots man sample install deb clean need-%
+.PHONY: help run build ui test check unit bench soak screenshots man sample install deb apt-repo test-package clean need-%
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,7 +39,7 @@ check: ui ## formatting, lints, types, shell scripts, manual pages, the sample c
 	@./tests/need.sh $(TEST_NEEDS)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	shellcheck .ci/run tests/*.sh
+	shellcheck .ci/run tests/*.sh tests/*/*.sh debian/apt/*.sh
 	cd $(UI) && npm run --silent check
 	@if grep -n '"resolved"' $(UI)/package-lock.json; then \
 		echo "$(UI)/package-lock.json names where packages come from; see $(UI)/.npmrc" >&2; exit 1; fi
@@ -108,12 +108,29 @@ ifneq ($(PREFIX),/usr)
 	@echo "To run it: systemd-sysusers && systemd-tmpfiles --create && systemctl enable --now brightstat.socket brightstat"
 endif
 
+VERSION = $(shell sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)
+DEB = target/deb/brightstat_$(VERSION)_$(ARCH).deb
 DEB_NEEDS := $(BUILD_NEEDS) dh:debhelper dpkg-buildpackage:dpkg-dev
 deb: ## the Debian package of ARCH (this machine's), in target/deb
 	@./tests/need.sh $(DEB_NEEDS)
 	@mkdir -p target/deb
 	DEB_DESTINATION=$(CURDIR)/target/deb DEB_BUILD_PROFILES="$(if $(filter $(ARCH),$(NATIVE)),,cross )nocheck" \
 		dpkg-architecture --host-arch $(ARCH) --force --command debian/rules clean binary
+
+APT_REPO_NEEDS := reprepro:reprepro gpg:gnupg
+PACKAGE_NEEDS := $(DEB_NEEDS) $(APT_REPO_NEEDS) systemd-nspawn:systemd-container mmdebstrap:mmdebstrap \
+	lintian:lintian ip:iproute2 sysctl:procps python3:python3 autopkgtest:autopkgtest
+test-package: deb ## the package on booted Debians, from installation to purge (root)
+	@./tests/need.sh $(PACKAGE_NEEDS)
+	@./tests/as-root.sh ./tests/package/run.sh $(DEB)
+
+# The owner's key, as gpg knows it, and where the repository will be reached.
+KEY ?=
+URL ?=
+apt-repo: ## an apt repository of target/deb, in target/apt: KEY=fingerprint URL=https://...
+	@./tests/need.sh $(APT_REPO_NEEDS)
+	@[ -n "$(KEY)" ] && [ -n "$(URL)" ] || { echo "make apt-repo KEY=fingerprint URL=https://example.org/apt (see README)" >&2; exit 64; }
+	./debian/apt/make-repo.sh "$(KEY)" "$(URL)" target/apt $(filter-out %dbgsym%,$(wildcard target/deb/brightstat_*.deb))
 
 clean: ## remove everything that was built
 	$(CARGO) clean
