@@ -5,14 +5,11 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
-use super::kind::KINDS;
-use super::query::{Fresh, History};
-use super::question::{Answer, Label, Question, Step, Which};
-use super::tests::{Packet, closed, host, options, packets, some};
-use super::*;
-use crate::store::kind::{HOST, INTERFACE, PORT};
-
-const YEAR: u64 = 366 * 86_400;
+use super::world::{Packet, YEAR, closed, host, options, packets, some};
+use crate::store::kind::{HOST, INTERFACE, KINDS, PORT};
+use crate::store::query::{Fresh, History};
+use crate::store::question::{Answer, Label, Question, Step, Which};
+use crate::store::*;
 
 fn question(from: i64, to: i64, step: Step) -> Question {
     Question { kind: &HOST, only: None, from, to, step, most: 10_000, top: 0 }
