@@ -143,8 +143,10 @@ impl Writer {
         let waiting_first = batch.intervals.iter().map(|interval| interval.start).min();
         let Some(newest) = written.max(waiting) else { return seal(transaction) };
         let horizon = newest + work.tiers[0].seconds;
+        // What a wrong clock has put into the future must not make what is young look old.
+        let present = waiting.unwrap_or(newest) + work.tiers[0].seconds;
         // First, so that the new rows take the pages of the old ones: each is written once.
-        work.let_go(horizon, batch.intervals.len())?;
+        work.let_go(present, batch.intervals.len())?;
         for interval in &batch.intervals {
             work.write_interval(interval)?;
         }
@@ -161,7 +163,7 @@ impl Writer {
         work.bring_up_to_date(horizon, &is_due)?;
         if waiting_first.is_some_and(|first| first < work.tiers[0].kept_since) {
             // Some came late, or were many.
-            work.let_go(horizon, batch.intervals.len())?;
+            work.let_go(present, batch.intervals.len())?;
         }
         work.make_room(horizon, *max_size, batch.intervals.len())?;
         catalog.sweep(&transaction)?;

@@ -219,8 +219,11 @@ fn a_tier_that_is_not_configured_any_more_makes_room_too() {
     let packet = |n| Packet { source: n, destination: n + 1, port: n, bytes: 100 };
     let packets: Vec<Packet> = (0..60).map(packet).collect();
     let mut store = store(&path);
-    assert!(commit(&mut store, (0..1_200).map(|m| closed(m * 60, 60, &packets))));
-    assert!(used(&store) > 2 << 20);
+    for hour in 0..20 {
+        let minutes = hour * 60..(hour + 1) * 60;
+        assert!(commit(&mut store, minutes.map(|m| closed(m * 60, 60, &packets))));
+    }
+    assert!(used(&store) > 3 << 20);
     drop(store);
     let mut options = options(&[("hour", 3_600, YEAR), ("day", 86_400, YEAR)], 200);
     options.max_size = 1 << 20;

@@ -24,6 +24,32 @@ fn what_lay_in_the_future_of_a_wrong_clock_is_moved() {
     assert_eq!(sum(&store, "SELECT count(*) FROM v_interface WHERE tier = 'minute'"), 156);
 }
 
+/// The clock was a year ahead until the daemon was stopped. From then on all minutes and hours
+/// were older than they are kept, counted from the newest.
+#[test]
+fn what_lies_in_the_future_does_not_make_the_present_look_old() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("b.db");
+    let tiers = [("minute", 60, 7_200), ("hour", 3_600, 2 * 86_400), ("day", 86_400, YEAR)];
+    let options = options(&tiers, 200);
+    let ahead = 365 * 86_400;
+    let mut store = Store::open(&path, options.clone()).unwrap();
+    assert!(commit(&mut store, (0..10).map(|m| some(ahead + m * 60))));
+    drop(store);
+    let mut store = Store::open(&path, options).unwrap();
+    for hour in 0..10 {
+        assert!(commit(&mut store, (hour * 60..(hour + 1) * 60).map(|m| some(m * 60))));
+    }
+    let count = |tier: &str| {
+        let sql = "SELECT count(DISTINCT start) FROM v_interface WHERE start < 86400 AND tier";
+        sum(&store, &format!("{sql} = '{tier}'"))
+    };
+    assert!((120..=180).contains(&count("minute")), "{}", count("minute"));
+    assert_eq!(count("hour"), 10);
+    assert_eq!(sum(&store, "SELECT sum(bytes) FROM v_interface WHERE tier = 'day'"), 610 * 642);
+    assert_conservation(&store);
+}
+
 #[test]
 fn a_damaged_database_is_kept_aside_and_a_new_one_begun() {
     let directory = tempfile::tempdir().unwrap();
