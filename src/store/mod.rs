@@ -9,6 +9,7 @@
 
 pub mod admin;
 mod catalog;
+mod gathered;
 mod grid;
 pub mod kind;
 pub mod open;
@@ -18,6 +19,7 @@ mod reading;
 mod recent;
 mod retention;
 mod rows;
+mod scan;
 pub mod schema;
 mod status;
 mod tables;

@@ -3,6 +3,7 @@
 mod migration;
 mod queries;
 mod random;
+mod retention;
 mod tiers;
 mod trouble;
 mod upkeep;
