@@ -1,7 +1,95 @@
-//! A row of an answer while it is read: its sums, and what lies in which point.
+//! The rows of an answer while they are read: their sums, and what lies in which point.
+//!
+//! A long span has tens of thousands of them, and a Pi Zero has 512 MB for everything: they
+//! lie close together, and what grows is small.
 
-use super::kind::Kind;
+use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
+
+use super::kind::{Key, Kind};
 use super::rows::{Cell, Row};
+
+/// Rows that lie together in one piece of memory. A single piece would be copied to one twice
+/// its size again and again, and both be there for a while.
+const PIECE: usize = 1_024;
+
+/// Rows by their key.
+#[derive(Default)]
+pub(super) struct Table {
+    places: HashMap<Key, u32>,
+    pieces: Vec<Vec<Gathered>>,
+}
+
+impl Table {
+    /// The row of this key; a new one if there is none.
+    pub(super) fn row(&mut self, key: Key) -> &mut Gathered {
+        let next = self.places.len();
+        let at = *self.places.entry(key).or_insert(next as u32) as usize;
+        if at == next {
+            if next.is_multiple_of(PIECE) {
+                self.pieces.push(Vec::with_capacity(PIECE.min(4 * (next + 1))));
+            }
+            self.pieces[at / PIECE].push(Gathered::default());
+        }
+        &mut self.pieces[at / PIECE][at % PIECE]
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Option<&Gathered> {
+        self.places.get(key).map(|at| &self.pieces[*at as usize / PIECE][*at as usize % PIECE])
+    }
+
+    pub(super) fn get_mut(&mut self, key: &Key) -> Option<&mut Gathered> {
+        let at = *self.places.get(key)? as usize;
+        Some(&mut self.pieces[at / PIECE][at % PIECE])
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Key, &Gathered)> {
+        let row = |at: u32| &self.pieces[at as usize / PIECE][at as usize % PIECE];
+        self.places.iter().map(move |(key, at)| (key, row(*at)))
+    }
+}
+
+/// A cell for each of a kind's ways. Two, which most kinds have at most, need no memory of
+/// their own.
+pub(super) enum Cells {
+    Few(usize, [Cell; 2]),
+    Many(Box<[Cell]>),
+}
+
+impl Default for Cells {
+    fn default() -> Cells {
+        Cells::Few(0, Default::default())
+    }
+}
+
+impl From<&[Cell]> for Cells {
+    fn from(cells: &[Cell]) -> Cells {
+        match cells {
+            [one] => Cells::Few(1, [*one, Cell::default()]),
+            [one, two] => Cells::Few(2, [*one, *two]),
+            _ => Cells::Many(cells.into()),
+        }
+    }
+}
+
+impl Deref for Cells {
+    type Target = [Cell];
+    fn deref(&self) -> &[Cell] {
+        match self {
+            Cells::Few(count, cells) => &cells[..*count],
+            Cells::Many(cells) => cells,
+        }
+    }
+}
+
+impl DerefMut for Cells {
+    fn deref_mut(&mut self) -> &mut [Cell] {
+        match self {
+            Cells::Few(count, cells) => &mut cells[..*count],
+            Cells::Many(cells) => cells,
+        }
+    }
+}
 
 /// A row while it is read.
 ///
@@ -9,7 +97,7 @@ use super::rows::{Cell, Row};
 /// is so, the total is the series.
 #[derive(Default)]
 pub(super) struct Gathered {
-    pub(super) total: Vec<Cell>,
+    pub(super) total: Cells,
     pub(super) extras: [i64; 2],
     pub(super) parts: u32,
     /// The point of the first part.
@@ -32,7 +120,7 @@ impl Gathered {
     /// points the series has grown.
     pub(super) fn add(&mut self, kind: &Kind, row: &Row, point: Option<usize>) -> usize {
         if self.total.is_empty() {
-            self.total.clone_from(&row.cells);
+            self.total = row.cells[..].into();
             self.extras.iter_mut().zip(&row.extras).for_each(|(extra, first)| *extra = *first);
             self.parts = row.parts;
             self.point = point.unwrap_or(0) as u32;
@@ -45,8 +133,8 @@ impl Gathered {
             let first = || {
                 Box::new(Series {
                     points: vec![(self.point, self.parts)],
-                    cells: self.total.clone(),
-                    dropped: vec![self.extras[1]],
+                    cells: self.total.to_vec(),
+                    dropped: self.extras[..kind.extras.len()].get(1).copied().into_iter().collect(),
                 })
             };
             grown = self.series.get_or_insert_with(first).add(row, point);
@@ -70,8 +158,9 @@ impl Gathered {
         let only = only.then(|| {
             (self.point as usize, self.parts, &self.total[..], self.extras[1].cast_unsigned())
         });
-        let several = points.iter().zip(cells.chunks_exact(ways)).zip(dropped);
-        only.into_iter().chain(several.map(|(((point, parts), cells), dropped)| {
+        let several = points.iter().zip(cells.chunks_exact(ways)).enumerate();
+        only.into_iter().chain(several.map(|(at, ((point, parts), cells))| {
+            let dropped = dropped.get(at).copied().unwrap_or(0);
             (*point as usize, *parts, cells, dropped.cast_unsigned())
         }))
     }
@@ -79,11 +168,13 @@ impl Gathered {
 
 impl Series {
     fn add(&mut self, row: &Row, point: u32) -> usize {
-        let dropped = row.extras.get(1).copied().unwrap_or(0);
-        match (self.points.last_mut(), self.dropped.last_mut()) {
-            (Some((last, parts)), Some(sum)) if *last == point => {
+        let dropped = row.extras.get(1);
+        match self.points.last_mut() {
+            Some((last, parts)) if *last == point => {
                 *parts += row.parts;
-                *sum += dropped;
+                if let (Some(sum), Some(more)) = (self.dropped.last_mut(), dropped) {
+                    *sum += more;
+                }
                 let begin = self.cells.len() - row.cells.len();
                 let sums = self.cells[begin..].iter_mut();
                 sums.zip(&row.cells).for_each(|(sum, more)| sum.add(more));
@@ -92,7 +183,7 @@ impl Series {
             _ => {
                 self.points.push((point, row.parts));
                 self.cells.extend_from_slice(&row.cells);
-                self.dropped.push(dropped);
+                self.dropped.extend(dropped);
                 1
             }
         }

@@ -1,10 +1,10 @@
 //! Reading the rows that a question is about, and adding them up to an answer.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::gathered::Gathered;
+use super::gathered::{Gathered, Table};
 use super::grid::Grid;
 use super::kind::{INTERFACE, Key, Kind};
 use super::question::{Answer, Cell, Label, Line, Point, Question};
@@ -20,8 +20,8 @@ pub(super) struct Reading<'a> {
     question: &'a Question,
     grid: &'a Grid,
     only: Option<Key>,
-    interfaces: HashMap<Key, Gathered>,
-    rows: HashMap<Key, Gathered>,
+    interfaces: Table,
+    rows: Table,
     none: Gathered,
     /// By point: milliseconds covered, by interface; and intervals.
     covered: Vec<HashMap<i64, u64>>,
@@ -37,8 +37,8 @@ impl<'a> Reading<'a> {
             question,
             grid,
             only,
-            interfaces: HashMap::new(),
-            rows: HashMap::new(),
+            interfaces: Table::default(),
+            rows: Table::default(),
             none: Gathered::default(),
             covered: vec![HashMap::new(); points],
             intervals: vec![0; points],
@@ -67,7 +67,7 @@ impl<'a> Reading<'a> {
                 } else if Some(key) != kind.other {
                     // The rest is derived from the total.
                     let point = (*held <= SERIES_HELD).then_some(point);
-                    *held += rows.entry(key).or_default().add(kind, &row, point);
+                    *held += rows.row(key).add(kind, &row, point);
                 }
             })?;
         }
@@ -76,7 +76,7 @@ impl<'a> Reading<'a> {
 
     fn add_interface(&mut self, source: i64, start: i64, key: Key, row: &Row) {
         let Some(point) = self.grid.point(start) else { return };
-        self.interfaces.entry(key).or_default().add(&INTERFACE, row, Some(point));
+        self.interfaces.row(key).add(&INTERFACE, row, Some(point));
         *self.covered[point].entry(key[0]).or_default() += row.extras[0].cast_unsigned();
         if self.seen != Some((source, start)) {
             self.seen = Some((source, start));
@@ -156,9 +156,10 @@ impl<'a> Reading<'a> {
         memory: &[Interval],
         shown: &[Key],
     ) -> rusqlite::Result<()> {
-        let wanted: HashSet<Key> = shown.iter().copied().collect();
-        self.rows.retain(|key, _| wanted.contains(key));
-        self.rows.values_mut().for_each(|row| *row = Gathered::default());
+        self.rows = Table::default();
+        for key in shown {
+            self.rows.row(*key);
+        }
         let (rows, grid, kind) = (&mut self.rows, self.grid, self.question.kind);
         each(connection, grid, kind, self.only, memory, |_, start, key, row| {
             if let (Some(known), Some(point)) = (rows.get_mut(&key), grid.point(start)) {
@@ -208,7 +209,7 @@ impl<'a> Reading<'a> {
 
     /// Every frame. Interfaces have a cell for each direction; what two ends share has the
     /// same in both cells.
-    fn total(&self, interfaces: &HashMap<Key, Gathered>) -> Line {
+    fn total(&self, interfaces: &Table) -> Line {
         let kind = self.question.kind;
         let ways = kind.ways.len();
         let fit = |directions: &[Cell]| -> Vec<Cell> {
@@ -220,7 +221,7 @@ impl<'a> Reading<'a> {
         let mut line = empty(Label::Total, kind);
         let mut series: Vec<Option<Vec<Cell>>> = vec![None; self.intervals.len()];
         let mut dropped = vec![0; self.intervals.len()];
-        for row in interfaces.values() {
+        for (_, row) in interfaces.iter() {
             add_all(&mut line.total, &fit(&row.total));
             line.dropped += row.extras[1].cast_unsigned();
             for (point, _, cells, lost) in row.series() {
