@@ -88,6 +88,8 @@ pub struct Store {
     recent: Arc<Recent>,
     set_backs: Vec<SetBack>,
     events: Vec<Event>,
+    /// Intervals that have been given up and not been told of in an event.
+    lost: u64,
 }
 
 impl Store {
@@ -104,6 +106,7 @@ impl Store {
             recent: Arc::default(),
             set_backs: Vec::new(),
             events: Vec::new(),
+            lost: 0,
         };
         if let Some(aside) = aside {
             store.note_damage(&aside);
@@ -194,16 +197,16 @@ impl Store {
                 let waiting = recent.pending.len() as u64;
                 drop(recent);
                 status.waiting.store(waiting, Ordering::Relaxed);
-                if lost > 0 && status.lost.fetch_add(lost, Ordering::Relaxed) == 0 {
-                    error!(
-                        "{}: there is no more memory for intervals that cannot be written; the \
-                         oldest are given up",
-                        self.path.display()
-                    );
-                    self.note(
-                        "history_lost",
-                        "intervals were given up as the disk failed for too long".to_owned(),
-                    );
+                if lost > 0 {
+                    status.lost.fetch_add(lost, Ordering::Relaxed);
+                    if self.lost == 0 {
+                        error!(
+                            "{}: there is no more memory for intervals that cannot be written; \
+                             the oldest are given up",
+                            self.path.display()
+                        );
+                    }
+                    self.lost += lost;
                 }
             }
             Message::Fine(closed) => {
@@ -280,6 +283,15 @@ impl Store {
     }
 
     fn try_commit(&mut self, is_last: bool, status: &Status) -> rusqlite::Result<()> {
+        if self.lost > 0 {
+            // Once it is written, with all that there were.
+            self.events.retain(|event| event.kind != "history_lost");
+            let lost = self.lost;
+            self.note(
+                "history_lost",
+                format!("{lost} intervals were given up as the disk failed for too long"),
+            );
+        }
         // A copy, so that web threads need not wait for the disk.
         let waiting: Vec<Interval> = self.recent.lock().pending.values().cloned().collect();
         let batch = Batch {
@@ -300,6 +312,7 @@ impl Store {
         status.waiting.store(0, Ordering::Relaxed);
         self.set_backs.clear();
         self.events.clear();
+        self.lost = 0;
         Ok(())
     }
 

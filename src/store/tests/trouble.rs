@@ -200,5 +200,16 @@ fn a_disk_that_stays_full_costs_the_oldest_intervals_and_that_is_counted() {
         sum(&store, "SELECT sum(packets) FROM v_interface WHERE tier = 'day'"),
         kept as i64 * 257
     );
-    assert_eq!(sum(&store, "SELECT count(*) FROM v_event WHERE kind = 'history_lost'"), 1);
+    let told = "SELECT count(*) FROM v_event WHERE kind = 'history_lost' AND message LIKE";
+    assert_eq!(sum(&store, &format!("{told} '{} intervals were given up%'", status.lost())), 1);
+    // The next time is told as well.
+    let before = status.lost();
+    for minute in 200..400 {
+        store.take(Message::Closed(closed(minute * 60, 60, &packets)), &status);
+    }
+    assert!(store.commit(true, &status));
+    let more = status.lost() - before;
+    assert!(more > 0);
+    assert_eq!(sum(&store, "SELECT count(*) FROM v_event WHERE kind = 'history_lost'"), 2);
+    assert!(sum(&store, &format!("{told} '{more} intervals were given up%'")) > 0);
 }
