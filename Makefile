@@ -39,7 +39,7 @@ check: ui ## formatting, lints, types, shell scripts, manual pages, the sample c
 	@./tests/need.sh $(TEST_NEEDS)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	shellcheck .ci/run tests/*.sh tests/*/*.sh debian/apt/*.sh
+	shellcheck .ci/run tests/*.sh tests/*/*.sh debian/*/*.sh
 	cd $(UI) && npm run --silent check
 	@if grep -n '"resolved"' $(UI)/package-lock.json; then \
 		echo "$(UI)/package-lock.json names where packages come from; see $(UI)/.npmrc" >&2; exit 1; fi
@@ -62,7 +62,7 @@ $(UI)/dist/index.html.gz: $(UI)/node_modules/.package-lock.json $(UI)/package.js
 
 build: ui ## the release binary, in target/release
 	@./tests/need.sh $(BUILD_NEEDS)
-	$(CARGO) build --locked --release
+	CARGO="$(CARGO)" ./debian/toolchain/cargo-release.sh
 
 bench: build ## speed and memory, as ratios to darkstat and to bare libpcap (root)
 	@./tests/need.sh $(BENCH_NEEDS)

@@ -8,9 +8,20 @@ use ipnet::IpNet;
 
 use crate::config::keys::{prefix, socket_address};
 
+/// What `--version` says: the version, the commit it was built from, and for which machines.
+/// `-V` and the manual pages, which are the same for all machines, tell the version alone.
+pub const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("BRIGHTSTAT_BUILT_FROM"),
+    ", ",
+    env!("BRIGHTSTAT_TARGET"),
+    ")"
+);
+
 /// See your network: who uses it, how much, on which ports and protocols.
 #[derive(Parser, Debug)]
-#[command(name = "brightstat", version, about, max_term_width = 100)]
+#[command(name = "brightstat", version, long_version = VERSION, about, max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 done, 64 wrong usage, 65 damaged input, 66 no such input or \
     interface, 69 something is taken, 73 output is there already, 74 read or write error, 77 not permitted, 78 wrong configuration."
