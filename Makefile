@@ -27,7 +27,8 @@ BENCH_NEEDS := $(BUILD_NEEDS) ip:iproute2 valgrind:valgrind darkstat:darkstat tc
 	ethtool:ethtool python3:python3 wrk:wrk taskset:util-linux
 
 .DEFAULT_GOAL := help
-.PHONY: help run build ui test test-cross check unit bench soak screenshots man sample install deb clean need-%
+.PHONY: help run build ui test test-cross test-containers check unit bench soak screenshots man \
+	sample install deb dist apt-repo test-package clean need-%
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,16 +48,27 @@ test-cross: ui ## the programs for the Pis under QEMU, held against this machine
 	@for arch in $(NATIVE) arm64 armhf; do $(MAKE) --no-print-directory build ARCH=$$arch WAY=host || exit; done
 	@./tests/same-libpcap.sh target/toolchain/same-libpcap
 	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cross -- --ignored
+	@for arch in $(NATIVE) armhf; do \
+		./tests/reproducible.sh $$arch "$$($(MAKE) --no-print-directory where ARCH=$$arch)" || exit; done
+
+where: # BINARY of ARCH
+	@echo $(BINARY)
+
+test-containers: ## the way with containers makes the same program (root, Podman; ARCH=arm64)
+	@./tests/need.sh $(BUILD_NEEDS)
+	@$(MAKE) --no-print-directory build ARCH=$(or $(IS_CROSS),arm64) WAY=host
+	@./tests/containers.sh $(or $(IS_CROSS),arm64) "$$($(MAKE) --no-print-directory where ARCH=$(or $(IS_CROSS),arm64))"
 
 check: ui ## formatting, lints, types, shell scripts, manual pages, the sample configuration
 	@./tests/need.sh $(TEST_NEEDS)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	shellcheck -x .ci/run tests/*.sh debian/toolchain/*.sh
+	shellcheck -x .ci/run tests/*.sh tests/*/*.sh debian/*/*.sh
 	cd $(UI) && npm run --silent check
 	@if grep -n '"resolved"' $(UI)/package-lock.json; then \
 		echo "$(UI)/package-lock.json names where packages come from; see $(UI)/.npmrc" >&2; exit 1; fi
 	$(CARGO) run --quiet --locked -- check-config src/config/brightstat.toml
+	$(CARGO) run --quiet --locked -- check-config src/config/etc.toml
 	$(CARGO) run --quiet --locked -- man target/man
 	mandoc -T lint -W error target/man/*
 
@@ -110,7 +122,8 @@ install: build man ## install below PREFIX (/usr/local) of DESTDIR
 	install -D -m 644 target/completions/_brightstat $(ROOT)/share/zsh/vendor-completions/_brightstat
 	install -D -m 644 target/completions/brightstat.fish $(ROOT)/share/fish/vendor_completions.d/brightstat.fish
 	install -D -m 644 src/store/views.md $(ROOT)/share/doc/brightstat/views.md
-	install -D -m 644 src/config/brightstat.toml $(DESTDIR)/etc/brightstat/brightstat.toml
+	install -D -m 644 src/config/brightstat.toml $(ROOT)/share/doc/brightstat/examples/brightstat.toml
+	install -D -m 644 src/config/etc.toml $(DESTDIR)/etc/brightstat/brightstat.toml
 	install -D -m 644 src/config/conf.d.README $(DESTDIR)/etc/brightstat/conf.d/README
 ifneq ($(PREFIX),/usr)
 	install -d $(ROOT)/lib/systemd/system
@@ -121,12 +134,31 @@ ifneq ($(PREFIX),/usr)
 	@echo "To run it: systemd-sysusers && systemd-tmpfiles --create && systemctl enable --now brightstat.socket brightstat"
 endif
 
-DEB_NEEDS := $(BUILD_NEEDS) dh:debhelper dpkg-buildpackage:dpkg-dev
+VERSION = $(shell sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)
+DEB = target/deb/brightstat_$(VERSION)_$(ARCH).deb
+DEB_NEEDS = $(BUILD_NEEDS) dh:debhelper dpkg-buildpackage:dpkg-dev $(STRIP_$(IS_CROSS))
+STRIP_arm64 := aarch64-linux-gnu-strip:binutils-aarch64-linux-gnu
+STRIP_armhf := arm-linux-gnueabihf-strip:binutils-arm-linux-gnueabihf
 deb: ## the Debian package of ARCH (this machine's), in target/deb
 	@./tests/need.sh $(DEB_NEEDS)
 	@mkdir -p target/deb
 	DEB_DESTINATION=$(CURDIR)/target/deb DEB_BUILD_PROFILES="$(if $(filter $(ARCH),$(NATIVE)),,cross )nocheck" \
 		dpkg-architecture --host-arch $(ARCH) --force --command debian/rules clean binary
+
+APT_REPO_NEEDS := reprepro:reprepro gpg:gnupg
+PACKAGE_NEEDS = $(DEB_NEEDS) $(APT_REPO_NEEDS) systemd-nspawn:systemd-container mmdebstrap:mmdebstrap \
+	lintian:lintian ip:iproute2 sysctl:procps python3:python3 autopkgtest:autopkgtest
+test-package: deb ## the package on booted Debians, from installation to purge (root)
+	@./tests/need.sh $(PACKAGE_NEEDS)
+	@./tests/as-root.sh ./tests/package/run.sh $(DEB)
+
+# The owner's key, as gpg knows it, and where the repository will be reached.
+KEY ?=
+URL ?=
+apt-repo: ## an apt repository of target/deb, in target/apt: KEY=fingerprint URL=https://...
+	@./tests/need.sh $(APT_REPO_NEEDS)
+	@[ -n "$(KEY)" ] && [ -n "$(URL)" ] || { echo "make apt-repo KEY=fingerprint URL=https://example.org/apt (see README)" >&2; exit 64; }
+	./debian/apt/make-repo.sh "$(KEY)" "$(URL)" target/apt $(filter-out %dbgsym%,$(wildcard target/deb/brightstat_*.deb))
 
 clean: ## remove everything that was built
 	$(CARGO) clean

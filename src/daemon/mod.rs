@@ -17,7 +17,7 @@ pub(crate) mod system_time;
 mod timekeeper;
 pub mod worker;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock, mpsc};
 use std::thread::{self, JoinHandle};
@@ -87,13 +87,16 @@ impl Options {
 /// # Errors
 /// Whatever keeps it from starting. Once it runs, nothing but a signal ends it.
 pub fn run(options: &Options) -> Result<(), Failure> {
-    start(options).inspect_err(|failure| {
+    let inherited = sockets::inherited()?;
+    let waiting: Vec<TcpListener> = inherited.iter().filter_map(|l| l.try_clone().ok()).collect();
+    start(options, inherited).inspect_err(|failure| {
         // What `systemctl status` shows of a service that could not start.
         supervise::tell(&[NotifyState::Status(&failure.to_string())]);
+        sockets::excuse(&waiting, failure);
     })
 }
 
-fn start(options: &Options) -> Result<(), Failure> {
+fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> {
     logger::start(log::LevelFilter::Info);
     let config = options.load()?;
     logger::start(config.log_level);
@@ -104,7 +107,7 @@ fn start(options: &Options) -> Result<(), Failure> {
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK).map_err(no_signals)?;
 
     let names = interfaces::choose(&config, !options.interfaces.is_empty())?;
-    let listeners = sockets::listen(&config)?;
+    let listeners = sockets::listen(&config, inherited)?;
     privileges::drop_root(&config.user, &config.database)?;
     let tiers = config.tiers();
     let limits = Limits { hosts: config.hosts_per_interval, ports: config.ports_per_interval };

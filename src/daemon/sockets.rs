@@ -4,25 +4,31 @@
 //! that way nobody who breaks into the process that reads packets can talk to the network.
 //! And clients that come while the daemon restarts wait in the kernel's queue.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
 
 use listenfd::ListenFd;
 use log::{info, warn};
 
+use crate::account::LocalNetworks;
 use crate::capture::interfaces::list;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
+use crate::web::routes::safety_headers;
 
 /// The listeners: inherited ones (sd_listen_fds(3)) go before `web.listen`.
 ///
 /// # Errors
-/// A descriptor that is no TCP listener, an address that is taken or may not be used.
-pub(super) fn listen(config: &Config) -> Result<Vec<TcpListener>, Failure> {
-    let inherited = inherited()?;
+/// An address that is taken or may not be used.
+pub(super) fn listen(
+    config: &Config,
+    inherited: Vec<TcpListener>,
+) -> Result<Vec<TcpListener>, Failure> {
     if inherited.is_empty() {
         return open(&config.listen);
     }
+    info!("the listener comes from systemd");
     if config.listen != Config::default().listen {
         warn!(
             "web.listen is not used: systemd holds the listener; change the port with \
@@ -32,7 +38,44 @@ pub(super) fn listen(config: &Config) -> Result<Vec<TcpListener>, Failure> {
     Ok(inherited)
 }
 
-fn inherited() -> Result<Vec<TcpListener>, Failure> {
+/// Answers those who wait at listeners of systemd's that the daemon cannot start, and why.
+///
+/// A connection that nobody takes would have systemd start the service over and over. And so
+/// the person who opens the page learns what is wrong.
+pub(super) fn excuse(listeners: &[TcpListener], failure: &Failure) {
+    const MOST: usize = 64;
+    let end = Instant::now() + Duration::from_secs(2);
+    let body = format!("brightstat cannot start: {failure}\n");
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Content-Length: {}\r\n{}Cache-Control: no-store\r\nRetry-After: 10\r\n\
+         Connection: close\r\n\r\n{body}",
+        body.len(),
+        safety_headers()
+    );
+    let near = LocalNetworks::private_and(Vec::new());
+    for listener in listeners {
+        let _ = listener.set_nonblocking(true);
+        for _ in 0..MOST {
+            let Ok((mut client, from)) = listener.accept() else { break };
+            let from = from.ip().to_canonical();
+            if Instant::now() > end || !(from.is_loopback() || near.contains(&from)) {
+                continue;
+            }
+            let _ = client.set_read_timeout(Some(Duration::from_millis(100)));
+            let _ = client.set_write_timeout(Some(Duration::from_millis(100)));
+            // What lies unread when a socket is closed makes the kernel reset the connection.
+            let _ = client.read(&mut [0; 4_096]);
+            let _ = client.write_all(answer.as_bytes());
+        }
+    }
+}
+
+/// The listeners that systemd has handed over. Tells them once only.
+///
+/// # Errors
+/// A descriptor that is no TCP listener.
+pub(super) fn inherited() -> Result<Vec<TcpListener>, Failure> {
     let mut handed_over = ListenFd::from_env();
     let mut listeners = Vec::new();
     for number in 0..handed_over.len() {
@@ -46,9 +89,6 @@ fn inherited() -> Result<Vec<TcpListener>, Failure> {
             )
         })?;
         listeners.extend(listener);
-    }
-    if !listeners.is_empty() {
-        info!("the listener comes from systemd");
     }
     Ok(listeners)
 }
