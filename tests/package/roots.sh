@@ -15,6 +15,6 @@ make_root() {
 # What the package depends on is there, as the machine that boots has no network but ours.
 usual="systemd-sysv dbus udev iproute2 procps systemd-timesyncd"
 # shellcheck disable=SC2086 # one word per package
-make_root trixie $usual libpcap0.8t64 unattended-upgrades gpgv
+make_root trixie $usual libpcap0.8t64 unattended-upgrades gpgv curl
 # shellcheck disable=SC2086
 make_root bookworm $usual libpcap0.8

@@ -397,7 +397,19 @@ class FromTheRepository(OnMachine):
         self.assertNotEqual(self.version(), "0.0.9", said)
         self.assert_works()
 
-    def test_3_a_package_that_was_tampered_with_is_refused(self):
+    def test_3_its_autopkgtests_pass(self):
+        tests = os.path.join(HERE, "../../debian/tests")
+        with open(tests + "/control", encoding="utf8") as file:
+            names = [name for line in re.findall("(?m)^Tests: (.*)$", file.read()) for name in line.split(", ")]
+        self.assertEqual(names[-1], "purge", "the others need what it takes away")
+        for name in names:
+            self.machine.put(f"{tests}/{name}", f"/var/tmp/autopkgtest/{name}")
+            started = time.monotonic()
+            self.machine.run("/var/tmp/autopkgtest/" + name)
+            print(f"    {name}: passed ({time.monotonic() - started:.1f} s)")
+        self.machine.run("apt-get", "install", "--yes", "brightstat")
+
+    def test_4_a_package_that_was_tampered_with_is_refused(self):
         pool, = glob.glob(self.site + "/pool/main/b/brightstat/*.deb")
         with open(pool, "r+b") as file:
             file.seek(-1000, os.SEEK_END)
@@ -409,7 +421,7 @@ class FromTheRepository(OnMachine):
         self.assertNotEqual(done.returncode, 0)
         self.assertRegex(done.stdout, "Hash Sum mismatch|Hashes of expected file")
 
-    def test_4_an_index_that_was_tampered_with_is_refused(self):
+    def test_5_an_index_that_was_tampered_with_is_refused(self):
         release = self.site + "/dists/trixie/InRelease"
         with open(release, encoding="utf8") as file:
             text = file.read()
