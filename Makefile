@@ -41,13 +41,16 @@ test: ui ## everything that .ci/run runs: check, unit tests, captures, crashes, 
 	@$(MAKE) --no-print-directory check
 	$(CARGO) test --locked --lib --bins --test corpus --test crash
 	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cli --test query --test live --test web --test full --test page
+	@$(MAKE) --no-print-directory test-cross test-containers
 
-CROSS_NEEDS := qemu-arm-static:qemu-user-static ip:iproute2
+CROSS_NEEDS := qemu-arm-static:qemu-user-static ip:iproute2 lintian:lintian
 test-cross: ui ## the programs for the Pis under QEMU, held against this machine's (root)
 	@./tests/need.sh $(BUILD_NEEDS) $(CROSS_NEEDS)
 	@for arch in $(NATIVE) arm64 armhf; do $(MAKE) --no-print-directory build ARCH=$$arch WAY=host || exit; done
 	@./tests/same-libpcap.sh target/toolchain/same-libpcap
 	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cross -- --ignored
+	@for arch in arm64 armhf; do $(MAKE) --no-print-directory deb ARCH=$$arch WAY=host && \
+		./tests/as-root.sh ./tests/package/foreign.sh target/deb/brightstat_$(VERSION)_$$arch.deb $$arch || exit; done
 	@./tests/reproducible.sh armhf "$$($(MAKE) --no-print-directory where ARCH=armhf)"
 
 where: # BINARY of ARCH
