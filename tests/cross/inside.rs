@@ -198,3 +198,29 @@ fn no_program_holds_a_path_of_this_machine() {
         }
     }
 }
+
+#[test]
+fn instructions_of_later_cpus_are_known_by_their_names() {
+    for (mnemonic, operands) in [
+        ("movw", "r0, #4660"),
+        ("movteq", "r1, #1"),
+        ("udiv", "r0, r1, r2"),
+        ("ubfx", "r0, r1, #3, #4"),
+        ("vadd.i32", "q0, q1, q2"),
+        ("vldmia", "r0, {d16-d31}"),
+        ("vld1.64", "{d0-d1}, [r0]"),
+    ] {
+        assert!(is_beyond_armv6(mnemonic, operands), "{mnemonic} {operands}");
+    }
+    for (mnemonic, operands) in [
+        ("mov", "r0, #1"),
+        ("movs", "r0, r1"),
+        ("stmls", "r0, {r1, r2}"),
+        ("vadd.f64", "d0, d1, d15"),
+        ("vldmia", "r0, {d8-d15}"),
+        ("umull", "r0, r1, r2, r3"),
+        ("uxtb", "r0, r1"),
+    ] {
+        assert!(!is_beyond_armv6(mnemonic, operands), "{mnemonic} {operands}");
+    }
+}

@@ -18,13 +18,13 @@ use std::sync::Mutex;
 use std::thread;
 
 /// A program and how this machine runs it.
-pub struct Program {
-    pub path: PathBuf,
+pub(crate) struct Program {
+    pub(crate) path: PathBuf,
     runner: &'static [&'static str],
 }
 
 impl Program {
-    pub fn new(target: &str, runner: &'static [&'static str]) -> Program {
+    pub(crate) fn new(target: &str, runner: &'static [&'static str]) -> Program {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
         let path = root.join(target).join("release/brightstat");
         assert!(path.is_file(), "{}: not built; 'make test-cross' does that", path.display());
@@ -33,7 +33,7 @@ impl Program {
 
     /// The release program of this machine: what the others must agree with. It gets the
     /// same version of libpcap (tests/same-libpcap.sh).
-    pub fn native() -> Program {
+    pub(crate) fn native() -> Program {
         const SAME: &str = concat!(
             "LD_LIBRARY_PATH=",
             env!("CARGO_MANIFEST_DIR"),
@@ -43,11 +43,11 @@ impl Program {
         Program::new("", &["env", SAME])
     }
 
-    pub fn command_line(&self) -> Vec<&str> {
+    pub(crate) fn command_line(&self) -> Vec<&str> {
         self.runner.iter().copied().chain([self.path.to_str().unwrap()]).collect()
     }
 
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let line = self.command_line();
         let mut command = Command::new(line[0]);
         command.args(&line[1..]).stdin(Stdio::null());
@@ -55,15 +55,15 @@ impl Program {
     }
 }
 
-pub fn armv6() -> Program {
+pub(crate) fn armv6() -> Program {
     Program::new("arm-unknown-linux-musleabihf", &["qemu-arm-static", "-cpu", "arm1176"])
 }
 
-pub fn aarch64() -> Program {
+pub(crate) fn aarch64() -> Program {
     Program::new("aarch64-unknown-linux-musl", &["qemu-aarch64-static", "-cpu", "cortex-a53"])
 }
 
-pub fn corpus() -> PathBuf {
+pub(crate) fn corpus() -> PathBuf {
     let path = std::env::var_os("BRIGHTSTAT_CORPUS").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"),
         PathBuf::from,
