@@ -34,8 +34,9 @@ if [ -e "$done" ]; then
     exit 0
 fi
 
-# What std's parts are called in the program depends on where their source lies, seen from the
-# root of the workspace. So it is brought below that, and is nowhere else.
+# What std's parts are called in the program, and with it their order there, depends on where
+# their source lies, as cargo sees it from the compiler's sysroot. So the source is in a folder
+# of its own, and a rustc in front of the real one gives that out as the sysroot to cargo.
 std=$folder/std
 library=$std/library
 if [ "$(cat "$std/version" 2>/dev/null)" != "$version" ]; then
@@ -78,13 +79,19 @@ edition = "2024"
 panic = "abort"
 [workspace]
 END
+cat > "$std/rustc" <<END
+#!/bin/sh
+case " \$* " in *" --print=sysroot "*) set -- "\$@" "--sysroot=$std" ;; esac
+exec $rustc "\$@"
+END
+chmod +x "$std/rustc"
 # The flags of .cargo/config.toml hold here too, as the crate lies below it. Bitcode is for
 # the link-time optimisation of the program. The bootstrap variable lets a stable compiler
 # take the flags that std, and only std, is built with. Paths go as in cargo-release.sh.
 home=${CARGO_HOME:-$HOME/.cargo}
 (
     cd "$std"
-    export RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT="$library"
+    export RUSTC="$std/rustc" RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT="$library"
     cargo fetch --quiet --target "$triple" -Zbuild-std=std,panic_abort
     rust="'-Cembed-bitcode=yes', '--remap-path-prefix=$library=std'"
     for registry in "$home"/registry/src/*; do
