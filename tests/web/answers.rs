@@ -230,3 +230,36 @@ fn packed_and_plain_answers_say_the_same() {
     assert_eq!(daemon.stop(), 0);
     assert_ne!(std::fs::metadata(directory.path().join("db/brightstat.db")).unwrap().size(), 0);
 }
+
+#[test]
+fn what_a_host_does_is_all_of_its_traffic() {
+    let cable = Cable::new();
+    let directory = directory();
+    let daemon = start(&cable, directory.path());
+    let (frames, expected) = mixture(2_000);
+    cable.send(&frames);
+    daemon.wait_for_frames(expected.packets);
+    let hosts = daemon.json("/api/v1/hosts?limit=20");
+    let mut named = 0;
+    for host in hosts["hosts"].as_array().unwrap() {
+        let address = host["addr"].as_str().unwrap();
+        let answer = daemon.json(&format!("/api/v1/hosts?name={address}"));
+        let services = answer["services"].as_array().unwrap();
+        for key in ["bytes_in", "bytes_out", "packets_in", "packets_out"] {
+            let of = |row: &Value| row[key].as_u64().unwrap();
+            let all = services.iter().map(of).sum::<u64>() + of(&answer["other_services"]);
+            assert_eq!(all, of(&answer["hosts"][0]), "{address}: {key}");
+        }
+        for service in services {
+            let protocol = service["protocol"].as_str().unwrap();
+            let has_ports = ["tcp", "udp"].contains(&protocol);
+            assert!(has_ports || service["port"].is_null(), "{service}");
+            named += 1;
+        }
+    }
+    assert!(named >= 20, "{named} rows");
+    let nobody = daemon.json("/api/v1/hosts?name=192.0.2.255");
+    assert_eq!(nobody["services"].as_array().unwrap().len(), 0, "{nobody}");
+    assert_eq!(nobody["other_services"]["packets_in"], 0);
+    assert_eq!(daemon.stop(), 0);
+}
