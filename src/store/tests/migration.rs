@@ -67,9 +67,9 @@ fn what_version_1_has_written_is_there_and_goes_on() {
 fn step_2(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute_batch(
         "ALTER TABLE tier ADD COLUMN note TEXT NOT NULL DEFAULT '';
-         ALTER TABLE traffic_60 RENAME TO old;
-         CREATE TABLE traffic_60 AS SELECT * FROM old;
-         DROP TABLE old;",
+         CREATE TABLE new AS SELECT * FROM traffic_60;
+         DROP TABLE traffic_60;
+         ALTER TABLE new RENAME TO traffic_60;",
     )
 }
 
