@@ -5,6 +5,11 @@
 
 CARGO ?= cargo
 BINARY := target/release/brightstat
+# This machine's architecture in Debian's words, and the one to build for.
+NATIVE := $(shell dpkg --print-architecture 2>/dev/null || echo amd64)
+ARCH ?= $(NATIVE)
+PREFIX ?= /usr/local
+ROOT = $(DESTDIR)$(PREFIX)
 # What `make run` adds to the command line, such as RUN="--interface wlan0".
 RUN ?=
 # A package is there if its command or file is there: command-or-file:package.
@@ -16,7 +21,7 @@ BENCH_NEEDS := $(BUILD_NEEDS) ip:iproute2 valgrind:valgrind darkstat:darkstat tc
 	ethtool:ethtool python3:python3 wrk:wrk taskset:util-linux
 
 .DEFAULT_GOAL := help
-.PHONY: help run build ui test check unit bench soak screenshots man sample install clean need-%
+.PHONY: help run build ui test check unit bench soak screenshots man sample install deb apt-repo test-package clean need-%
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,11 +39,12 @@ check: ui ## formatting, lints, types, shell scripts, manual pages, the sample c
 	@./tests/need.sh $(TEST_NEEDS)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	shellcheck .ci/run tests/*.sh
+	shellcheck .ci/run tests/*.sh tests/*/*.sh debian/*/*.sh
 	cd $(UI) && npm run --silent check
 	@if grep -n '"resolved"' $(UI)/package-lock.json; then \
 		echo "$(UI)/package-lock.json names where packages come from; see $(UI)/.npmrc" >&2; exit 1; fi
 	$(CARGO) run --quiet --locked -- check-config src/config/brightstat.toml
+	$(CARGO) run --quiet --locked -- check-config src/config/etc.toml
 	$(CARGO) run --quiet --locked -- man target/man
 	mandoc -T lint -W error target/man/*
 
@@ -56,7 +62,7 @@ $(UI)/dist/index.html.gz: $(UI)/node_modules/.package-lock.json $(UI)/package.js
 
 build: ui ## the release binary, in target/release
 	@./tests/need.sh $(BUILD_NEEDS)
-	$(CARGO) build --locked --release
+	CARGO="$(CARGO)" ./debian/toolchain/cargo-release.sh
 
 bench: build ## speed and memory, as ratios to darkstat and to bare libpcap (root)
 	@./tests/need.sh $(BENCH_NEEDS)
@@ -72,19 +78,59 @@ screenshots: build ## pictures of every view, in target/screenshots; one goes in
 	@./tests/as-root.sh ./tests/screenshots.sh $(BINARY)
 	pngquant --force --output $(UI)/screenshot.png target/screenshots/now-desktop-light.png
 
-man: build ## the manual pages, in target/man
+man: build ## the manual pages and completions, in target/man and target/completions
 	$(BINARY) man target/man
+	$(BINARY) completions target/completions
 
 sample: ## write the sample configuration anew from the table of settings
 	$(CARGO) run --quiet --locked -- check-config --sample > target/sample.toml
 	mv target/sample.toml src/config/brightstat.toml
 
+# Where things go on Debian; the units name the binary by its path.
 install: build man ## install below PREFIX (/usr/local) of DESTDIR
-	install -D -m 755 $(BINARY) $(DESTDIR)$(or $(PREFIX),/usr/local)/bin/brightstat
-	install -d $(DESTDIR)$(or $(PREFIX),/usr/local)/share/man/man1 $(DESTDIR)$(or $(PREFIX),/usr/local)/share/man/man5
-	install -m 644 target/man/*.1 $(DESTDIR)$(or $(PREFIX),/usr/local)/share/man/man1
-	install -m 644 target/man/*.5 $(DESTDIR)$(or $(PREFIX),/usr/local)/share/man/man5
-	install -D -m 644 src/config/brightstat.toml $(DESTDIR)/etc/brightstat/brightstat.toml
+	install -D -m 755 $(BINARY) $(ROOT)/bin/brightstat
+	install -d $(ROOT)/share/man/man1 $(ROOT)/share/man/man5
+	install -m 644 target/man/*.1 $(ROOT)/share/man/man1
+	install -m 644 target/man/*.5 $(ROOT)/share/man/man5
+	install -D -m 644 target/completions/brightstat.bash $(ROOT)/share/bash-completion/completions/brightstat
+	install -D -m 644 target/completions/_brightstat $(ROOT)/share/zsh/vendor-completions/_brightstat
+	install -D -m 644 target/completions/brightstat.fish $(ROOT)/share/fish/vendor_completions.d/brightstat.fish
+	install -D -m 644 src/store/views.md $(ROOT)/share/doc/brightstat/views.md
+	install -D -m 644 src/config/brightstat.toml $(ROOT)/share/doc/brightstat/examples/brightstat.toml
+	install -D -m 644 src/config/etc.toml $(DESTDIR)/etc/brightstat/brightstat.toml
+	install -D -m 644 src/config/conf.d.README $(DESTDIR)/etc/brightstat/conf.d/README
+ifneq ($(PREFIX),/usr)
+	install -d $(ROOT)/lib/systemd/system
+	for unit in systemd/*.service systemd/*.socket systemd/*.timer; do \
+		sed 's|/usr/bin/|$(PREFIX)/bin/|' $$unit > $(ROOT)/lib/systemd/system/$${unit#systemd/}; done
+	install -D -m 644 systemd/brightstat.sysusers $(DESTDIR)/etc/sysusers.d/brightstat.conf
+	install -D -m 644 systemd/brightstat.tmpfiles $(DESTDIR)/etc/tmpfiles.d/brightstat.conf
+	@echo "To run it: systemd-sysusers && systemd-tmpfiles --create && systemctl enable --now brightstat.socket brightstat"
+endif
+
+VERSION = $(shell sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)
+DEB = target/deb/brightstat_$(VERSION)_$(ARCH).deb
+DEB_NEEDS := $(BUILD_NEEDS) dh:debhelper dpkg-buildpackage:dpkg-dev
+deb: ## the Debian package of ARCH (this machine's), in target/deb
+	@./tests/need.sh $(DEB_NEEDS)
+	@mkdir -p target/deb
+	DEB_DESTINATION=$(CURDIR)/target/deb DEB_BUILD_PROFILES="$(if $(filter $(ARCH),$(NATIVE)),,cross )nocheck" \
+		dpkg-architecture --host-arch $(ARCH) --force --command debian/rules clean binary
+
+APT_REPO_NEEDS := reprepro:reprepro gpg:gnupg
+PACKAGE_NEEDS := $(DEB_NEEDS) $(APT_REPO_NEEDS) systemd-nspawn:systemd-container mmdebstrap:mmdebstrap \
+	lintian:lintian ip:iproute2 sysctl:procps python3:python3 autopkgtest:autopkgtest
+test-package: deb ## the package on booted Debians, from installation to purge (root)
+	@./tests/need.sh $(PACKAGE_NEEDS)
+	@./tests/as-root.sh ./tests/package/run.sh $(DEB)
+
+# The owner's key, as gpg knows it, and where the repository will be reached.
+KEY ?=
+URL ?=
+apt-repo: ## an apt repository of target/deb, in target/apt: KEY=fingerprint URL=https://...
+	@./tests/need.sh $(APT_REPO_NEEDS)
+	@[ -n "$(KEY)" ] && [ -n "$(URL)" ] || { echo "make apt-repo KEY=fingerprint URL=https://example.org/apt (see README)" >&2; exit 64; }
+	./debian/apt/make-repo.sh "$(KEY)" "$(URL)" target/apt $(filter-out %dbgsym%,$(wildcard target/deb/brightstat_*.deb))
 
 clean: ## remove everything that was built
 	$(CARGO) clean

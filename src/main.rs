@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     match command::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("brightstat: {failure}");
+            command::complain(&failure);
             ExitCode::from(failure.exit as u8)
         }
     }

@@ -204,7 +204,21 @@ fn wrong_usage_ends_with_64_and_says_what_is_right() {
     assert_eq!(output.status.code(), Some(64));
     assert!(String::from_utf8_lossy(&output.stderr).contains("expected a prefix"));
     assert!(brightstat(&["--help"]).status.success());
-    assert!(brightstat(&["--version"]).status.success());
+}
+
+#[test]
+fn the_version_tells_what_the_program_was_built_from_and_for() {
+    let told = |option| String::from_utf8(brightstat(&[option]).stdout).unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(told("-V"), format!("brightstat {version}\n"));
+
+    // cargo sets what the build script has found for tests as well.
+    let (commit, target) = (env!("BRIGHTSTAT_BUILT_FROM"), env!("BRIGHTSTAT_TARGET"));
+    assert_eq!(told("--version"), format!("brightstat {version} ({commit}, {target})\n"));
+    assert!(target.starts_with(std::env::consts::ARCH), "{target}");
+    let hex = commit.trim_end_matches("-dirty");
+    let is_hash = hex.len() >= 12 && hex.chars().all(|c| c.is_ascii_hexdigit());
+    assert!(is_hash || std::env::var_os("BRIGHTSTAT_COMMIT").is_some(), "{commit}: no commit");
 }
 
 #[test]

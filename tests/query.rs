@@ -10,9 +10,15 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
+use brightstat::account::ClosedInterval;
+use brightstat::config::Config;
 use brightstat::export::table::grouped;
-use brightstat::store::{Status, Store};
+use brightstat::store::{Message, Options, Status, Store};
 use common::{Cable, Daemon, binary, directory};
 use serde_json::Value;
 
@@ -314,6 +320,122 @@ fn backup_check_stats_and_compact_work() {
 }
 
 #[test]
+fn a_backup_that_is_made_while_history_is_written_is_of_one_moment() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = database(directory.path());
+    // After each interval, so that backups begin and end in the midst of it.
+    let status = &Status::new(Duration::ZERO);
+    let is_over = &AtomicBool::new(false);
+    let (sender, messages) = mpsc::sync_channel(1);
+    let store = Store::open(&path, history::options()).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(move || store.run(&messages, status));
+        scope.spawn(move || {
+            let intervals = (INTERVALS..).map(history::interval).map(Message::Closed);
+            intervals.take_while(|_| !is_over.load(Ordering::Acquire)).for_each(|interval| {
+                sender.send(interval).unwrap();
+            });
+        });
+        let mut counts = Vec::new();
+        for number in 0..5 {
+            let copy = directory.path().join(format!("copy-{number}.db"));
+            let before = INTERVALS + status.committed() as i64;
+            text(&path, &["backup", copy.to_str().unwrap()]);
+            let newest = rusqlite::Connection::open(&copy).unwrap();
+            let sql = "SELECT max(start) FROM v_interface WHERE tier = 'minute'";
+            let newest: i64 = newest.query_row(sql, [], |row| row.get(0)).unwrap();
+            let count = history::number(newest).unwrap() + 1;
+            assert!(count >= before, "{count} are less than {before}");
+            history::Expected::default().check(&copy, count, false).unwrap();
+            assert!(text(&copy, &["db", "check"]).contains("the database is sound."));
+            counts.push(count);
+        }
+        is_over.store(true, Ordering::Release);
+        assert!(counts.windows(2).all(|pair| pair[0] < pair[1]), "nothing was written: {counts:?}");
+    });
+    assert_eq!((status.trouble(), status.lost()), (None, 0));
+}
+
+#[test]
+fn days_of_23_and_25_hours_are_those_on_the_command_line_and_in_the_api() {
+    let (cable, directory) = (Cable::new(), directory());
+    let path = directory.path().join("db/brightstat.db");
+    fs::create_dir(path.parent().unwrap()).unwrap();
+    let config = Config::default();
+    let options = Options { tiers: config.tiers(), ..history::options() };
+    // A minute of each hour, from midnight in Berlin to midnight there.
+    let spans = [(1_774_652_400, 71), (1_792_792_800, 73)];
+    let hours =
+        spans.into_iter().flat_map(|(from, hours)| (0..hours).map(move |h| from + h * 3_600));
+    let minute = |start| ClosedInterval { start, ..history::interval(0) };
+    let bytes = minute(0).total().bytes;
+    let mut store = Store::open(&path, options).unwrap();
+    assert!(store.commit_now(hours.map(minute), true, &Status::default()));
+    drop(store);
+    let mut daemon = Daemon::start(&cable.receiver, directory.path(), &["--interface", "rx"]);
+    daemon.wait_for_log("rx: capturing");
+    for (from, to, hours, starts) in [
+        (
+            "2026-03-28",
+            "2026-03-31",
+            [24, 23, 24],
+            ["2026-03-28T00:00:00+01:00", "2026-03-29T00:00:00+01:00", "2026-03-30T00:00:00+02:00"],
+        ),
+        (
+            "2026-10-24",
+            "2026-10-27",
+            [24, 25, 24],
+            ["2026-10-24T00:00:00+02:00", "2026-10-25T00:00:00+02:00", "2026-10-26T00:00:00+01:00"],
+        ),
+    ] {
+        let arguments = ["query", "protocols", "--json", "--by", "day", "--tz", "Europe/Berlin"];
+        let told = text(&path, &[&arguments[..], &["--from", from, "--to", to]].concat());
+        let told: Value = serde_json::from_str(&told).unwrap();
+        let question = format!("what=protocols&from={from}&to={to}&by=day&tz=Europe/Berlin");
+        let answer = daemon.json(&format!("/api/v1/history?{question}"));
+        for answer in [told, answer] {
+            let points = answer["points"].as_array().unwrap().iter();
+            let points: Vec<_> = points.map(|point| point["start"].as_str().unwrap()).collect();
+            assert_eq!(points, starts);
+            let sums = hours.map(|hours| Value::from(hours * bytes));
+            assert_eq!(answer["total"]["series"]["bytes"], Value::from(sums.to_vec()));
+            assert_eq!(answer["approximate_before"], Value::Null);
+        }
+    }
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn seconds_are_written_to_disk_where_the_configuration_wants_it() {
+    let (cable, directory) = (Cable::new(), directory());
+    let config = directory.path().join("b.toml");
+    fs::write(&config, "[history]\nstore_seconds = true\ncommit = \"1min\"\n").unwrap();
+    let arguments = ["--interface", "rx", "--config", config.to_str().unwrap()];
+    let mut daemon = Daemon::start(&cable.receiver, directory.path(), &arguments);
+    daemon.wait_for_log("rx: capturing");
+    let (frames, expected) = common::frames::mixture(1_000);
+    cable.send(&frames);
+    daemon.wait_for_frames(expected.packets);
+    let tiers = daemon.json("/api/v1/status")["store"]["tiers"].clone();
+    assert!(tiers.as_array().unwrap().iter().all(|tier| tier["in_memory"] == false), "{tiers}");
+    // What has not been written yet is told as well, by the second.
+    let bytes = |answer: &Value| {
+        assert_eq!((&answer["tier"], &answer["step_seconds"]), (&"second".into(), &1.into()));
+        sum(answer, "bytes")
+    };
+    common::wait_for("the seconds to be closed", 10, || {
+        let answer = daemon.json("/api/v1/history?what=protocols&from=5min&by=second");
+        (bytes(&answer) == expected.bytes).then_some(())
+    });
+    assert_eq!(daemon.stop(), 0);
+    let path = directory.path().join("db/brightstat.db");
+    let arguments = ["query", "protocols", "--json", "--from", "1h", "--by", "second"];
+    let answer: Value = serde_json::from_str(&text(&path, &arguments)).unwrap();
+    assert_eq!(bytes(&answer), expected.bytes);
+    assert!(text(&path, &["db", "check"]).contains("the database is sound."));
+}
+
+#[test]
 fn the_daemon_answers_from_its_history_and_refuses_what_makes_no_sense() {
     let (cable, directory) = (Cable::new(), directory());
     let mut daemon = Daemon::start(&cable.receiver, directory.path(), &["--interface", "rx"]);
@@ -352,6 +474,9 @@ fn the_daemon_answers_from_its_history_and_refuses_what_makes_no_sense() {
     let readme = include_str!("../README.md");
     let row = readme.lines().find(|line| line.starts_with("| `status` |")).unwrap();
     let status: Value = serde_json::from_str(&daemon.get("/api/v1/status").1).unwrap();
+    // Known although root has been given up, and to be multiplied after an hour.
+    assert!(status["store"]["written_bytes"].is_u64(), "{}", status["store"]);
+    assert!(status["store"]["written_bytes_per_day"].is_null(), "{}", status["store"]);
     let keys = keys(&status);
     assert!(keys.len() > 30);
     let missing: Vec<_> = keys.iter().filter(|key| !row.contains(&format!("`{key}`"))).collect();

@@ -17,4 +17,6 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 1' INT TERM
 mount -o noatime "$device" "$work/card"
+# A program for 32 bits, should there be one: its memory is measured too.
+export BRIGHTSTAT_ARMHF="${BRIGHTSTAT_ARMHF:-$(pwd)/target/arm-unknown-linux-musleabihf/release/brightstat}"
 BRIGHTSTAT_SOAK_DIR="$(pwd)/$work/card/history" BRIGHTSTAT_SOAK_DEVICE="${device#/dev/}" "$@"

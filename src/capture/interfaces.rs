@@ -28,6 +28,10 @@ pub struct Interface {
     pub speed: Option<u32>,
     /// Whether the default route leads over it.
     pub has_default_route: bool,
+    /// Whether its frames are Ethernet's or Wi-Fi's (ARPHRD_ETHER).
+    pub is_ethernet: bool,
+    /// Whether a device is behind it, rather than the kernel alone.
+    pub is_real: bool,
 }
 
 /// All interfaces, by name.
@@ -44,6 +48,8 @@ pub fn list() -> Vec<Interface> {
             state: attribute(&name, "operstate").unwrap_or_default(),
             speed: attribute(&name, "speed").and_then(|speed| speed.parse().ok()),
             has_default_route: default.as_ref() == Some(&name),
+            is_ethernet: attribute(&name, "type").as_deref() == Some("1"),
+            is_real: fs::exists(format!("/sys/class/net/{name}/device")).unwrap_or(false),
             name,
         });
         interface.is_up |= entry.flags.contains(InterfaceFlags::IFF_UP);
@@ -92,9 +98,67 @@ pub fn default_route() -> Option<String> {
     v4.or_else(v6).map(|(_, name)| name)
 }
 
+/// The interface to watch when nobody has named one: the one with the default route. While
+/// there is none, which is so before DHCP has answered and for good behind a mirror port,
+/// `current` if it is still there, else the first Ethernet or Wi-Fi interface that is up,
+/// real ones before virtual ones.
+pub fn usual(current: Option<&str>) -> Option<String> {
+    default_route().or_else(|| choose(current, &list()))
+}
+
+fn choose(current: Option<&str>, all: &[Interface]) -> Option<String> {
+    if let Some(current) = all.iter().find(|i| Some(i.name.as_str()) == current) {
+        return Some(current.name.clone());
+    }
+    let candidates = all.iter().filter(|i| i.is_up && i.is_ethernet && i.state != "down");
+    candidates.min_by_key(|i| (!i.is_real, &i.name)).map(|i| i.name.clone())
+}
+
+/// Whether this is a Wi-Fi interface (it belongs to a cfg80211 device).
+pub fn is_wifi(interface: &str) -> bool {
+    fs::exists(format!("/sys/class/net/{interface}/phy80211")).unwrap_or(false)
+}
+
 /// A file of `/sys/class/net/INTERFACE`, if it says something.
 pub(super) fn attribute(interface: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(format!("/sys/class/net/{interface}/{name}")).ok()?;
     let text = text.trim();
     (!text.is_empty() && text != "-1").then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interface(name: &str, is_up: bool, state: &str, is_real: bool) -> Interface {
+        Interface {
+            name: name.to_owned(),
+            addresses: Vec::new(),
+            mac: None,
+            is_up,
+            state: state.to_owned(),
+            speed: None,
+            has_default_route: false,
+            is_ethernet: name != "lo" && name != "tun0",
+            is_real,
+        }
+    }
+
+    #[test]
+    fn without_a_default_route_the_first_real_interface_that_is_up_is_watched() {
+        let all = [
+            interface("br0", true, "up", false),
+            interface("eth0", true, "down", true),
+            interface("eth1", true, "up", true),
+            interface("lo", true, "unknown", false),
+            interface("tun0", true, "unknown", false),
+            interface("wlan0", true, "up", true),
+        ];
+        assert_eq!(choose(None, &all).as_deref(), Some("eth1"));
+        assert_eq!(choose(Some("gone"), &all).as_deref(), Some("eth1"));
+        // A cable that is pulled for a moment changes nothing.
+        assert_eq!(choose(Some("eth0"), &all).as_deref(), Some("eth0"));
+        assert_eq!(choose(None, &all[..2]).as_deref(), Some("br0"));
+        assert_eq!(choose(None, &all[3..5]), None);
+    }
 }

@@ -8,7 +8,7 @@
 //! end the thread waits for the block that the kernel still holds, so that every frame
 //! seen before the signal is counted.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -107,7 +107,7 @@ impl Status {
     }
 }
 
-/// Tells capture threads to finish: a flag, and a descriptor that wakes their poll.
+/// Tells threads to finish: a flag, and a descriptor that wakes their poll.
 pub struct StopSignal {
     flag: AtomicBool,
     event: EventFd,
@@ -129,13 +129,19 @@ impl StopSignal {
         let _ = self.event.write(1);
     }
 
-    fn is_stopped(&self) -> bool {
+    /// Whether [`StopSignal::stop`] was called.
+    pub fn is_stopped(&self) -> bool {
         self.flag.load(Ordering::SeqCst)
+    }
+
+    /// What becomes readable then, for a poll of one's own.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.event.as_fd()
     }
 
     /// Sleeps until stopped, at most `duration`.
     fn wait(&self, duration: Duration) {
-        let mut fds = [PollFd::new(self.event.as_fd(), PollFlags::POLLIN)];
+        let mut fds = [PollFd::new(self.descriptor(), PollFlags::POLLIN)];
         let _ = poll(&mut fds, timeout(duration));
     }
 }
@@ -247,7 +253,7 @@ fn wait(capture: &Capture<Active>, stop: Option<&StopSignal>, longest: Duration)
     // EINTR and the like only mean that the loop goes round once more.
     let _ = match stop {
         Some(stop) => {
-            let stop = PollFd::new(stop.event.as_fd(), PollFlags::POLLIN);
+            let stop = PollFd::new(stop.descriptor(), PollFlags::POLLIN);
             poll(&mut [frames, stop], timeout(longest))
         }
         None => poll(&mut [frames], timeout(longest)),

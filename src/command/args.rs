@@ -8,9 +8,20 @@ use ipnet::IpNet;
 
 use crate::config::keys::{prefix, socket_address};
 
+/// What `--version` says: the version, the commit it was built from, and for which machines.
+/// `-V` and the manual pages, which are the same for all machines, tell the version alone.
+pub const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("BRIGHTSTAT_BUILT_FROM"),
+    ", ",
+    env!("BRIGHTSTAT_TARGET"),
+    ")"
+);
+
 /// See your network: who uses it, how much, on which ports and protocols.
 #[derive(Parser, Debug)]
-#[command(name = "brightstat", version, about, max_term_width = 100)]
+#[command(name = "brightstat", version, long_version = VERSION, about, max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 done, 64 wrong usage, 65 damaged input, 66 no such input or \
     interface, 69 something is taken, 73 output is there already, 74 read or write error, 77 not permitted, 78 wrong configuration."
@@ -36,12 +47,29 @@ pub enum Command {
     Query(QueryArguments),
     /// Copy the database to a file, also while the daemon runs
     Backup(BackupArguments),
+    /// Look for what goes wrong in the field, and say what to do about it
+    Doctor(DoctorArguments),
     /// Look after the database
     #[command(subcommand)]
     Db(DatabaseCommand),
+    /// Check the configuration and have a running daemon read it: what systemctl reload calls
+    #[command(hide = true)]
+    Reload {
+        /// The process id of the daemon.
+        pid: i32,
+        /// The configuration file.
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
     /// Write the manual pages into a directory
     #[command(hide = true)]
     Man {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// Write completions for bash, zsh and fish into a directory
+    #[command(hide = true)]
+    Completions {
         /// The directory.
         directory: PathBuf,
     },
@@ -146,11 +174,25 @@ pub struct QueryArguments {
 /// Options of `brightstat backup`.
 #[derive(Args, Debug)]
 pub struct BackupArguments {
-    /// Where the copy goes; must not be there yet
+    /// Where the copy goes: a file that is not there yet; with --keep a directory
     pub file: PathBuf,
+    /// Name the copy by the time, and keep so many such copies in the directory
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep: Option<u32>,
     /// The database.
     #[command(flatten)]
     pub database: DatabaseArguments,
+}
+
+/// Options of `brightstat doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorArguments {
+    /// The configuration file [default: /etc/brightstat/brightstat.toml, if it is there]
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How long to look at the frames of each interface, in seconds; 0 does not
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(..=3600))]
+    pub seconds: u32,
 }
 
 /// The subcommands of `brightstat db`.

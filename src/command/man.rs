@@ -1,10 +1,11 @@
-//! The manual pages, from the table of options and the table of settings.
+//! The manual pages and the completions, from the table of options and that of settings.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
 use clap::CommandFactory;
+use clap_complete::{Shell, generate_to};
 
 use super::args::Arguments;
 use crate::config::keys::KEYS;
@@ -24,6 +25,26 @@ pub fn write(directory: &Path) -> Result<(), Failure> {
     fs::create_dir_all(directory).map_err(failed)?;
     clap_mangen::generate_to(Arguments::command(), directory).map_err(failed)?;
     fs::write(directory.join("brightstat.toml.5"), configuration()).map_err(failed)
+}
+
+/// Writes completions for bash (`brightstat.bash`), zsh (`_brightstat`) and fish
+/// (`brightstat.fish`).
+///
+/// # Errors
+/// The directory cannot be written.
+pub fn write_completions(directory: &Path) -> Result<(), Failure> {
+    let write = |shell| generate_to(shell, &mut Arguments::command(), "brightstat", directory);
+    let done = fs::create_dir_all(directory).and_then(|()| {
+        [Shell::Bash, Shell::Zsh, Shell::Fish]
+            .into_iter()
+            .try_for_each(|shell| write(shell).map(drop))
+    });
+    done.map_err(|e| {
+        Failure::new(
+            Exit::Io,
+            format!("{}: cannot write the completions: {e}", directory.display()),
+        )
+    })
 }
 
 /// brightstat.toml(5) in roff.

@@ -1,6 +1,7 @@
 //! The command line: what each subcommand does.
 
 pub mod args;
+mod doctor;
 mod man;
 pub mod query;
 pub mod report;
@@ -8,6 +9,7 @@ pub mod run;
 
 use std::io::{self, Write};
 
+use crate::daemon;
 use crate::failure::{Exit, Failure};
 
 /// Runs the subcommand that was asked for.
@@ -27,8 +29,17 @@ pub fn run(arguments: args::Arguments) -> Result<(), Failure> {
         Command::Query(arguments) => query::query(&arguments),
         Command::Backup(arguments) => query::backup(&arguments),
         Command::Db(command) => query::look_after(&command),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Reload { pid, config } => run::reload(pid, config.as_deref()),
         Command::Man { directory } => man::write(&directory),
+        Command::Completions { directory } => man::write_completions(&directory),
     }
+}
+
+/// Tells the person, or the journal, what stopped the program.
+pub fn complain(failure: &Failure) {
+    let priority = if daemon::logger::is_journal() { "<3>" } else { "" };
+    eprintln!("{priority}brightstat: {failure}");
 }
 
 /// Writes to standard output.

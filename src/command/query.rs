@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use jiff::Zoned;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 
 use super::args::{BackupArguments, DatabaseArguments, DatabaseCommand, QueryArguments};
 use super::print;
@@ -12,8 +12,8 @@ use crate::export::table::{TextTable, grouped};
 use crate::export::when::rfc3339_in;
 use crate::export::{history, history_json, history_text};
 use crate::failure::{Exit, Failure};
-use crate::store::admin;
 use crate::store::query::History;
+use crate::store::{admin, backups};
 
 /// Points that a table of one row has at most when nobody says how fine it should be.
 const POINTS_OF_A_TABLE: usize = 60;
@@ -66,10 +66,19 @@ pub fn query(arguments: &QueryArguments) -> Result<(), Failure> {
 /// Copies the database as it stands, also while the daemon writes.
 ///
 /// # Errors
-/// See [`admin::backup`].
+/// See [`admin::backup`] and [`backups::backup_dated`].
 pub fn backup(arguments: &BackupArguments) -> Result<(), Failure> {
-    let bytes = admin::backup(&database(&arguments.database)?, &arguments.file)?;
-    print(&format!("{}: {} bytes\n", arguments.file.display(), grouped(bytes)))
+    let database = database(&arguments.database)?;
+    let Some(keep) = arguments.keep else {
+        let bytes = admin::backup(&database, &arguments.file)?;
+        return print(&format!("{}: {} bytes\n", arguments.file.display(), grouped(bytes)));
+    };
+    let round = backups::backup_dated(&database, &arguments.file, keep as usize, Timestamp::now())?;
+    let mut text = format!("{}: {} bytes\n", round.made.display(), grouped(round.size));
+    for old in &round.removed {
+        text.push_str(&format!("{}: removed\n", old.display()));
+    }
+    print(&text)
 }
 
 /// Checks, measures or compacts the database.

@@ -1,11 +1,17 @@
 //! `brightstat run`, `check-config` and `interfaces`.
 
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use super::args::{CheckArguments, RunArguments};
 use crate::capture::interfaces;
 use crate::config::{self, keys};
 use crate::daemon::{self, Options};
 use crate::export::table::TextTable;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 
 /// Runs the daemon until it is told to stop.
 ///
@@ -41,6 +47,30 @@ pub fn check_config(arguments: &CheckArguments) -> Result<(), Failure> {
     }
     println!("The configuration is good.");
     Ok(())
+}
+
+/// Has the daemon read its configuration anew, if that is good.
+///
+/// # Errors
+/// What is wrong with the configuration; then the daemon has not heard of it. Or there is no
+/// such process of ours.
+pub fn reload(pid: i32, config: Option<&Path>) -> Result<(), Failure> {
+    let loaded = config::load(config).map_err(|failure| {
+        let message = format!("{failure}; the daemon goes on with the old configuration");
+        Failure::new(failure.exit, message)
+    })?;
+    for warning in &loaded.warnings {
+        eprintln!("brightstat: warning: {warning}");
+    }
+    // 0 and negative numbers mean groups of processes.
+    let pid = Pid::from_raw(pid.max(1));
+    kill(pid, Signal::SIGHUP).map_err(|e| {
+        let exit = if e == Errno::EPERM { Exit::Permission } else { Exit::Unavailable };
+        Failure::new(
+            exit,
+            format!("process {pid}: cannot signal it: {e}; use 'systemctl reload brightstat'"),
+        )
+    })
 }
 
 /// Lists the interfaces.

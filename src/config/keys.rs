@@ -33,7 +33,8 @@ pub const KEYS: &[Key] = &[
         name: "interfaces",
         default: "[]",
         meaning: "The interfaces to watch, such as [\"eth0\", \"wlan0\"]. Empty: the one with \
-                  the default route. An interface that is absent is waited for.",
+                  the default route; without one, the first Ethernet or Wi-Fi interface that is \
+                  up. An interface that is absent is waited for.",
         set: |c, v| value::texts(v).map(|v| c.interfaces = v),
     },
     Key {
@@ -140,7 +141,7 @@ pub const KEYS: &[Key] = &[
         name: "store_seconds",
         default: "false",
         meaning: "Whether tiers of intervals shorter than a minute are written to the card as \
-                  well, which wears it. Otherwise they live in memory.",
+                  well, which wears it. Otherwise they live in memory, which has room for one.",
         set: |c, v| value::boolean(v).map(|v| c.store_seconds = v),
     },
     Key {
@@ -148,7 +149,9 @@ pub const KEYS: &[Key] = &[
         name: "max_size",
         default: "\"1GiB\"",
         meaning: "The size that the database may grow to, \"8MiB\" to \"1024GiB\". Beyond it the \
-                  oldest intervals of the finest tier go first, whatever their age.",
+                  oldest intervals of the finest tier go first, whatever their age; those that \
+                  the current hour and day are made of stay. The log beside it takes some 16 MiB \
+                  more.",
         set: |c, v| value::size(v, 8 << 20, 1 << 40).map(|v| c.max_size = v),
     },
     Key {

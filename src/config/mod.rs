@@ -30,7 +30,7 @@ pub const DEFAULT_PATH: &str = "/etc/brightstat/brightstat.toml";
 /// All settings. The meaning of each is told in [`keys::KEYS`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// `capture.interfaces`; empty means the one with the default route.
+    /// `capture.interfaces`; empty leaves the choice to the daemon.
     pub interfaces: Vec<String>,
     /// `capture.promiscuous`.
     pub promiscuous: bool,

@@ -93,6 +93,21 @@ fn units_are_understood() {
 }
 
 #[test]
+fn a_commit_period_is_from_a_minute_to_an_hour() {
+    let commit = |text: &str| read(&format!("[history]\ncommit = \"{text}\"\n"));
+    for (text, seconds) in
+        [("1min", 60), ("60s", 60), ("15min", 900), ("60min", 3_600), ("1h", 3_600)]
+    {
+        assert_eq!(commit(text).unwrap().config.commit.as_secs(), seconds, "{text}");
+    }
+    for text in ["0s", "59s", "61min", "3601s", "1d", "-5min"] {
+        let failure = commit(text).err().unwrap();
+        assert!(failure.message.contains("from 1min to 60min"), "{text}: {failure}");
+    }
+    assert_eq!(Config::default().commit.as_secs(), 300);
+}
+
+#[test]
 fn conf_d_is_read_in_the_order_of_names_and_the_last_word_counts() {
     let directory = tempfile::tempdir().unwrap();
     let main = directory.path().join("brightstat.toml");

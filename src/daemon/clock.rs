@@ -128,7 +128,7 @@ pub(super) struct Clock {
 }
 
 /// Whether a time, nanoseconds since 1970 UTC, can be at all.
-pub(super) fn is_plausible(time: i64) -> bool {
+pub(crate) fn is_plausible(time: i64) -> bool {
     (FIRST_DAY * SECOND..LAST_DAY * SECOND).contains(&time)
 }
 

@@ -9,20 +9,26 @@ use log::{info, warn};
 
 use super::worker::Command;
 use crate::account::LocalNetworks;
-use crate::capture::interfaces::{default_route, list};
+use crate::capture::interfaces::{list, usual};
 use crate::capture::live::{self, Options, Status, StopSignal, explain};
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::ring::ring;
 
-/// The interfaces to watch: those of the configuration, else the one with the default
-/// route. Tries each once, so that what will never work is said at the start.
+/// The interfaces to watch: those of the configuration, else the [`usual`] one. Tries each
+/// once, so that what will never work is said at the start.
 ///
 /// # Errors
-/// No interface to choose; one that somebody has just typed (`is_typed`) and that does
-/// not exist; no permission to capture; a filter that does not compile.
+/// An interface that somebody has just typed (`is_typed`) and that does not exist; no
+/// permission to capture; a filter that does not compile.
 pub(super) fn choose(config: &Config, is_typed: bool) -> Result<Vec<String>, Failure> {
-    let names = names(config)?;
+    let names = names(config, None);
+    if names.is_empty() {
+        warn!(
+            "there is no interface to watch yet; waiting for one ('brightstat interfaces' \
+             lists them, capture.interfaces names one)"
+        );
+    }
     for name in &names {
         let Err(error) = live::open(name, &options(config)) else {
             continue;
@@ -53,20 +59,15 @@ pub(super) fn choose(config: &Config, is_typed: bool) -> Result<Vec<String>, Fai
     Ok(names)
 }
 
-fn names(config: &Config) -> Result<Vec<String>, Failure> {
-    if !config.interfaces.is_empty() {
-        let mut names = config.interfaces.clone();
-        names.sort();
-        names.dedup();
-        return Ok(names);
+/// What the configuration wants watched, given what is watched now.
+fn names(config: &Config, current: Option<&str>) -> Vec<String> {
+    if config.interfaces.is_empty() {
+        return usual(current).into_iter().collect();
     }
-    default_route().map(|name| vec![name]).ok_or_else(|| {
-        Failure::new(
-            Exit::Unavailable,
-            "no interface has a default route; name one with --interface or capture.interfaces \
-             ('brightstat interfaces' lists them)",
-        )
-    })
+    let mut names = config.interfaces.clone();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// What counts as inside: the configured prefixes, else the private ranges and those of
@@ -150,7 +151,7 @@ impl Interfaces {
 
     /// Starts and ends capture threads so that they are what the configuration wants.
     pub(super) fn reconfigure(&mut self, config: &Config) -> Result<(), Failure> {
-        let wanted = names(config)?;
+        let wanted = names(config, self.captures.keys().next().map(String::as_str));
         let options = options(config);
         let gone: Vec<String> = self
             .captures

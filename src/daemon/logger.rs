@@ -14,10 +14,20 @@ struct Logger {
 
 /// Starts logging at `level`. Later calls change the level.
 pub fn start(level: LevelFilter) {
-    let is_journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let is_journal = is_journal();
     // Fails if a logger is set already: then only the level is new.
     let _ = log::set_boxed_logger(Box::new(Logger { is_journal }));
     log::set_max_level(level);
+}
+
+/// Whether standard error leads to the journal: the device and inode that systemd names are
+/// its own (systemd.exec(5)); the variable alone may have been inherited.
+pub fn is_journal() -> bool {
+    let stream = std::env::var("JOURNAL_STREAM");
+    stream.is_ok_and(|stream| {
+        nix::sys::stat::fstat(std::io::stderr())
+            .is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
+    })
 }
 
 impl Log for Logger {

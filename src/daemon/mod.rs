@@ -10,24 +10,25 @@ pub mod logger;
 mod machine;
 mod outbox;
 mod privileges;
+mod sockets;
 mod status;
 mod supervise;
-mod system_time;
+pub(crate) mod system_time;
 mod timekeeper;
 pub mod worker;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock, mpsc};
 use std::thread::{self, JoinHandle};
 
 use log::{info, warn};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use sd_notify::NotifyState;
 
 use crate::account::Accounts;
-use crate::capture::interfaces::list;
+use crate::capture::live::StopSignal;
 use crate::config::{self, Config};
 use crate::failure::{Exit, Failure};
 use crate::store::{self, Limits, Store};
@@ -86,6 +87,16 @@ impl Options {
 /// # Errors
 /// Whatever keeps it from starting. Once it runs, nothing but a signal ends it.
 pub fn run(options: &Options) -> Result<(), Failure> {
+    let inherited = sockets::inherited()?;
+    let waiting: Vec<TcpListener> = inherited.iter().filter_map(|l| l.try_clone().ok()).collect();
+    start(options, inherited).inspect_err(|failure| {
+        // What `systemctl status` shows of a service that could not start.
+        supervise::tell(&[NotifyState::Status(&failure.to_string())]);
+        sockets::excuse(&waiting, failure);
+    })
+}
+
+fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> {
     logger::start(log::LevelFilter::Info);
     let config = options.load()?;
     logger::start(config.log_level);
@@ -96,7 +107,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK).map_err(no_signals)?;
 
     let names = interfaces::choose(&config, !options.interfaces.is_empty())?;
-    let listeners = listen(&config.listen)?;
+    let listeners = sockets::listen(&config, inherited)?;
     privileges::drop_root(&config.user, &config.database)?;
     let tiers = config.tiers();
     let limits = Limits { hosts: config.hosts_per_interval, ports: config.ports_per_interval };
@@ -147,13 +158,13 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let answers = spawn_with("answers", ANSWERING_STACK, body)?;
     let body = move || routes::run_history(&questions, &*web);
     let history = spawn_with("history", ANSWERING_STACK, body)?;
-    let over = Arc::new(AtomicBool::new(false));
+    let over = StopSignal::new().map_err(no_signals)?;
     let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
     let (guarding, stop) = (guard.clone(), over.clone());
-    spawn("guard", move || crate::web::guard::run(&guarding, &listeners, &stop))?;
+    let guarding = spawn("guard", move || crate::web::guard::run(&guarding, &listeners, &stop))?;
 
     for address in &addresses {
-        info!("the page is at {}", url(*address, &names));
+        info!("the page is at {}", sockets::url(*address, &names));
     }
     let mut supervisor = supervise::Supervisor {
         options: options.clone(),
@@ -168,8 +179,10 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     };
     supervisor.run(&signals);
 
+    // Who has asked gets his answer while everybody is there to give it.
+    over.stop();
+    join("guard", guarding);
     // Down the flow, each room finishing what the one before has given it.
-    over.store(true, Ordering::Relaxed);
     supervisor.stop();
     drop(supervisor);
     join("worker", worker);
@@ -206,60 +219,6 @@ fn spawn_with(
 fn join(name: &str, thread: JoinHandle<()>) {
     if thread.join().is_err() {
         warn!("the {name} thread ended badly");
-    }
-}
-
-/// Opens the public listeners. An IPv6 wildcard falls back to IPv4 where there is no IPv6.
-fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Failure> {
-    let open = |address: &SocketAddr| match TcpListener::bind(address) {
-        Err(e)
-            if e.raw_os_error() == Some(nix::libc::EAFNOSUPPORT)
-                && address.ip().is_unspecified() =>
-        {
-            TcpListener::bind(("0.0.0.0", address.port()))
-        }
-        other => other,
-    };
-    addresses
-        .iter()
-        .map(|address| {
-            open(address).map_err(|e| match e.kind() {
-                std::io::ErrorKind::AddrInUse => Failure::new(
-                    Exit::Unavailable,
-                    format!(
-                        "{address}: the port is taken; stop the other program ('ss -ltnp' names it) \
-                         or set web.listen to another port"
-                    ),
-                ),
-                std::io::ErrorKind::PermissionDenied => Failure::new(
-                    Exit::Permission,
-                    format!(
-                        "{address}: ports below 1024 need root; run as root, or use a higher one \
-                         (--listen [::]:8667)"
-                    ),
-                ),
-                _ => Failure::new(Exit::Unavailable, format!("{address}: cannot listen: {e}; check web.listen")),
-            })
-        })
-        .collect()
-}
-
-/// The address of the page, as one can type it on another machine: of a listener on all
-/// addresses, that of the first watched interface which has one.
-fn url(listener: SocketAddr, watched: &[String]) -> String {
-    let own = || {
-        let interfaces = list().into_iter().filter(|i| watched.contains(&i.name));
-        let addresses = interfaces.flat_map(|i| i.addresses).map(|net| net.addr());
-        addresses.min_by_key(|address| (address.is_loopback(), address.is_ipv6()))
-    };
-    let address = match listener.ip() {
-        ip if ip.is_unspecified() => own(),
-        ip => Some(ip.to_canonical()),
-    };
-    let port = listener.port();
-    match address {
-        Some(address) => format!("http://{}/", SocketAddr::new(address, port)),
-        None => format!("http://localhost:{port}/"),
     }
 }
 

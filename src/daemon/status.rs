@@ -1,7 +1,7 @@
 //! The answer of `GET /api/v1/status`: how the daemon itself is doing.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
@@ -95,11 +95,6 @@ impl Source for Status {
                 })
             })
             .collect();
-        let size = |suffix: &str| {
-            let mut path = self.database.clone().into_os_string();
-            path.push(suffix);
-            std::fs::metadata(path).map_or(0, |metadata| metadata.len())
-        };
         let written = written_bytes();
         // An hour tells something of a day; less does not.
         let uptime = snapshot.uptime.as_secs();
@@ -120,7 +115,7 @@ impl Source for Status {
             },
             "store": {
                 "database": self.database.display().to_string(),
-                "size_bytes": size("") + size("-wal"),
+                "size_bytes": database_size(&self.database),
                 "max_size_bytes": self.max_size,
                 "written_bytes": written,
                 "written_bytes_per_day": a_day,
@@ -138,6 +133,16 @@ impl Source for Status {
             "machine": machine(&self.database),
         })
     }
+}
+
+/// Bytes of the database and of the write-ahead log beside it.
+pub(super) fn database_size(database: &Path) -> u64 {
+    let size = |suffix: &str| {
+        let mut path = database.as_os_str().to_owned();
+        path.push(suffix);
+        std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+    };
+    size("") + size("-wal")
 }
 
 /// Bytes that this process has had the kernel write to a disk since it started

@@ -15,11 +15,12 @@ use sd_notify::NotifyState;
 
 use super::clock::ClockState;
 use super::interfaces::{Interfaces, local_networks};
+use super::status::database_size;
 use super::worker::{Command, Published};
 use super::{Options, admission, logger};
 use crate::account::{Direction, LocalNetworks};
 use crate::config::Config;
-use crate::export::report::bit_rate;
+use crate::export::report::{bit_rate, byte_size};
 use crate::store;
 use crate::web::guard::Guard;
 
@@ -88,7 +89,7 @@ impl Supervisor {
             }
             if Instant::now() >= next_look {
                 next_look = Instant::now() + LOOK;
-                self.follow_addresses();
+                self.follow_interfaces();
                 self.show_status();
             }
         }
@@ -155,8 +156,14 @@ impl Supervisor {
         self.set_local(local_networks(&self.config, &self.captures.names()));
     }
 
-    /// Takes over addresses that the interfaces have got since, by DHCP for example.
-    fn follow_addresses(&mut self) {
+    /// Takes over addresses that the interfaces have got since, by DHCP for example; and, if
+    /// the configuration leaves the choice to us, the interface that is now the one to watch.
+    fn follow_interfaces(&mut self) {
+        if self.config.interfaces.is_empty()
+            && let Err(failure) = self.captures.reconfigure(&self.config)
+        {
+            error!("{failure}; the interfaces stay as they are");
+        }
         let local = local_networks(&self.config, &self.captures.names());
         if local != self.local {
             self.set_local(local);
@@ -171,6 +178,23 @@ impl Supervisor {
         self.worker.unpark();
     }
 
+    /// What a person has to see to, each with a semicolon before it.
+    fn troubles(&self) -> String {
+        let mut text = String::new();
+        let statuses = self.captures.statuses();
+        let statuses = statuses.lock().unwrap_or_else(PoisonError::into_inner);
+        if statuses.is_empty() {
+            text.push_str("; waiting for an interface");
+        }
+        for (name, trouble) in statuses.iter().filter_map(|(name, s)| Some((name, s.trouble()?))) {
+            text.push_str(&format!("; {name}: {trouble}"));
+        }
+        if let Some(trouble) = self.store.trouble() {
+            text.push_str(&format!("; {trouble}"));
+        }
+        text
+    }
+
     fn show_status(&self) {
         let snapshot = self.published.latest();
         let second = snapshot.seconds.last().copied().unwrap_or_default();
@@ -179,19 +203,21 @@ impl Supervisor {
             ClockState::Trusted => String::new(),
             state => format!("; the clock: {}", state.name()),
         };
+        let troubles = self.troubles();
         let text = format!(
-            "{} frames, {} dropped; in {}, out {}, {} hosts{clock}",
-            snapshot.total.packets,
-            snapshot.drops().total(),
+            "in {}, out {}; {} hosts; {} frames, {} dropped; database {}{clock}{troubles}",
             rate(Direction::In),
             rate(Direction::Out),
-            snapshot.hosts.len()
+            snapshot.hosts.len(),
+            snapshot.total.packets,
+            snapshot.drops().total(),
+            byte_size(database_size(&self.config.database)),
         );
         tell(&[NotifyState::Status(&text)]);
     }
 }
 
 /// Tells systemd, if it is there to hear.
-fn tell(state: &[NotifyState<'_>]) {
+pub(super) fn tell(state: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(state);
 }

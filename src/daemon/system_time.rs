@@ -8,7 +8,7 @@ use nix::time::{ClockId, clock_gettime};
 use super::clock::{Facts, Reading, SECOND, Synchroniser, is_plausible};
 
 /// Where the time comes from; tests have their own.
-pub(super) trait Times {
+pub(crate) trait Times {
     /// Both clocks.
     fn read(&mut self) -> Reading;
     /// How the machine keeps time; looks at a few files.
@@ -16,7 +16,7 @@ pub(super) trait Times {
 }
 
 /// This machine.
-pub(super) struct SystemTimes;
+pub(crate) struct SystemTimes;
 
 impl Times for SystemTimes {
     fn read(&mut self) -> Reading {

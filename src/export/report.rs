@@ -351,3 +351,12 @@ pub fn bit_rate(bits_per_second: f64) -> String {
         None => format!("{bits_per_second:.0} bit/s"),
     }
 }
+
+/// A size for people, in decimal units as cards are sold: `12.3 MB`.
+pub fn byte_size(bytes: u64) -> String {
+    let units = [(1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    match units.iter().find(|(size, _)| bytes as f64 >= *size) {
+        Some((size, unit)) => format!("{:.1} {unit}", bytes as f64 / size),
+        None => format!("{bytes} bytes"),
+    }
+}

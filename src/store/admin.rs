@@ -74,6 +74,14 @@ fn wrap<T>(path: &Path, result: SqlResult<T>) -> Result<T, Failure> {
 /// The database cannot be read, the target is there already or cannot be written.
 pub fn backup(database: &Path, target: &Path) -> Result<u64, Failure> {
     let shown = target.display();
+    if target.is_dir() {
+        return Err(Failure::new(
+            Exit::CantCreate,
+            format!(
+                "{shown}: is a directory; name a file in it, or keep N dated copies there with --keep N"
+            ),
+        ));
+    }
     if target.exists() {
         return Err(Failure::new(
             Exit::CantCreate,

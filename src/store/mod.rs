@@ -8,6 +8,9 @@
 //! Scripts read the views that `schema` makes; `views.md` beside this file describes them.
 
 pub mod admin;
+pub mod backups;
+mod catalog;
+mod gathered;
 mod grid;
 pub mod kind;
 pub mod open;
@@ -15,15 +18,20 @@ pub mod query;
 pub mod question;
 mod reading;
 mod recent;
+mod retention;
 mod rows;
+mod scan;
 pub mod schema;
+mod status;
+mod tables;
 mod tiers;
+mod work;
 mod write;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use log::{error, info, warn};
@@ -37,6 +45,7 @@ use write::{Batch, Event, SetBack, Writer};
 pub use recent::Recent;
 use rows::Interval;
 pub use rows::Limits;
+pub use status::Status;
 
 /// Between two attempts to write to a disk that fails.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
@@ -61,68 +70,6 @@ pub enum Message {
     },
 }
 
-/// What the store thread lets others see.
-#[derive(Default)]
-pub struct Status {
-    heartbeat: AtomicU64,
-    committed: AtomicU64,
-    waiting: AtomicU64,
-    lost: AtomicU64,
-    is_failing: AtomicBool,
-    trouble: Mutex<Option<String>>,
-    /// Commit period, milliseconds; may be changed while the thread runs.
-    period: AtomicU64,
-}
-
-impl Status {
-    /// With this commit period.
-    pub fn new(period: Duration) -> Status {
-        let status = Status::default();
-        status.set_period(period);
-        status
-    }
-
-    /// Changes the commit period.
-    pub fn set_period(&self, period: Duration) {
-        let period = u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
-        self.period.store(period, Ordering::Relaxed);
-    }
-
-    fn period(&self) -> Duration {
-        Duration::from_millis(self.period.load(Ordering::Relaxed))
-    }
-
-    /// Counts up while the thread is alive; the watchdog looks at it.
-    pub fn heartbeat(&self) -> u64 {
-        self.heartbeat.load(Ordering::Relaxed)
-    }
-
-    /// Intervals written since the start.
-    pub fn committed(&self) -> u64 {
-        self.committed.load(Ordering::Relaxed)
-    }
-
-    /// Intervals that wait to be written.
-    pub fn waiting(&self) -> u64 {
-        self.waiting.load(Ordering::Relaxed)
-    }
-
-    /// Intervals that were given up because the disk failed for too long.
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
-    }
-
-    /// Why writing fails, if it does.
-    pub fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set_trouble(&self, trouble: Option<String>) {
-        self.is_failing.store(trouble.is_some(), Ordering::Relaxed);
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
-    }
-}
-
 /// What the store needs to know of the configuration.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -142,6 +89,8 @@ pub struct Store {
     recent: Arc<Recent>,
     set_backs: Vec<SetBack>,
     events: Vec<Event>,
+    /// Intervals that have been given up and not been told of in an event.
+    lost: u64,
 }
 
 impl Store {
@@ -158,6 +107,7 @@ impl Store {
             recent: Arc::default(),
             set_backs: Vec::new(),
             events: Vec::new(),
+            lost: 0,
         };
         if let Some(aside) = aside {
             store.note_damage(&aside);
@@ -204,6 +154,11 @@ impl Store {
                         due = Instant::now();
                     }
                     self.take(message, status);
+                    if !status.is_failing.load(Ordering::Relaxed) && self.recent.lock().is_much() {
+                        // Before there is no room for more: a commit period may be long, and
+                        // intervals large.
+                        due = Instant::now();
+                    }
                     false
                 }
                 Err(RecvTimeoutError::Timeout) => false,
@@ -243,16 +198,16 @@ impl Store {
                 let waiting = recent.pending.len() as u64;
                 drop(recent);
                 status.waiting.store(waiting, Ordering::Relaxed);
-                if lost > 0 && status.lost.fetch_add(lost, Ordering::Relaxed) == 0 {
-                    error!(
-                        "{}: there is no more memory for intervals that cannot be written; the \
-                         oldest are given up",
-                        self.path.display()
-                    );
-                    self.note(
-                        "history_lost",
-                        "intervals were given up as the disk failed for too long".to_owned(),
-                    );
+                if lost > 0 {
+                    status.lost.fetch_add(lost, Ordering::Relaxed);
+                    if self.lost == 0 {
+                        error!(
+                            "{}: there is no more memory for intervals that cannot be written; \
+                             the oldest are given up",
+                            self.path.display()
+                        );
+                    }
+                    self.lost += lost;
                 }
             }
             Message::Fine(closed) => {
@@ -329,6 +284,15 @@ impl Store {
     }
 
     fn try_commit(&mut self, is_last: bool, status: &Status) -> rusqlite::Result<()> {
+        if self.lost > 0 {
+            // Once it is written, with all that there were.
+            self.events.retain(|event| event.kind != "history_lost");
+            let lost = self.lost;
+            self.note(
+                "history_lost",
+                format!("{lost} intervals were given up as the disk failed for too long"),
+            );
+        }
         // A copy, so that web threads need not wait for the disk.
         let waiting: Vec<Interval> = self.recent.lock().pending.values().cloned().collect();
         let batch = Batch {
@@ -349,6 +313,7 @@ impl Store {
         status.waiting.store(0, Ordering::Relaxed);
         self.set_backs.clear();
         self.events.clear();
+        self.lost = 0;
         Ok(())
     }
 
@@ -376,8 +341,4 @@ fn begin(path: &Path, options: &Options) -> Result<(Writer, Option<PathBuf>), Fa
 }
 
 #[cfg(test)]
-mod query_tests;
-#[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod views_tests;

@@ -1,122 +1,27 @@
 //! Reading the rows that a question is about, and adding them up to an answer.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::gathered::{Gathered, Table};
 use super::grid::Grid;
 use super::kind::{INTERFACE, Key, Kind};
 use super::question::{Answer, Cell, Label, Line, Point, Question};
 use super::rows::{Interval, Row};
-use super::tiers::read_row;
+use super::scan::each;
 
 /// Series that are held while reading, in points; beyond that the busiest rows are found
 /// first and their series read after.
 const SERIES_HELD: usize = 150_000;
-
-/// A row while it is read.
-///
-/// A long span has tens of thousands, most of which lie in a single point: as long as that
-/// is so, the total is the series.
-#[derive(Default)]
-struct Gathered {
-    total: Vec<Cell>,
-    extras: [i64; 2],
-    parts: u32,
-    /// The point of the first part.
-    point: u32,
-    series: Option<Box<Series>>,
-}
-
-/// What lies in each of several points.
-#[derive(Default)]
-struct Series {
-    /// Points, with how many parts each; as many cells as the kind has ways for each.
-    points: Vec<(u32, u32)>,
-    cells: Vec<Cell>,
-    /// Frames lost in each of the points; of interfaces only.
-    dropped: Vec<i64>,
-}
-
-impl Gathered {
-    /// Adds a part, and keeps what lies in its point if that is given. Returns by how many
-    /// points the series has grown.
-    fn add(&mut self, kind: &Kind, row: &Row, point: Option<usize>) -> usize {
-        if self.total.is_empty() {
-            self.total.clone_from(&row.cells);
-            self.extras.iter_mut().zip(&row.extras).for_each(|(extra, first)| *extra = *first);
-            self.parts = row.parts;
-            self.point = point.unwrap_or(0) as u32;
-            return usize::from(point.is_some());
-        }
-        let mut grown = 0;
-        if let Some(point) = point.map(|point| point as u32)
-            && (self.series.is_some() || point != self.point)
-        {
-            let first = || {
-                Box::new(Series {
-                    points: vec![(self.point, self.parts)],
-                    cells: self.total.clone(),
-                    dropped: vec![self.extras[1]],
-                })
-            };
-            grown = self.series.get_or_insert_with(first).add(row, point);
-        }
-        self.total.iter_mut().zip(&row.cells).for_each(|(sum, more)| sum.add(more));
-        for ((sum, more), extra) in self.extras.iter_mut().zip(&row.extras).zip(kind.extras) {
-            *sum = if extra.is_sum { *sum + more } else { (*sum).max(*more) };
-        }
-        self.parts += row.parts;
-        grown
-    }
-
-    /// Point by point: its number, its parts, its cells, frames lost in it.
-    fn series(&self) -> impl Iterator<Item = (usize, u32, &[Cell], u64)> {
-        let ways = self.total.len().max(1);
-        let (points, cells, dropped): (&[(u32, u32)], &[Cell], &[i64]) = match &self.series {
-            Some(series) => (&series.points, &series.cells, &series.dropped),
-            None => (&[], &[], &[]),
-        };
-        let only = self.series.is_none() && !self.total.is_empty();
-        let only = only.then(|| {
-            (self.point as usize, self.parts, &self.total[..], self.extras[1].cast_unsigned())
-        });
-        let several = points.iter().zip(cells.chunks_exact(ways)).zip(dropped);
-        only.into_iter().chain(several.map(|(((point, parts), cells), dropped)| {
-            (*point as usize, *parts, cells, dropped.cast_unsigned())
-        }))
-    }
-}
-
-impl Series {
-    fn add(&mut self, row: &Row, point: u32) -> usize {
-        let dropped = row.extras.get(1).copied().unwrap_or(0);
-        match (self.points.last_mut(), self.dropped.last_mut()) {
-            (Some((last, parts)), Some(sum)) if *last == point => {
-                *parts += row.parts;
-                *sum += dropped;
-                let begin = self.cells.len() - row.cells.len();
-                let sums = self.cells[begin..].iter_mut();
-                sums.zip(&row.cells).for_each(|(sum, more)| sum.add(more));
-                0
-            }
-            _ => {
-                self.points.push((point, row.parts));
-                self.cells.extend_from_slice(&row.cells);
-                self.dropped.push(dropped);
-                1
-            }
-        }
-    }
-}
 
 /// An answer in the making.
 pub(super) struct Reading<'a> {
     question: &'a Question,
     grid: &'a Grid,
     only: Option<Key>,
-    interfaces: HashMap<Key, Gathered>,
-    rows: HashMap<Key, Gathered>,
+    interfaces: Table,
+    rows: Table,
     none: Gathered,
     /// By point: milliseconds covered, by interface; and intervals.
     covered: Vec<HashMap<i64, u64>>,
@@ -132,8 +37,8 @@ impl<'a> Reading<'a> {
             question,
             grid,
             only,
-            interfaces: HashMap::new(),
-            rows: HashMap::new(),
+            interfaces: Table::default(),
+            rows: Table::default(),
             none: Gathered::default(),
             covered: vec![HashMap::new(); points],
             intervals: vec![0; points],
@@ -162,7 +67,7 @@ impl<'a> Reading<'a> {
                 } else if Some(key) != kind.other {
                     // The rest is derived from the total.
                     let point = (*held <= SERIES_HELD).then_some(point);
-                    *held += rows.entry(key).or_default().add(kind, &row, point);
+                    *held += rows.row(key).add(kind, &row, point);
                 }
             })?;
         }
@@ -171,7 +76,7 @@ impl<'a> Reading<'a> {
 
     fn add_interface(&mut self, source: i64, start: i64, key: Key, row: &Row) {
         let Some(point) = self.grid.point(start) else { return };
-        self.interfaces.entry(key).or_default().add(&INTERFACE, row, Some(point));
+        self.interfaces.row(key).add(&INTERFACE, row, Some(point));
         *self.covered[point].entry(key[0]).or_default() += row.extras[0].cast_unsigned();
         if self.seen != Some((source, start)) {
             self.seen = Some((source, start));
@@ -251,9 +156,10 @@ impl<'a> Reading<'a> {
         memory: &[Interval],
         shown: &[Key],
     ) -> rusqlite::Result<()> {
-        let wanted: HashSet<Key> = shown.iter().copied().collect();
-        self.rows.retain(|key, _| wanted.contains(key));
-        self.rows.values_mut().for_each(|row| *row = Gathered::default());
+        self.rows = Table::default();
+        for key in shown {
+            self.rows.row(*key);
+        }
         let (rows, grid, kind) = (&mut self.rows, self.grid, self.question.kind);
         each(connection, grid, kind, self.only, memory, |_, start, key, row| {
             if let (Some(known), Some(point)) = (rows.get_mut(&key), grid.point(start)) {
@@ -303,7 +209,7 @@ impl<'a> Reading<'a> {
 
     /// Every frame. Interfaces have a cell for each direction; what two ends share has the
     /// same in both cells.
-    fn total(&self, interfaces: &HashMap<Key, Gathered>) -> Line {
+    fn total(&self, interfaces: &Table) -> Line {
         let kind = self.question.kind;
         let ways = kind.ways.len();
         let fit = |directions: &[Cell]| -> Vec<Cell> {
@@ -315,7 +221,7 @@ impl<'a> Reading<'a> {
         let mut line = empty(Label::Total, kind);
         let mut series: Vec<Option<Vec<Cell>>> = vec![None; self.intervals.len()];
         let mut dropped = vec![0; self.intervals.len()];
-        for row in interfaces.values() {
+        for (_, row) in interfaces.iter() {
             add_all(&mut line.total, &fit(&row.total));
             line.dropped += row.extras[1].cast_unsigned();
             for (point, _, cells, lost) in row.series() {
@@ -410,70 +316,4 @@ fn empty(label: Label, kind: &Kind) -> Line {
         series: Vec::new(),
         dropped_series: Vec::new(),
     }
-}
-
-/// The statement for one key, and for frames that have no such thing: a look into the index
-/// for each interval there is, instead of reading all rows.
-fn seek(kind: &Kind, seconds: i64, key: Key, columns: &str) -> String {
-    let names = kind.key_columns();
-    let values = |key: Key| {
-        let values: Vec<String> = key.iter().take(names.len()).map(i64::to_string).collect();
-        format!("({})", values.join(", "))
-    };
-    let keys: Vec<String> = [Some(key), kind.none].into_iter().flatten().map(values).collect();
-    let wanted: Vec<String> = (1..=names.len()).map(|at| format!("wanted_{at}")).collect();
-    let equal: Vec<String> =
-        names.iter().zip(&wanted).map(|(name, wanted)| format!("{name} = {wanted}")).collect();
-    format!(
-        "WITH wanted({wanted}) AS (VALUES {keys}),
-            interval(at) AS (SELECT DISTINCT start FROM {interfaces}
-                WHERE start >= ?1 AND start < ?2 ORDER BY start)
-         SELECT start, {columns} FROM interval CROSS JOIN wanted CROSS JOIN {table}
-         WHERE start = at AND {condition} AND {equal}",
-        wanted = wanted.join(", "),
-        keys = keys.join(", "),
-        interfaces = INTERFACE.table(seconds),
-        table = kind.table(seconds),
-        condition = kind.condition(),
-        equal = equal.join(" AND "),
-    )
-}
-
-/// Visits the rows of a kind in the segments, then those in memory, in the order of time:
-/// the source, the start of the interval, the key, the row.
-fn each(
-    connection: &Connection,
-    grid: &Grid,
-    kind: &'static Kind,
-    only: Option<Key>,
-    memory: &[Interval],
-    mut visit: impl FnMut(i64, i64, Key, Row),
-) -> rusqlite::Result<()> {
-    // With the row of frames that have no such thing, in the same pass.
-    let is_wanted = |key: &Key| only.is_none_or(|only| only == *key) || Some(*key) == kind.none;
-    let columns = kind.columns().join(", ");
-    for (seconds, from, to) in &grid.segments {
-        let table = kind.table(*seconds);
-        let sql = match only {
-            Some(key) => seek(kind, *seconds, key, &columns),
-            None => format!(
-                "SELECT start, {columns} FROM {table} WHERE start >= ?1 AND start < ?2 AND {}",
-                kind.condition()
-            ),
-        };
-        let mut statement = connection.prepare_cached(&sql)?;
-        let mut rows = statement.query((from, to))?;
-        while let Some(row) = rows.next()? {
-            let (key, values) = read_row(kind, row, 1)?;
-            visit(*seconds, row.get(0)?, key, values);
-        }
-    }
-    for interval in memory {
-        for (key, row) in &interval.rows[kind.at].0 {
-            if is_wanted(key) {
-                visit(0, interval.start, *key, row.clone());
-            }
-        }
-    }
-    Ok(())
 }

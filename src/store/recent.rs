@@ -42,13 +42,22 @@ impl State {
                 place.get_mut().add(interval);
             }
         }
-        let mut rows: usize = self.pending.values().map(Interval::len).sum();
+        let mut rows = self.rows();
         let mut lost = 0;
         while rows > PENDING_ROWS && self.pending.len() > 1 {
             rows -= self.pending.pop_first().map_or(0, |(_, gone)| gone.len());
             lost += 1;
         }
         lost
+    }
+
+    fn rows(&self) -> usize {
+        self.pending.values().map(Interval::len).sum()
+    }
+
+    /// Whether so much waits to be committed that it should be now.
+    pub(super) fn is_much(&self) -> bool {
+        self.rows() > PENDING_ROWS / 2
     }
 
     /// Adds an interval of the tier in memory, of which `most` are kept.

@@ -15,19 +15,37 @@ pub const APPLICATION_ID: i32 = 0x6273_7461;
 /// `PRAGMA user_version`: counts up with every migration.
 pub const VERSION: i32 = MIGRATIONS.len() as i32;
 
-/// What makes each version out of the one before; the first begins with an empty file.
-const MIGRATIONS: [fn(&Transaction<'_>) -> Result<()>; 1] = [make_catalog];
+/// What makes a version out of the one before.
+type Migration = fn(&Transaction<'_>) -> Result<()>;
+
+/// One for each version; the first begins with an empty file. A step that has been released
+/// stays as it is: there are databases that it has made.
+const MIGRATIONS: [Migration; 2] = [make_catalog, grade_events];
 
 /// Brings the database from `version` to [`VERSION`], all in one transaction.
 ///
 /// # Errors
 /// Whatever SQLite says; the database is as it was then.
 pub fn migrate(connection: &mut Connection, version: i32) -> Result<()> {
+    migrate_by(connection, version, &MIGRATIONS)
+}
+
+pub(super) fn migrate_by(
+    connection: &mut Connection,
+    version: i32,
+    migrations: &[Migration],
+) -> Result<()> {
     let transaction = connection.transaction()?;
-    for step in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or(0)) {
+    let steps = migrations.iter().skip(usize::try_from(version).unwrap_or(0));
+    // The views name every column: they would be in the way of a step that changes one.
+    drop_views(&transaction)?;
+    for step in steps {
         step(&transaction)?;
     }
-    transaction.pragma_update(None, "user_version", VERSION)?;
+    if version > 0 {
+        make_views(&transaction)?;
+    }
+    transaction.pragma_update(None, "user_version", migrations.len() as i32)?;
     transaction.commit()
 }
 
@@ -60,6 +78,20 @@ fn make_catalog(transaction: &Transaction<'_>) -> Result<()> {
     )
 }
 
+/// Version 2: how grave an event is, so that scripts need not know every kind there will be.
+fn grade_events(transaction: &Transaction<'_>) -> Result<()> {
+    transaction.execute_batch(
+        "ALTER TABLE event ADD COLUMN severity INTEGER NOT NULL DEFAULT 6;
+         UPDATE event SET severity = CASE kind
+            WHEN 'write_failed' THEN 3 WHEN 'database_damaged' THEN 3
+            WHEN 'history_lost' THEN 4 WHEN 'clock_set_back' THEN 5 ELSE 6 END;
+         DROP VIEW v_event;
+         CREATE VIEW v_event AS
+            SELECT time, datetime(time, 'unixepoch') AS time_utc, severity, kind, message
+            FROM event;",
+    )
+}
+
 /// From this length on, seconds, rows are sorted by kind before time.
 const COARSE: i64 = 3_600;
 
@@ -88,19 +120,30 @@ pub(super) fn make_tables(transaction: &Transaction<'_>, seconds: i64) -> Result
 
 /// Makes the views anew, over all tiers there are.
 pub(super) fn make_views(transaction: &Transaction<'_>) -> Result<()> {
+    drop_views(transaction)?;
     let mut tiers = transaction.prepare("SELECT seconds, name FROM tier ORDER BY seconds")?;
     let tiers: Vec<(i64, String)> =
         tiers.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_>>()?;
+    if tiers.is_empty() {
+        // Of nothing no view can be made. They come with the first tier.
+        return Ok(());
+    }
     for kind in KINDS {
         let parts: Vec<String> =
             tiers.iter().map(|(seconds, name)| part_of_view(kind, *seconds, name)).collect();
         transaction.execute_batch(&format!(
-            "DROP VIEW IF EXISTS v_{name}; CREATE VIEW v_{name} AS {}",
-            parts.join(" UNION ALL "),
-            name = kind.name
+            "CREATE VIEW v_{} AS {}",
+            kind.name,
+            parts.join(" UNION ALL ")
         ))?;
     }
     Ok(())
+}
+
+fn drop_views(transaction: &Transaction<'_>) -> Result<()> {
+    KINDS.iter().try_for_each(|kind| {
+        transaction.execute_batch(&format!("DROP VIEW IF EXISTS v_{}", kind.name))
+    })
 }
 
 /// What one tier contributes to the view of a kind.

@@ -19,7 +19,7 @@ mod places;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,6 +31,7 @@ use super::backend::{Backend, NoAnswer};
 use super::names::Admission;
 use super::request::{self, Sound, Unsound, phrase};
 use super::routes::safety_headers;
+use crate::capture::live::StopSignal;
 use places::{Places, Stage, Ticket};
 
 /// A whole request must have arrived after this time.
@@ -43,6 +44,8 @@ const REQUEST_SIZE: usize = 8 << 10;
 /// he would not see why (RFC 9112, 9.6).
 const LINGER_TIME: Duration = Duration::from_secs(1);
 const LINGER_SIZE: usize = 256 << 10;
+/// How long open connections may take to come to their end when the daemon stops.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
 /// Connections accepted before the next listener has its turn.
 const TURN: usize = 64;
 const STACK: usize = 128 << 10;
@@ -70,20 +73,27 @@ pub struct Counts {
     pub refused: AtomicU64,
 }
 
-/// Accepts connections until `stop` is set. Failed accepts and a lack of descriptors or
-/// threads are survived.
-pub fn run(guard: &Arc<Guard>, listeners: &[TcpListener], stop: &AtomicBool) {
+/// Accepts connections until told to stop, then lets those that are open come to their end
+/// for a moment. Failed accepts and a lack of descriptors or threads are survived.
+///
+/// Who comes after the word to stop waits in the kernel's queue: of a listener that systemd
+/// holds, the next daemon takes it.
+pub fn run(guard: &Arc<Guard>, listeners: &[TcpListener], stop: &StopSignal) {
     let places = Places::default();
     for listener in listeners {
         if let Err(e) = listener.set_nonblocking(true) {
             warn!("web: cannot make a listener non-blocking: {e}");
         }
     }
-    while !stop.load(Ordering::Relaxed) {
+    while !stop.is_stopped() {
+        let watched = listeners.iter().map(AsFd::as_fd).chain([stop.descriptor()]);
         let mut fds: Vec<PollFd<'_>> =
-            listeners.iter().map(|l| PollFd::new(l.as_fd(), PollFlags::POLLIN)).collect();
-        let _ = poll(&mut fds, PollTimeout::from(5_000_u16));
+            watched.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let _ = poll(&mut fds, PollTimeout::NONE);
         for listener in listeners {
+            if stop.is_stopped() {
+                break;
+            }
             for _ in 0..TURN {
                 match listener.accept() {
                     Ok((stream, client)) => admit(guard, &places, stream, client),
@@ -103,6 +113,10 @@ pub fn run(guard: &Arc<Guard>, listeners: &[TcpListener], stop: &AtomicBool) {
                 }
             }
         }
+    }
+    let deadline = Instant::now() + LAST_ANSWERS;
+    while places.threads() > 0 && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -43,8 +43,8 @@ const SAFETY: [(&str, &str); 3] = [
     ("Cross-Origin-Resource-Policy", "same-origin"),
 ];
 
-/// The same as text, for answers that the guard gives by itself.
-pub(super) fn safety_headers() -> String {
+/// The same as text, for answers that are not the server's inside.
+pub(crate) fn safety_headers() -> String {
     let all = SAFETY.iter().chain(&[("Content-Security-Policy", DATA_POLICY)]);
     all.map(|(name, value)| format!("{name}: {value}\r\n")).collect()
 }

@@ -34,6 +34,11 @@ impl Places {
         let number = lock(&self.0).enter(guard, client, address)?;
         Some(Ticket { open: self.0.clone(), number })
     }
+
+    /// Connections whose threads have not ended yet.
+    pub(super) fn threads(&self) -> usize {
+        lock(&self.0).threads
+    }
 }
 
 /// The connections that are open.

@@ -1,4 +1,4 @@
-//! Build script: puts the page that `make ui` has built into the program.
+//! Part of the build script: puts the page that `make ui` has built into the program.
 //!
 //! Without it the program builds all the same, and serves a page that says what to do.
 
@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn embed() -> Result<(), Box<dyn std::error::Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let dist = root.join("src/web/ui/dist");
     println!("cargo::rerun-if-changed=src/web/ui/embed.rs");

@@ -1,7 +1,7 @@
 //! A machine with clocks that are moved by hand, real counters, and an end of the channel in
 //! place of the store.
 
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub struct World {
     pub set_back: Vec<(i64, i64)>,
     /// Nanoseconds that the clock was slewed back.
     pub slewed: i64,
+    /// A real store, to which all messages go as well.
+    pub also: Option<SyncSender<Message>>,
 }
 
 pub fn plan() -> Plan {
@@ -78,6 +80,7 @@ impl World {
             fine: Vec::new(),
             set_back: Vec::new(),
             slewed: 0,
+            also: None,
         }
     }
 
@@ -147,6 +150,9 @@ impl World {
         // What goes before that word is of the future, and the store is told so.
         let told = messages.iter().rposition(is_set_back).unwrap_or(0);
         for (at, message) in messages.into_iter().enumerate() {
+            if let Some(store) = &self.also {
+                store.send(copy(&message)).unwrap();
+            }
             let (interval, list) = match message {
                 Message::Fine(interval) => (interval, &mut self.fine),
                 Message::Closed(interval) => (interval, &mut self.closed),
@@ -178,5 +184,13 @@ impl World {
     /// The starts of what arrived, relative to a time, seconds.
     pub fn starts(&self, time: i64) -> Vec<i64> {
         self.closed.iter().map(|interval| interval.start - time / SECOND).collect()
+    }
+}
+
+fn copy(message: &Message) -> Message {
+    match message {
+        Message::Fine(interval) => Message::Fine(interval.clone()),
+        Message::Closed(interval) => Message::Closed(interval.clone()),
+        Message::SetBack { now, by } => Message::SetBack { now: *now, by: *by },
     }
 }

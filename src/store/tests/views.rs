@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use super::query::History;
-use super::tests::{Packet, closed, options};
-use super::*;
+use super::world::{Packet, closed, options};
 use crate::account::{IntervalInterface, Rates, Volume};
+use crate::store::query::History;
+use crate::store::*;
 
-const PAGE: &str = include_str!("views.md");
+const PAGE: &str = include_str!("../views.md");
 
 /// What the queries take for the present: a Thursday.
 const NOW: &str = "2026-11-05 15:30:00";
@@ -41,7 +41,7 @@ fn minute(start: i64, packets: &[Packet]) -> ClosedInterval {
         let rate = volume.bytes / 60;
         Rates { least: rate, greatest: rate }
     });
-    let other = super::tests::host(OTHER);
+    let other = super::world::host(OTHER);
     for host in interval.hosts.extract_if(.., |host| host.address == other) {
         interval.other_hosts.sent += host.traffic.sent;
         interval.other_hosts.received += host.traffic.received;
@@ -263,7 +263,7 @@ fn the_page_documents_every_column_once_and_no_other() {
 
 #[test]
 fn the_page_names_every_kind_of_event() {
-    let source = concat!(include_str!("mod.rs"), include_str!("write.rs"));
+    let source = concat!(include_str!("../mod.rs"), include_str!("../write.rs"));
     let calls = source.split("self.note(").skip(1);
     let kinds: BTreeSet<&str> = calls
         .filter_map(|call| call.trim_start().strip_prefix('"'))

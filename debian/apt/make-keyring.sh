@@ -1,0 +1,52 @@
+#!/bin/sh
+# make-keyring.sh FINGERPRINT URL RELEASE DEB - makes brightstat-archive-keyring for a release.
+#
+# It sets apt up on a user's machine: the key, the source, and the word to
+# unattended-upgrades. A key is changed by shipping the new one beside the old one here.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+fingerprint=$1
+url=$2
+release=$3
+deb=$4
+version=$(dpkg-parsechangelog --file "$here/../changelog" --show-field Version)
+SOURCE_DATE_EPOCH=$(dpkg-parsechangelog --file "$here/../changelog" --show-field Timestamp)
+export SOURCE_DATE_EPOCH
+maintainer=$(sed -n 's/^Maintainer: //p' "$here/../control")
+
+tree=$(mktemp -d)
+trap 'rm -rf "$tree"' EXIT
+chmod 755 "$tree"
+umask 022
+mkdir -p "$tree/DEBIAN" "$tree/usr/share/keyrings" "$tree/etc/apt/sources.list.d" \
+    "$tree/etc/apt/apt.conf.d" "$tree/usr/share/doc/brightstat-archive-keyring"
+gpg --batch --export "$fingerprint" > "$tree/usr/share/keyrings/brightstat-archive-keyring.pgp"
+cat > "$tree/etc/apt/sources.list.d/brightstat.sources" <<END
+Types: deb
+URIs: $url
+Suites: $release
+Components: main
+Signed-By: /usr/share/keyrings/brightstat-archive-keyring.pgp
+END
+cat > "$tree/etc/apt/apt.conf.d/51brightstat-unattended-upgrades" <<'END'
+// Where unattended-upgrades is installed, it upgrades brightstat as well. To have it ask you
+// first, put // before the next line.
+Unattended-Upgrade::Origins-Pattern:: "origin=brightstat,codename=${distro_codename}";
+END
+cp "$here/../copyright" "$tree/usr/share/doc/brightstat-archive-keyring/copyright"
+printf '/etc/apt/sources.list.d/brightstat.sources\n/etc/apt/apt.conf.d/51brightstat-unattended-upgrades\n' \
+    > "$tree/DEBIAN/conffiles"
+cat > "$tree/DEBIAN/control" <<END
+Package: brightstat-archive-keyring
+Version: $version+$release
+Architecture: all
+Maintainer: $maintainer
+Section: misc
+Priority: optional
+Description: apt source and signing key of brightstat's packages
+ Makes 'apt install brightstat' work, and 'apt upgrade' keep it up to date. The
+ key counts for this source only.
+END
+find "$tree" -newermt "@$SOURCE_DATE_EPOCH" -print0 | xargs -0r touch --no-dereference --date="@$SOURCE_DATE_EPOCH"
+dpkg-deb --root-owner-group --build "$tree" "$deb" > /dev/null

@@ -1,0 +1,63 @@
+#!/bin/sh
+# make-repo.sh KEY URL TO DEB... - an apt repository as static files, below TO.
+#
+# KEY is the fingerprint (or address) of a signing key in the owner's gpg keyring (GNUPGHOME
+# counts), URL where TO will be reached from outside. Every package goes into each of the
+# releases; the keyring packages, which set apt up on a user's machine, are made here.
+# TO/.reprepro holds the state; all the rest is to be put on a web server as it is.
+set -eu
+
+RELEASES="bookworm trixie"
+ARCHITECTURES="amd64 arm64 armhf"
+
+here=$(cd "$(dirname "$0")" && pwd)
+if [ $# -lt 4 ]; then
+    echo "Usage: make-repo.sh KEY URL TO DEB..." >&2
+    exit 64
+fi
+key=$1
+url=${2%/}
+to=$3
+shift 3
+fingerprint=$(gpg --batch --with-colons --list-secret-keys "$key" 2>/dev/null |
+    awk -F: '$1 == "fpr" { print $10; exit }')
+if [ -z "$fingerprint" ]; then
+    echo "make-repo.sh: there is no secret key '$key' in the gpg keyring; see 'gpg --list-secret-keys'," >&2
+    echo "or make one: gpg --quick-generate-key 'brightstat archive <you@example.org>' ed25519 sign" >&2
+    exit 66
+fi
+
+mkdir -p "$to/.reprepro/conf"
+to=$(cd "$to" && pwd)
+for release in $RELEASES; do
+    cat <<END
+
+Origin: brightstat
+Label: brightstat
+Suite: $release
+Codename: $release
+Architectures: $ARCHITECTURES
+Components: main
+Description: brightstat, see your network
+SignWith: $fingerprint
+END
+done > "$to/.reprepro/conf/distributions"
+
+reprepro() {
+    command reprepro --silent --basedir "$to/.reprepro" --outdir "$to" "$@"
+}
+for release in $RELEASES; do
+    "$here/make-keyring.sh" "$fingerprint" "$url" "$release" "$to/brightstat-archive-keyring-$release.deb"
+    # What was there under the same version is replaced: a repository is made from its packages.
+    for deb in "$to/brightstat-archive-keyring-$release.deb" "$@"; do
+        reprepro remove "$release" "$(dpkg-deb --field "$deb" Package)"
+    done
+done
+reprepro deleteunreferenced
+for release in $RELEASES; do
+    for deb in "$to/brightstat-archive-keyring-$release.deb" "$@"; do
+        reprepro --ignore=extension includedeb "$release" "$deb"
+    done
+done
+gpg --batch --export "$fingerprint" > "$to/brightstat-archive-keyring.pgp"
+echo "$to: a repository for $RELEASES, signed by $fingerprint"

@@ -1,0 +1,159 @@
+//! The public listeners: those that systemd hands over, else our own.
+//!
+//! Under systemd, `brightstat.socket` holds the listener and the service may not open any:
+//! that way nobody who breaks into the process that reads packets can talk to the network.
+//! And clients that come while the daemon restarts wait in the kernel's queue.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+use listenfd::ListenFd;
+use log::{info, warn};
+
+use crate::account::LocalNetworks;
+use crate::capture::interfaces::list;
+use crate::config::Config;
+use crate::failure::{Exit, Failure};
+use crate::web::routes::safety_headers;
+
+/// The listeners: inherited ones (sd_listen_fds(3)) go before `web.listen`.
+///
+/// # Errors
+/// An address that is taken or may not be used.
+pub(super) fn listen(
+    config: &Config,
+    inherited: Vec<TcpListener>,
+) -> Result<Vec<TcpListener>, Failure> {
+    if inherited.is_empty() {
+        return open(&config.listen);
+    }
+    info!("the listener comes from systemd");
+    if config.listen != Config::default().listen {
+        warn!(
+            "web.listen is not used: systemd holds the listener; change the port with \
+             'systemctl edit brightstat.socket'"
+        );
+    }
+    Ok(inherited)
+}
+
+/// Answers those who wait at listeners of systemd's that the daemon cannot start, and why.
+///
+/// A connection that nobody takes would have systemd start the service over and over. And so
+/// the person who opens the page learns what is wrong.
+pub(super) fn excuse(listeners: &[TcpListener], failure: &Failure) {
+    const MOST: usize = 64;
+    let end = Instant::now() + Duration::from_secs(2);
+    let body = format!("brightstat cannot start: {failure}\n");
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Content-Length: {}\r\n{}Cache-Control: no-store\r\nRetry-After: 10\r\n\
+         Connection: close\r\n\r\n{body}",
+        body.len(),
+        safety_headers()
+    );
+    let near = LocalNetworks::private_and(Vec::new());
+    for listener in listeners {
+        let _ = listener.set_nonblocking(true);
+        for _ in 0..MOST {
+            let Ok((mut client, from)) = listener.accept() else { break };
+            let from = from.ip().to_canonical();
+            if Instant::now() > end || !(from.is_loopback() || near.contains(&from)) {
+                continue;
+            }
+            let _ = client.set_read_timeout(Some(Duration::from_millis(100)));
+            let _ = client.set_write_timeout(Some(Duration::from_millis(100)));
+            // What lies unread when a socket is closed makes the kernel reset the connection.
+            let _ = client.read(&mut [0; 4_096]);
+            let _ = client.write_all(answer.as_bytes());
+        }
+    }
+}
+
+/// The listeners that systemd has handed over. Tells them once only.
+///
+/// # Errors
+/// A descriptor that is no TCP listener.
+pub(super) fn inherited() -> Result<Vec<TcpListener>, Failure> {
+    let mut handed_over = ListenFd::from_env();
+    let mut listeners = Vec::new();
+    for number in 0..handed_over.len() {
+        let listener = handed_over.take_tcp_listener(number).map_err(|e| {
+            Failure::new(
+                Exit::Config,
+                format!(
+                    "socket {number} that systemd hands over: {e}; brightstat.socket may have \
+                     ListenStream= lines with ports only"
+                ),
+            )
+        })?;
+        listeners.extend(listener);
+    }
+    Ok(listeners)
+}
+
+/// Opens the public listeners. An IPv6 wildcard falls back to IPv4 where there is no IPv6.
+fn open(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Failure> {
+    let open_one = |address: &SocketAddr| match TcpListener::bind(address) {
+        Err(e)
+            if e.raw_os_error() == Some(nix::libc::EAFNOSUPPORT)
+                && address.ip().is_unspecified() =>
+        {
+            TcpListener::bind(("0.0.0.0", address.port()))
+        }
+        other => other,
+    };
+    addresses
+        .iter()
+        .map(|address| {
+            open_one(address).map_err(|e| match e.kind() {
+                ErrorKind::AddrInUse => Failure::new(
+                    Exit::Unavailable,
+                    format!(
+                        "{address}: the port is taken; stop the other program ('ss -ltnp' names it) \
+                         or set web.listen to another port"
+                    ),
+                ),
+                ErrorKind::PermissionDenied => Failure::new(
+                    Exit::Permission,
+                    format!(
+                        "{address}: ports below 1024 need root; run as root, or use a higher one \
+                         (--listen [::]:8667)"
+                    ),
+                ),
+                // RestrictAddressFamilies= of the service.
+                _ if e.raw_os_error() == Some(nix::libc::EAFNOSUPPORT) => Failure::new(
+                    Exit::Unavailable,
+                    format!(
+                        "{address}: this process may not open sockets; start the one that holds \
+                         the listener: 'systemctl start brightstat.socket'"
+                    ),
+                ),
+                _ => Failure::new(
+                    Exit::Unavailable,
+                    format!("{address}: cannot listen: {e}; check web.listen"),
+                ),
+            })
+        })
+        .collect()
+}
+
+/// The address of the page, as one can type it on another machine: of a listener on all
+/// addresses, that of the first watched interface which has one.
+pub(super) fn url(listener: SocketAddr, watched: &[String]) -> String {
+    let own = || {
+        let interfaces = list().into_iter().filter(|i| watched.contains(&i.name));
+        let addresses = interfaces.flat_map(|i| i.addresses).map(|net| net.addr());
+        addresses.min_by_key(|address| (address.is_loopback(), address.is_ipv6()))
+    };
+    let address = match listener.ip() {
+        ip if ip.is_unspecified() => own(),
+        ip => Some(ip.to_canonical()),
+    };
+    let port = listener.port();
+    match address {
+        Some(address) => format!("http://{}/", SocketAddr::new(address, port)),
+        None => format!("http://localhost:{port}/"),
+    }
+}

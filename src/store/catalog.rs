@@ -1,0 +1,159 @@
+//! What the store knows by number or by heart: the names of interfaces, and the hardware
+//! addresses of hosts.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rusqlite::{Connection, Result, Transaction};
+
+use super::kind::{HOST, Key, addr_key};
+use super::tiers;
+use crate::account::IntervalHost;
+use crate::decode::Mac;
+
+/// MACs of hosts that are remembered, so as not to write them again; and that wait to be
+/// written at most, should the disk fail while somebody makes up addresses.
+const MACS: usize = 4_096;
+/// MACs in the database from which on those of hosts without any history are looked for.
+const MANY_MACS: usize = 20_000;
+
+/// The names and numbers of interfaces, and the MACs of hosts, as far as known.
+pub(super) struct Catalog {
+    interfaces: HashMap<String, i64>,
+    new_interfaces: Vec<(i64, String)>,
+    macs: HashMap<Key, Mac>,
+    new_macs: BTreeMap<Key, Mac>,
+    /// MACs in the database, or more.
+    stored_macs: usize,
+    /// So many are too many.
+    pub(super) many_macs: usize,
+}
+
+impl Catalog {
+    pub(super) fn read(connection: &Connection) -> Result<Catalog> {
+        let interfaces = connection
+            .prepare("SELECT name, id FROM interface_name")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_>>()?;
+        Ok(Catalog {
+            interfaces,
+            new_interfaces: Vec::new(),
+            macs: HashMap::new(),
+            new_macs: BTreeMap::new(),
+            stored_macs: count_macs(connection)?,
+            many_macs: MANY_MACS,
+        })
+    }
+
+    /// Notes the MACs that are news.
+    pub(super) fn note_macs(&mut self, hosts: &[IntervalHost]) {
+        for host in hosts.iter().filter(|host| host.mac.is_known()) {
+            let key = addr_key(&host.address);
+            if self.macs.get(&key) == Some(&host.mac) {
+                continue;
+            }
+            if self.macs.len() >= MACS {
+                self.macs.clear();
+            }
+            self.macs.insert(key, host.mac);
+            self.new_macs.insert(key, host.mac);
+            if self.new_macs.len() > MACS
+                && let Some((gone, _)) = self.new_macs.pop_first()
+            {
+                // To be written when it is seen again.
+                self.macs.remove(&gone);
+            }
+        }
+    }
+
+    /// The number of an interface.
+    pub(super) fn interface(&mut self, name: &str) -> i64 {
+        if let Some(id) = self.interfaces.get(name) {
+            return *id;
+        }
+        let id = self.interfaces.values().max().map_or(1, |id| id + 1);
+        self.interfaces.insert(name.to_owned(), id);
+        self.new_interfaces.push((id, name.to_owned()));
+        id
+    }
+
+    /// Writes the names of new interfaces at once: answers from memory are about numbers.
+    /// What cannot be written is written with the next commit.
+    pub(super) fn write_names(&mut self, connection: &Connection) {
+        if !self.new_interfaces.is_empty() && self.write_interfaces(connection).is_ok() {
+            self.new_interfaces.clear();
+        }
+    }
+
+    fn write_interfaces(&self, connection: &Connection) -> Result<()> {
+        for (id, name) in &self.new_interfaces {
+            let sql = "INSERT OR IGNORE INTO interface_name (id, name) VALUES (?1, ?2)";
+            connection.execute(sql, (id, name))?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is new, as a part of a transaction. See [`Catalog::note_written`].
+    pub(super) fn write(&mut self, transaction: &Transaction<'_>) -> Result<()> {
+        self.write_interfaces(transaction)?;
+        let mut put = transaction.prepare_cached(
+            "INSERT INTO host_mac VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET mac = excluded.mac WHERE mac <> excluded.mac",
+        )?;
+        for (key, mac) in &self.new_macs {
+            put.execute((key[0], key[1], key[2], mac.to_string()))?;
+        }
+        self.stored_macs += self.new_macs.len();
+        Ok(())
+    }
+
+    /// The transaction has been committed.
+    pub(super) fn note_written(&mut self) {
+        self.new_interfaces.clear();
+        self.new_macs.clear();
+    }
+
+    /// Deletes the MACs of hosts that have no history (any more), if there are many: who makes
+    /// up addresses must not make the file grow for good.
+    pub(super) fn sweep(&mut self, transaction: &Transaction<'_>) -> Result<()> {
+        if self.stored_macs < self.many_macs {
+            return Ok(());
+        }
+        // Those that were written again have been counted twice.
+        self.stored_macs = count_macs(transaction)?;
+        if self.stored_macs < self.many_macs {
+            return Ok(());
+        }
+        let named: Vec<String> = tiers::all_lengths(transaction)?
+            .into_iter()
+            .map(|seconds| {
+                let (table, condition) = (HOST.table(seconds), HOST.condition());
+                format!("SELECT k1, k2, k3 FROM {table} WHERE {condition}")
+            })
+            .collect();
+        let sql = format!(
+            "DELETE FROM host_mac WHERE (family, high, low) NOT IN ({})",
+            named.join(" UNION ")
+        );
+        self.stored_macs -= transaction.execute(&sql, [])?;
+        // That was much to read: not again before there are as many more.
+        self.many_macs = MANY_MACS.max(2 * self.stored_macs);
+        // Of those that are gone, some will be seen again.
+        self.macs.clear();
+        Ok(())
+    }
+
+    /// Takes the place of another one, whose names and numbers stay: all of them are new to
+    /// the database that this one was read from.
+    pub(super) fn inherit(&mut self, known: Catalog) {
+        self.new_interfaces =
+            known.interfaces.iter().map(|(name, id)| (*id, name.clone())).collect();
+        self.new_macs = known.macs.iter().map(|(key, mac)| (*key, *mac)).collect();
+        self.interfaces = known.interfaces;
+        self.macs = known.macs;
+    }
+}
+
+fn count_macs(connection: &Connection) -> Result<usize> {
+    let count: i64 = connection.query_row("SELECT count(*) FROM host_mac", [], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}

@@ -1,0 +1,110 @@
+//! Reads, adds and deletes whole intervals in the tables of a tier.
+
+use rusqlite::{Connection, Result, Transaction, params_from_iter};
+
+use super::kind::{Extra, HOST, INTERFACE, KINDS, Kind};
+use super::rows::{Interval, int};
+use super::tiers::read_row;
+
+/// The sum of a tier's intervals from `from` up to `to`, as one that began at `from`, and
+/// how many they were.
+pub(super) fn read(
+    connection: &Connection,
+    tier: i64,
+    from: i64,
+    to: i64,
+) -> Result<(Interval, u32)> {
+    let mut sum = Interval { start: from, ..Interval::default() };
+    for kind in KINDS {
+        let sql = format!(
+            "SELECT {} FROM {} WHERE start >= ?1 AND start < ?2 AND {}",
+            kind.columns().join(", "),
+            kind.table(tier),
+            kind.condition()
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = statement.query((from, to))?;
+        while let Some(row) = rows.next()? {
+            let (key, row) = read_row(kind, row, 0)?;
+            sum.rows[kind.at].add(kind, key, row);
+        }
+    }
+    let table = INTERFACE.table(tier);
+    let sql = format!("SELECT count(DISTINCT start) FROM {table} WHERE start >= ?1 AND start < ?2");
+    let parts = connection.prepare_cached(&sql)?.query_row((from, to), |row| row.get(0))?;
+    Ok((sum, parts))
+}
+
+/// Adds an interval's rows to those of a tier at `start`.
+pub(super) fn put(
+    transaction: &Transaction<'_>,
+    tier: i64,
+    start: i64,
+    interval: &Interval,
+) -> Result<()> {
+    for kind in KINDS {
+        let rows = &interval.rows[kind.at].0;
+        if rows.is_empty() {
+            continue;
+        }
+        let mut statement = transaction.prepare_cached(&put_statement(kind, tier))?;
+        for (key, row) in rows {
+            let values = [start].into_iter();
+            let values = values.chain(key.iter().take(kind.keys.len()).copied());
+            let values =
+                values.chain(row.cells.iter().flat_map(|cell| {
+                    [cell.packets, cell.bytes, cell.least, cell.greatest].map(int)
+                }));
+            let extras = row.extras.iter().zip(kind.extras);
+            let extras = extras.map(|(value, extra)| (*value).min(most(extra, tier)));
+            statement.execute(params_from_iter(values.chain(extras)))?;
+        }
+    }
+    Ok(())
+}
+
+/// What an extra column holds at most. Intervals that a clock which was set has put on top
+/// of each other were covered once.
+fn most(extra: &Extra, seconds: i64) -> i64 {
+    if extra.name == "covered" { seconds * 1_000 } else { i64::MAX }
+}
+
+fn put_statement(kind: &Kind, tier: i64) -> String {
+    let columns = kind.columns();
+    let marks = vec!["?"; columns.len() + 1].join(", ");
+    let (also, its) = match kind == &INTERFACE {
+        true => ("", String::new()),
+        false => (", kind", format!(", {}", kind.at)),
+    };
+    let mut updates = Vec::new();
+    for way in kind.endings() {
+        updates.extend([
+            format!("packets{way} = packets{way} + excluded.packets{way}"),
+            format!("bytes{way} = bytes{way} + excluded.bytes{way}"),
+            format!("least{way} = min(least{way}, excluded.least{way})"),
+            format!("greatest{way} = max(greatest{way}, excluded.greatest{way})"),
+        ]);
+    }
+    for (extra, name) in kind.extras.iter().zip(kind.extra_columns()) {
+        updates.push(match extra.is_sum {
+            true => format!("{name} = min({name} + excluded.{name}, {})", most(extra, tier)),
+            false => format!("{name} = max({name}, excluded.{name})"),
+        });
+    }
+    format!(
+        "INSERT INTO {} (start, {}{also}) VALUES ({marks}{its}) ON CONFLICT DO UPDATE SET {}",
+        kind.table(tier),
+        columns.join(", "),
+        updates.join(", ")
+    )
+}
+
+/// Deletes a tier's intervals from `from` up to `to`.
+pub(super) fn delete(transaction: &Transaction<'_>, tier: i64, from: i64, to: i64) -> Result<()> {
+    for kind in [&INTERFACE, &HOST] {
+        let (table, any) = (kind.table(tier), kind.any());
+        let sql = format!("DELETE FROM {table} WHERE {any} AND start >= ?1 AND start < ?2");
+        transaction.prepare_cached(&sql)?.execute((from, to))?;
+    }
+    Ok(())
+}

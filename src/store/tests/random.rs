@@ -1,0 +1,162 @@
+//! Anything may happen to a store, in any order.
+
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+use super::world::*;
+use crate::store::*;
+
+/// What may happen to a store.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Some intervals pass, so many intervals after the last.
+    Traffic(i64, Vec<Vec<Packet>>),
+    /// An interval comes late, by so many.
+    Late(i64, Vec<Packet>),
+    Commit,
+    /// The daemon is killed: what waits is gone. The tiers may be other ones afterwards.
+    Kill(Option<Schema>),
+    /// The daemon is stopped and started again, perhaps with other tiers.
+    Restart(Option<Schema>),
+    /// The clock is set back by so many seconds.
+    SetBack(i64),
+}
+
+/// Lengths of tiers and how long they are kept, seconds; the finest first.
+type Schema = Vec<(u32, u64)>;
+
+const DAY: u32 = 86_400;
+
+/// Any tiers that the configuration allows. Most have days, which are kept for good, so that
+/// in the end everything must be in them.
+fn schema() -> impl Strategy<Value = Schema> {
+    let between = vec![2, 3, 5, 10, 12];
+    let lengths = (select(vec![10_u32, 60, 300]), subsequence(between, 0..4), 0..5);
+    let lengths = lengths.prop_map(|(base, factors, end)| {
+        let mut lengths = vec![base];
+        for factor in factors {
+            let next = lengths[lengths.len() - 1] * factor;
+            if DAY.is_multiple_of(next) && next < DAY {
+                lengths.push(next);
+            }
+        }
+        if end > 0 {
+            lengths.push(DAY);
+        }
+        lengths
+    });
+    (lengths, prop::collection::vec(0_u64..40, 6)).prop_map(|(lengths, longer)| {
+        let mut schema = Vec::new();
+        for (at, length) in lengths.iter().enumerate() {
+            // Twice the next tier's length is the least that the configuration allows.
+            let keep = lengths
+                .get(at + 1)
+                .map_or(YEAR, |next| u64::from(*next) * 2 + u64::from(*length) * longer[at]);
+            schema.push((*length, keep));
+        }
+        schema
+    })
+}
+
+fn with_days() -> impl Strategy<Value = Schema> {
+    schema().prop_filter("days", |schema| schema.last().is_some_and(|(length, _)| *length == DAY))
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (prop_oneof![9 => Just(0i64), 1 => 1i64..2_000], prop::collection::vec(packets(), 1..8))
+            .prop_map(|(gap, all)| Step::Traffic(gap, all)),
+        1 => (1i64..500, packets()).prop_map(|(ago, packets)| Step::Late(ago, packets)),
+        4 => Just(Step::Commit),
+        1 => prop::option::of(schema()).prop_map(Step::Kill),
+        1 => prop::option::of(schema()).prop_map(Step::Restart),
+        1 => (1i64..12_000).prop_map(Step::SetBack),
+    ]
+}
+
+fn tiers(schema: &Schema) -> Vec<Tier> {
+    let names: Vec<String> = schema.iter().map(|(length, _)| format!("t{length}")).collect();
+    let tiers = schema.iter().zip(&names);
+    let tiers: Vec<_> = tiers.map(|((length, keep), name)| (&name[..], *length, *keep)).collect();
+    options(&tiers, 1).tiers
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn nothing_is_lost_or_doubled_whatever_happens(
+        first in with_days(),
+        hosts in 2usize..14,
+        steps in prop::collection::vec(step(), 1..40),
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("b.db");
+        let mut options = Options { tiers: tiers(&first), ..options(&[("t", 1, 1)], hosts) };
+        let mut store = Store::open(&path, options.clone()).unwrap();
+        // The time, and what must be in the coarsest tier: committed, and waiting.
+        let mut now = 100_000 * 60;
+        let (mut committed, mut waiting) = (0, 0);
+        for step in steps {
+            let base = options.tiers[0].seconds;
+            let length = i64::from(base);
+            let mut add = |store: &mut Store, start: i64, packets: &[Packet]| {
+                let interval = spread(start.div_euclid(length) * length, base, packets);
+                waiting += interval.total().bytes as i64;
+                take(store, [interval]);
+            };
+            match step {
+                Step::Traffic(gap, all) => {
+                    now += gap * length;
+                    for packets in all {
+                        add(&mut store, now, &packets);
+                        now += length;
+                    }
+                }
+                Step::Late(ago, packets) => add(&mut store, now - ago * length, &packets),
+                Step::Commit => {
+                    prop_assert!(store.commit(false, &Status::default()));
+                    committed += std::mem::take(&mut waiting);
+                }
+                Step::Kill(schema) => {
+                    drop(store);
+                    waiting = 0;
+                    options.tiers = schema.as_ref().map_or(options.tiers, tiers);
+                    store = Store::open(&path, options.clone()).unwrap();
+                }
+                Step::Restart(schema) => {
+                    prop_assert!(store.commit(true, &Status::default()));
+                    committed += std::mem::take(&mut waiting);
+                    drop(store);
+                    options.tiers = schema.as_ref().map_or(options.tiers, tiers);
+                    store = Store::open(&path, options.clone()).unwrap();
+                }
+                Step::SetBack(by) => {
+                    now -= by;
+                    store.take(Message::SetBack { now, by }, &Status::default());
+                    // As the store thread does at once.
+                    prop_assert!(store.commit(false, &Status::default()));
+                    committed += std::mem::take(&mut waiting);
+                }
+            }
+            if waiting == 0 {
+                assert_conservation(&store);
+            }
+        }
+        prop_assert!(store.commit(true, &Status::default()));
+        committed += waiting;
+        assert_conservation(&store);
+        let coarsest = store.writer.tiers.last().unwrap();
+        // Where the coarsest tier has always been there and keeps everything, all is in it.
+        if coarsest.kept_since == 0 && coarsest.keep == YEAR as i64 {
+            let all = format!("SELECT sum(bytes) FROM v_interface WHERE seconds = {}", coarsest.seconds);
+            prop_assert_eq!(sum(&store, &all), committed);
+        }
+        if store.writer.tiers.iter().all(|tier| tier.kept_since == 0) {
+            let future = format!("SELECT count(*) FROM v_interface WHERE start > {now}");
+            prop_assert_eq!(sum(&store, &future), 0);
+        }
+        let check: String = store.writer.connection
+            .query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        prop_assert_eq!(check, "ok");
+    }
+}

@@ -1,0 +1,225 @@
+//! Made-up traffic, stores for it, and what must be true of every store.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use crate::account::{
+    InOut, IntervalHost, IntervalInterface, IntervalPort, IntervalProtocol, Rates, Transport,
+    Volume,
+};
+use crate::decode::{Addr, Mac};
+use crate::store::kind::KINDS;
+use crate::store::*;
+
+/// A packet between two hosts, by number.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store) struct Packet {
+    pub(in crate::store) source: u8,
+    pub(in crate::store) destination: u8,
+    pub(in crate::store) port: u8,
+    pub(in crate::store) bytes: u16,
+}
+
+pub(in crate::store) fn host(number: u8) -> Addr {
+    match number % 3 {
+        0 => Addr::v4([192, 168, 1, number]),
+        1 => Addr::v4([203, 0, 113, number]),
+        _ => Addr::v6([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, number]),
+    }
+}
+
+/// What the worker would close after these packets and one ARP frame of 42 bytes.
+pub(in crate::store) fn closed(start: i64, length: u32, packets: &[Packet]) -> ClosedInterval {
+    let mut hosts: BTreeMap<u8, InOut> = BTreeMap::new();
+    let mut ports: BTreeMap<u8, Volume> = BTreeMap::new();
+    let mut inward = Volume::default();
+    for packet in packets {
+        let bytes = u64::from(packet.bytes);
+        hosts.entry(packet.source).or_default().sent.count(bytes);
+        hosts.entry(packet.destination).or_default().received.count(bytes);
+        ports.entry(packet.port).or_default().count(bytes);
+        inward.count(bytes);
+    }
+    let rates = |volume: Volume| {
+        let rate = volume.bytes / u64::from(length);
+        Rates { least: rate, greatest: rate }
+    };
+    let arp = Volume { packets: 1, bytes: 42 };
+    let none = Volume::default();
+    ClosedInterval {
+        start,
+        length,
+        interfaces: vec![IntervalInterface {
+            name: "eth0".into(),
+            covered: u64::from(length) * 1_000,
+            directions: [inward, none, none, none, arp],
+            rates: [inward, none, none, none, arp].map(rates),
+            dropped: 3,
+        }],
+        hosts: hosts
+            .into_iter()
+            .map(|(number, traffic)| IntervalHost {
+                address: host(number),
+                mac: Mac([2, 0, 0, 0, 0, number]),
+                local: number % 3 == 0,
+                traffic,
+                rates: [rates(traffic.received), rates(traffic.sent)],
+            })
+            .collect(),
+        ports: ports
+            .into_iter()
+            .map(|(port, volume)| IntervalPort {
+                transport: Transport::Tcp,
+                port: u16::from(port) + 1,
+                volume,
+                rates: rates(volume),
+            })
+            .collect(),
+        without_port: arp,
+        protocols: match inward.is_zero() {
+            true => Vec::new(),
+            false => vec![IntervalProtocol { number: 6, volume: inward, rates: rates(inward) }],
+        },
+        ..ClosedInterval::default()
+    }
+}
+
+/// The same on two interfaces, in all directions.
+pub(in crate::store) fn spread(start: i64, length: u32, packets: &[Packet]) -> ClosedInterval {
+    let mut interval = closed(start, length, packets);
+    let mut second = interval.interfaces[0].clone();
+    second.name = "wlan0".into();
+    interval.interfaces.push(second);
+    for (at, interface) in interval.interfaces.iter_mut().enumerate() {
+        let arp = if at == 0 { interface.directions[4] } else { Volume::default() };
+        interface.directions = [Volume::default(); 5];
+        interface.directions[4] = arp;
+        for packet in packets.iter().filter(|packet| usize::from(packet.port) % 2 == at) {
+            let way = usize::from(packet.source + packet.destination) % 4;
+            interface.directions[way].count(u64::from(packet.bytes));
+        }
+        interface.rates = interface.directions.map(|volume| {
+            let rate = volume.bytes / u64::from(length);
+            Rates { least: rate, greatest: rate }
+        });
+    }
+    interval
+}
+
+pub(in crate::store) fn some(start: i64) -> ClosedInterval {
+    closed(start, 60, &[Packet { source: 0, destination: 1, port: 1, bytes: 600 }])
+}
+
+pub(in crate::store) fn options(schema: &[(&str, u32, u64)], hosts: usize) -> Options {
+    let tier = |(name, seconds, keep): &(&str, u32, u64)| Tier {
+        name: (*name).to_owned(),
+        seconds: *seconds,
+        keep: Duration::from_secs(*keep),
+        in_memory: false,
+    };
+    let tiers = schema.iter().map(tier).collect();
+    Options { tiers, limits: Limits { hosts, ports: hosts }, max_size: 1 << 30 }
+}
+
+pub(in crate::store) const YEAR: u64 = 366 * 86_400;
+
+pub(in crate::store) fn usual() -> Options {
+    options(&[("minute", 60, YEAR), ("hour", 3_600, YEAR), ("day", 86_400, YEAR)], 200)
+}
+
+pub(in crate::store) fn store(path: &Path) -> Store {
+    Store::open(path, usual()).unwrap()
+}
+
+pub(in crate::store) fn sum(store: &Store, sql: &str) -> i64 {
+    let value: Option<i64> = store.writer.connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    value.unwrap_or(0)
+}
+
+pub(in crate::store) fn take(
+    store: &mut Store,
+    intervals: impl IntoIterator<Item = ClosedInterval>,
+) {
+    for interval in intervals {
+        store.take(Message::Closed(interval), &Status::default());
+    }
+}
+
+pub(in crate::store) fn commit(
+    store: &mut Store,
+    intervals: impl IntoIterator<Item = ClosedInterval>,
+) -> bool {
+    take(store, intervals);
+    store.commit(true, &Status::default())
+}
+
+/// In every tier and interval the splits add up, and each coarser row is the sum of its
+/// finer ones.
+pub(in crate::store) fn assert_conservation(store: &Store) {
+    let total = "SELECT tier, start, sum(packets), sum(bytes) FROM v_interface GROUP BY 1, 2";
+    for split in ["in", "out", ""] {
+        let (view, ending) = match split {
+            "" => ("v_port", ""),
+            way => ("v_host", if way == "in" { "_in" } else { "_out" }),
+        };
+        for view in [view, if split.is_empty() { "v_protocol" } else { view }] {
+            let rows = format!(
+                "SELECT tier, start, sum(packets{ending}), sum(bytes{ending}) FROM {view} GROUP BY 1, 2"
+            );
+            let differ = format!(
+                "SELECT (SELECT count(*) FROM ({total} EXCEPT {rows})) + \
+                 (SELECT count(*) FROM ({rows} EXCEPT {total}))"
+            );
+            assert_eq!(sum(store, &differ), 0, "{view}{ending} against v_interface");
+        }
+    }
+    for at in 1..store.writer.tiers.len() {
+        let (fine, coarse) = (&store.writer.tiers[at - 1], &store.writer.tiers[at]);
+        // Open intervals may be behind.
+        let stale: Vec<String> = store.writer.stale[at].iter().map(i64::to_string).collect();
+        let stale = stale.join(", ");
+        for kind in KINDS {
+            let (keys, condition) = (kind.key_columns().join(", "), kind.condition());
+            let sums: Vec<String> = kind
+                .endings()
+                .iter()
+                .flat_map(|way| [format!("sum(packets{way})"), format!("sum(bytes{way})")])
+                .collect();
+            let not_rest = match kind.other {
+                Some(other) => format!("k1 <> {}", other[0]),
+                None => "1".to_owned(),
+            };
+            let span = coarse.seconds;
+            let rows = |tier: i64| {
+                let table = kind.table(tier);
+                format!(
+                    "SELECT start / {span} * {span} AS s, {keys}, {} FROM {table} \
+                     WHERE {condition} AND {not_rest} AND start >= {} AND s NOT IN ({stale}) GROUP BY s, {keys}",
+                    sums.join(", "),
+                    (fine.kept_since + span - 1) / span * span
+                )
+            };
+            // Rows that were folded on the way up are in the finer tier only.
+            let wrong = format!(
+                "SELECT count(*) FROM ({} EXCEPT {})",
+                rows(coarse.seconds),
+                rows(fine.seconds)
+            );
+            assert_eq!(
+                sum(store, &wrong),
+                0,
+                "{}: {} against {}",
+                kind.plural,
+                coarse.name,
+                fine.name
+            );
+        }
+    }
+}
+
+pub(in crate::store) fn packets() -> impl Strategy<Value = Vec<Packet>> {
+    let packet = (0u8..12, 0u8..12, 0u8..6, 60u16..1_514)
+        .prop_map(|(source, destination, port, bytes)| Packet { source, destination, port, bytes });
+    prop::collection::vec(packet, 0..12)
+}

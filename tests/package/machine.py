@@ -1,0 +1,292 @@
+"""A Debian machine with a booted systemd, in a folder: systemd-nspawn with a network of its own.
+
+The machine has one cable, host0 at 10.99.0.2; at its other end (10.99.0.1) is a namespace in
+which tests are the other people in the network. Needs root. Everything is gone after close().
+"""
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+
+OURS, THEIRS = "10.99.0.2", "10.99.0.1"
+PORT = 667
+CLONE_NEWNET = 0x40000000
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def run(*command, check=True, **more):
+    """Runs a command; its output is in the error if it fails.
+
+    In a session of its own: apt talks to the terminal, which would stop us in the background.
+    """
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, start_new_session=True, **more)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}")
+    return done
+
+
+def wait_for(what, ready, seconds=60):
+    """Waits until ready() gives something true, and returns it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            found = ready()
+            if found:
+                return found
+            problem = "not yet"
+        except (OSError, AssertionError, ValueError) as error:
+            problem = error
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s for: {what}: {problem}")
+        time.sleep(0.1)
+
+
+class Inside:
+    """Runs what stands below `with` in a network namespace: this thread only."""
+
+    def __init__(self, name):
+        self.path = f"/run/netns/{name}"
+
+    def __enter__(self):
+        self.home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        self._enter(self.path)
+
+    def __exit__(self, *_):
+        if libc.setns(self.home, CLONE_NEWNET) != 0:
+            os._exit(70)  # Whatever came next would be done in the wrong network.
+        os.close(self.home)
+
+    @staticmethod
+    def _enter(path):
+        there = os.open(path, os.O_RDONLY)
+        try:
+            if libc.setns(there, CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), f"setns {path}")
+        finally:
+            os.close(there)
+
+
+# In a mount namespace of its own: systemd wants one pure cgroup2 tree, whatever this machine has.
+BOOT = """
+mount --make-rprivate /
+umount -R /sys/fs/cgroup 2>/dev/null || true
+mount -t cgroup2 none /sys/fs/cgroup
+exec systemd-nspawn --directory="$1" --boot --register=no --keep-unit \\
+    --network-namespace-path="/run/netns/$2" --hostname=pi --console=pipe $3
+"""
+
+
+class Machine:
+    """One machine; `with Machine(tar) as machine:` boots it and takes it away again."""
+
+    number = 0
+
+    def __init__(self, tar, log):
+        Machine.number += 1
+        self.name = f"bsp{os.getpid()}-{Machine.number}"
+        self.outside = self.name + "o"
+        self.folder = tempfile.mkdtemp(prefix="brightstat-machine-")
+        self.root = os.path.join(self.folder, "root")
+        self.log = log
+        self.nspawn = None
+        os.mkdir(self.root)
+        run("tar", "-xf", tar, "-C", self.root)
+        with open(f"{self.root}/etc/resolv.conf", "w", encoding="utf8") as file:
+            file.write("")
+
+    def __enter__(self):
+        try:
+            for name in (self.name, self.outside):
+                run("ip", "netns", "add", name)
+                run("ip", "-n", name, "link", "set", "lo", "up")
+                # Nobody is to talk on its own: neighbour discovery would be counted.
+                run("ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1",
+                    "net.ipv6.conf.default.disable_ipv6=1")
+            run("ip", "-n", self.name, "link", "add", "host0", "type", "veth", "peer", "name", "out0",
+                "netns", self.outside)
+            run("ip", "-n", self.name, "addr", "add", OURS + "/24", "dev", "host0")
+            run("ip", "-n", self.outside, "addr", "add", THEIRS + "/24", "dev", "out0")
+            run("ip", "-n", self.name, "link", "set", "host0", "up")
+            run("ip", "-n", self.outside, "link", "set", "out0", "up")
+            run("ip", "-n", self.name, "route", "add", "default", "via", THEIRS)
+            self.boot()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def boot(self, options=""):
+        """Switches the machine on and waits until it has come up."""
+        console = open(self.log, "ab")  # pylint: disable=consider-using-with
+        self.nspawn = subprocess.Popen(  # pylint: disable=consider-using-with
+            ["unshare", "--mount", "sh", "-c", BOOT, "boot", self.root, self.name, options],
+            stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True)
+        console.close()
+        wait_for("systemd to come up", lambda: self.run(
+            "systemctl", "is-system-running", check=False).stdout.strip() in ("running", "degraded"))
+
+    def leader(self):
+        """The machine's process 1, as seen from here."""
+        if self.nspawn is None or self.nspawn.poll() is not None:
+            raise AssertionError(f"the machine is off; see {self.log}")
+        pid = self.nspawn.pid
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="utf8") as file:
+            children = file.read().split()
+        if not children:
+            raise AssertionError("the machine has no process yet")
+        return children[0]
+
+    def run(self, *command, check=True, **more):
+        """Runs a command in the machine, as root."""
+        return run("nsenter", "--target", self.leader(), "--mount", "--uts", "--ipc", "--net",
+                   "--pid", "--cgroup", "--", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+                   "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive", "TERM=dumb", *command,
+                   check=check, **more)
+
+    def sh(self, script, check=True):
+        """Runs a script in the machine; returns what it printed."""
+        return self.run("sh", "-ec", script, check=check).stdout
+
+    def show(self, unit, what):
+        """A property of a unit."""
+        return self.run("systemctl", "show", unit, "--property", what, "--value").stdout.strip()
+
+    def stop(self):
+        """Shuts down in order, as the power key does."""
+        self.sh("systemctl --no-block poweroff")
+        self.nspawn.wait(90)
+
+    def cut(self):
+        """Cuts the power: every process is gone at once."""
+        os.kill(int(self.leader()), signal.SIGKILL)
+        self.nspawn.wait(30)
+
+    def reboot(self):
+        """Down and up again."""
+        self.stop()
+        self.boot()
+
+    def close(self):
+        """Takes everything away."""
+        if self.nspawn is not None and self.nspawn.poll() is None:
+            try:
+                self.cut()
+            except (AssertionError, OSError, subprocess.TimeoutExpired):
+                os.killpg(self.nspawn.pid, signal.SIGKILL)
+                self.nspawn.wait(30)
+        for name in (self.name, self.outside):
+            run("ip", "netns", "del", name, check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def write(self, path, text):
+        """Writes a file in the machine."""
+        whole = self.root + path
+        os.makedirs(os.path.dirname(whole), exist_ok=True)
+        with open(whole, "w", encoding="utf8") as file:
+            file.write(text)
+
+    def put(self, source, path):
+        """Copies a file into the machine."""
+        os.makedirs(os.path.dirname(self.root + path), exist_ok=True)
+        shutil.copy(source, self.root + path)
+
+    def exists(self, path):
+        """Whether a file or a link is there in the machine."""
+        return os.path.lexists(self.root + path)
+
+    def install(self, *debs):
+        """apt install, without anybody to answer questions."""
+        names = []
+        for deb in debs:
+            name = "/var/tmp/" + os.path.basename(deb)
+            self.put(deb, name)
+            names.append(name)
+        return self.run("apt-get", "install", "--yes", "--no-install-recommends", *names).stdout
+
+    def get(self, path, timeout=20):
+        """Asks the page from the other end of the cable; returns status and text."""
+        with Inside(self.outside):
+            try:
+                with urllib.request.urlopen(f"http://{OURS}:{PORT}{path}", timeout=timeout) as answer:
+                    return answer.status, answer.read().decode()
+            except urllib.error.HTTPError as error:
+                return error.code, error.read().decode()
+
+    def api(self, path):
+        """The answer of the API as an object."""
+        status, text = self.get("/api/v1/" + path)
+        assert status == 200, f"{path}: {status} {text}"
+        return json.loads(text)
+
+    def wait_for_page(self):
+        """Waits until the page is there."""
+        wait_for("the page", lambda: self.get("/api/v1/status", timeout=5)[0] == 200)
+
+    def send(self, count, source="10.99.0.7", size=200, pause=0.0):
+        """Sends so many UDP frames of `size` bytes from out0, from `source` to 10.99.0.9."""
+        payload = size - 14 - 20 - 8
+        ip = bytes([0x45, 0]) + (28 + payload).to_bytes(2, "big") + bytes([0, 0, 0, 0, 64, 17, 0, 0]) \
+            + socket.inet_aton(source) + socket.inet_aton("10.99.0.9")
+        total = sum(int.from_bytes(ip[at:at + 2], "big") for at in range(0, 20, 2))
+        total = (total & 0xFFFF) + (total >> 16)
+        check = (~((total & 0xFFFF) + (total >> 16)) & 0xFFFF).to_bytes(2, "big")
+        udp = (40_000).to_bytes(2, "big") + (4_242).to_bytes(2, "big") + (8 + payload).to_bytes(2, "big") \
+            + b"\0\0"
+        frame = b"\2\0\0\0\0\x09\2\0\0\0\0\x07\x08\0" + ip[:10] + check + ip[12:] + udp + bytes(payload)
+        with Inside(self.outside):
+            with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
+                out.bind(("out0", 0))
+                for _ in range(count):
+                    out.send(frame)
+                    if pause:
+                        time.sleep(pause)
+
+    def counted(self, source="10.99.0.7"):
+        """Packets and bytes that the monitor has counted of a sender."""
+        hosts = self.api(f"hosts?name={source}")["hosts"]
+        return (hosts[0]["packets_out"], hosts[0]["bytes_out"]) if hosts else (0, 0)
+
+
+class Asking(threading.Thread):
+    """Asks the page over and over, one request after the other, until told to stop."""
+
+    def __init__(self, machine):
+        super().__init__()
+        self.machine, self.over = machine, threading.Event()
+        # Held while a request is under way.
+        self.quiet = threading.Lock()
+        self.answers, self.failures = 0, []
+        self.start()
+
+    def run(self):
+        while not self.over.is_set():
+            with self.quiet:
+                try:
+                    status, text = self.machine.get("/api/v1/status")
+                    if status == 200:
+                        self.answers += 1
+                    else:
+                        self.failures.append(f"{status} {text}")
+                except OSError as error:
+                    self.failures.append(str(error))
+            time.sleep(0.02)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()

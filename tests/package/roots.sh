@@ -1,0 +1,20 @@
+#!/bin/sh
+# roots.sh FOLDER - Debian roots to boot, as FOLDER/SUITE.tar, made if they are not there.
+set -eu
+
+folder=$1
+mkdir -p "$folder"
+make_root() {
+    suite=$1
+    shift
+    [ -e "$folder/$suite.tar" ] && return
+    echo "Making a root of Debian $suite (mmdebstrap)"
+    mmdebstrap --quiet --variant=minbase --include="$(echo "$*" | tr ' ' ',')" "$suite" "$folder/$suite.part.tar"
+    mv "$folder/$suite.part.tar" "$folder/$suite.tar"
+}
+# What the package depends on is there, as the machine that boots has no network but ours.
+usual="systemd-sysv dbus udev iproute2 procps systemd-timesyncd"
+# shellcheck disable=SC2086 # one word per package
+make_root trixie $usual libpcap0.8t64 unattended-upgrades gpgv curl
+# shellcheck disable=SC2086
+make_root bookworm $usual libpcap0.8

@@ -1,0 +1,491 @@
+"""The package on a booted Debian: from apt install to purge, as its owner goes through it.
+
+    test_package.py --deb FILE [--root TAR] [TEST...]
+
+TAR is a root made by roots.sh. The closing line is for continuous integration.
+"""
+
+import argparse
+import contextlib
+import functools
+import glob
+import http.server
+import json
+import os
+import re
+import shutil
+import sqlite3
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+from machine import OURS, THEIRS, Asking, Inside, Machine, run, wait_for
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+OPTIONS = argparse.Namespace()
+UNITS = "/usr/lib/systemd/system"
+
+
+def older_package(deb, folder, version):
+    """The same package under an older version number."""
+    tree = os.path.join(folder, "older")
+    run("dpkg-deb", "--raw-extract", deb, tree)
+    control = os.path.join(tree, "DEBIAN/control")
+    with open(control, encoding="utf8") as file:
+        text = re.sub(r"(?m)^Version: .*$", f"Version: {version}", file.read())
+    with open(control, "w", encoding="utf8") as file:
+        file.write(text)
+    older = os.path.join(folder, f"brightstat_{version}_amd64.deb")
+    run("dpkg-deb", "--root-owner-group", "--build", tree, older)
+    shutil.rmtree(tree)
+    return older
+
+
+class OnMachine(unittest.TestCase):
+    """Tests of one class share a machine and go by the order of their names."""
+
+    root = "trixie"
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="brightstat-package-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        log = os.path.join(OPTIONS.logs, f"{cls.__name__}.console")
+        cls.machine = Machine(os.path.join(OPTIONS.roots, cls.root + ".tar"), log)
+        cls.machine.__enter__()
+        cls.addClassCleanup(cls.machine.close)
+        cls.prepare()
+
+    @classmethod
+    def prepare(cls):
+        """What the tests of a class build upon."""
+
+    def assert_works(self):
+        """The service runs, the page answers, nothing else is broken by it."""
+        self.machine.wait_for_page()
+        self.assertEqual(self.machine.show("brightstat.service", "ActiveState"), "active")
+        state = self.machine.run("systemctl", "is-system-running", check=False).stdout.strip()
+        failed = self.machine.run("systemctl", "--failed", "--no-legend", check=False).stdout
+        self.assertEqual((state, failed), ("running", ""))
+
+    def stored(self):
+        """Packets and bytes that the history on the disk has of the sender."""
+        said = self.machine.run("brightstat", "query", "host", "10.99.0.7", "--from", "1h", "--by", "none",
+                                "--json").stdout
+        row = json.loads(said)["rows"][0]
+        return row["packets_out"], row["bytes_out"]
+
+    def assert_counts(self, count=500, size=200):
+        """What is sent is what is counted, to the byte."""
+        packets, octets = self.machine.counted()
+        self.machine.send(count, size=size)
+        expected = (packets + count, octets + count * size)
+        wait_for(f"{expected} to be counted", lambda: self.machine.counted() == expected, 20)
+
+
+class Installed(OnMachine):
+    """Installed on a clean system, and used."""
+
+    @classmethod
+    def prepare(cls):
+        cls.said = cls.machine.install(OPTIONS.deb)
+
+    def test_01_runs_right_after_the_installation(self):
+        self.assert_works()
+        for unit in ("brightstat.service", "brightstat.socket"):
+            self.assertEqual(self.machine.run("systemctl", "is-enabled", unit).stdout.strip(), "enabled")
+        status, page = self.machine.get("/")
+        self.assertEqual(status, 200)
+        self.assertIn("<title>brightstat</title>", page)
+
+    def test_02_captures_exactly_inside_its_sandbox(self):
+        self.assert_counts()
+        status = self.machine.api("status")
+        self.assertEqual(sum(status["drops"].values()), 0)
+        # What the page's status view shows must not be hidden from it.
+        for key in ("load", "memory_total_bytes", "memory_available_bytes", "disk_available_bytes"):
+            self.assertIsNotNone(status["machine"][key], key)
+        self.assertIsNotNone(status["store"]["written_bytes"])
+
+    def test_03_is_exposed_to_little(self):
+        for unit in ("brightstat.service", "brightstat-backup.service"):
+            said = self.machine.run("systemd-analyze", "security", "--threshold=15", unit).stdout
+            print(f"    {said.strip().splitlines()[-1].strip()}")
+
+    def test_04_cannot_open_an_ip_socket(self):
+        unit = self.machine.sh(f"cat {UNITS}/brightstat.service")
+        probe = "/bin/bash -c 'exec 3<>/dev/tcp/127.0.0.1/667 && echo connected'"
+        text = re.sub(r"(?m)^ExecStart=.*$", "ExecStart=" + probe, unit)
+        text = re.sub(r"(?m)^(Restart|RestartSec|WatchdogSec|Sockets|ExecReload)=.*\n", "", text)
+        text = text.replace("Type=notify", "Type=oneshot")
+        self.assertIn("RestrictAddressFamilies=AF_PACKET", text)
+        self.machine.write("/etc/systemd/system/probe.service", text)
+        loose = re.sub(r"(?m)^RestrictAddressFamilies=.*\n", "", text)
+        self.machine.write("/etc/systemd/system/loose.service", loose)
+        self.machine.run("systemctl", "daemon-reload")
+        # Without that line the probe comes through: it is the line that holds it.
+        self.machine.run("systemctl", "start", "loose.service")
+        self.assertIn("connected", self.machine.sh("journalctl -u loose.service -o cat"))
+        self.assertNotEqual(self.machine.run("systemctl", "start", "probe.service", check=False).returncode, 0)
+        said = self.machine.sh("journalctl -u probe.service -o cat")
+        self.assertIn("Address family not supported", said)
+        self.assertNotIn("connected", said)
+        self.machine.sh("systemctl reset-failed probe.service; rm /etc/systemd/system/probe.service "
+                        "/etc/systemd/system/loose.service; systemctl daemon-reload")
+
+    def test_05_status_says_what_a_person_wants(self):
+        def says():
+            text = self.machine.show("brightstat.service", "StatusText")
+            return text if "frames" in text else None
+        text = wait_for("the status line", says, 30)
+        print(f"    Status: {text}")
+        self.assertRegex(text, r"in .*bit/s, out .*bit/s; \d+ hosts; \d+ frames, 0 dropped; database [\d.]+ kB")
+        said = self.machine.run("systemctl", "status", "brightstat", "--no-pager").stdout
+        self.assertIn(text, said)
+
+    def test_06_no_request_fails_across_a_restart_and_a_kill(self):
+        with Asking(self.machine) as asking:
+            time.sleep(1)
+            self.machine.run("systemctl", "restart", "brightstat")
+            time.sleep(1)
+            before = self.machine.show("brightstat.service", "MainPID")
+            # A request that the killed process was working on is lost, with any web server;
+            # those that come while it is dead are not.
+            with asking.quiet:
+                self.machine.run("kill", "-KILL", before)
+            wait_for("systemd to start it again", lambda: self.machine.show(
+                "brightstat.service", "MainPID") not in (before, "0"))
+            time.sleep(1)
+        print(f"    {asking.answers} requests were answered, {len(asking.failures)} were not")
+        self.assertEqual(asking.failures, [])
+        self.assertGreater(asking.answers, 50)
+
+    def test_07_a_reload_loses_no_count_and_no_connection(self):
+        self.machine.wait_for_page()
+        before = self.machine.counted("10.99.0.8")
+        pid = self.machine.show("brightstat.service", "MainPID")
+        with Asking(self.machine) as asking:
+            for commit in ("1min", "2min", "3min"):
+                self.machine.write("/etc/brightstat/conf.d/local.toml",
+                                   f"[history]\ncommit = \"{commit}\"\n[daemon]\nlog_level = \"debug\"\n")
+                self.machine.run("systemctl", "reload", "brightstat")
+                self.machine.send(300, source="10.99.0.8", pause=0.001)
+        expected = (before[0] + 900, before[1] + 900 * 200)
+        wait_for("all to be counted", lambda: self.machine.counted("10.99.0.8") == expected, 20)
+        self.assertEqual(asking.failures, [])
+        self.assertEqual(self.machine.show("brightstat.service", "MainPID"), pid)
+        self.assertEqual(self.machine.show("brightstat.service", "NRestarts"), "1")
+        self.assertIn("configuration reloaded", self.machine.sh("journalctl -u brightstat -o cat"))
+
+    def test_08_a_bad_configuration_is_refused_by_name_while_the_old_one_runs_on(self):
+        pid = self.machine.show("brightstat.service", "MainPID")
+        self.machine.write("/etc/brightstat/conf.d/bad.toml", "[capture]\nring = \"many\"\n")
+        done = self.machine.run("systemctl", "reload", "brightstat", check=False)
+        self.assertNotEqual(done.returncode, 0)
+        said = self.machine.sh("journalctl -u brightstat -o cat -n 20")
+        self.assertIn("/etc/brightstat/conf.d/bad.toml:2: capture.ring: expected a whole number", said)
+        self.assertEqual(self.machine.show("brightstat.service", "MainPID"), pid)
+        self.assert_works()
+
+    def test_09_a_bad_configuration_ends_in_one_clear_line_and_not_in_a_loop(self):
+        wrong = "/etc/brightstat/conf.d/bad.toml:2: capture.ring: expected a whole number"
+        done = self.machine.run("systemctl", "restart", "brightstat", check=False)
+        self.assertNotEqual(done.returncode, 0)
+        time.sleep(8)
+        states = {what: self.machine.show("brightstat.service", what)
+                  for what in ("ActiveState", "NRestarts", "ExecMainStatus")}
+        self.assertEqual(states, {"ActiveState": "failed", "NRestarts": "0", "ExecMainStatus": "78"})
+        self.assertIn(wrong, self.machine.run("systemctl", "status", "brightstat", check=False).stdout)
+        # In the journal at a priority that is seen.
+        self.assertIn(wrong, self.machine.sh("journalctl -u brightstat -p err -o cat -n 3"))
+        # Who opens the page is told, and asking does not break the listener.
+        for _ in range(3):
+            status, text = self.machine.get("/")
+            self.assertEqual(status, 503)
+            self.assertIn(wrong, text)
+        self.assertEqual(self.machine.show("brightstat.socket", "ActiveState"), "active")
+        doctor = self.machine.run("brightstat", "doctor", "--seconds=0", check=False)
+        self.assertEqual(doctor.returncode, 78, doctor.stdout)
+        self.assertIn(wrong, doctor.stdout)
+        self.machine.sh("rm /etc/brightstat/conf.d/bad.toml; systemctl start brightstat")
+        self.assert_works()
+
+    def test_10_the_watchdog_revives_a_stopped_daemon(self):
+        self.machine.write("/etc/systemd/system/brightstat.service.d/test.conf", "[Service]\nWatchdogSec=10\n")
+        self.machine.sh("systemctl daemon-reload; systemctl restart brightstat")
+        self.assert_works()
+        # Alive, it is left alone.
+        time.sleep(21)
+        pid = self.machine.show("brightstat.service", "MainPID")
+        self.assertEqual(self.machine.show("brightstat.service", "NRestarts"), "0")
+        self.machine.run("kill", "-STOP", pid)
+        wait_for("another process", lambda: self.machine.show(
+            "brightstat.service", "MainPID") not in (pid, "0"), 40)
+        self.assert_works()
+        self.assertIn("watchdog", self.machine.sh("journalctl -u brightstat.service -o cat").lower())
+        self.machine.sh("rm -r /etc/systemd/system/brightstat.service.d; systemctl daemon-reload")
+
+    def test_11_backups_are_off_until_wanted_and_then_consistent(self):
+        enabled = self.machine.run("systemctl", "is-enabled", "brightstat-backup.timer", check=False)
+        self.assertEqual(enabled.stdout.strip(), "disabled")
+        self.machine.write("/etc/systemd/system/brightstat-backup.service.d/test.conf",
+                           "[Service]\nEnvironment=KEEP=2\n")
+        self.machine.run("systemctl", "daemon-reload")
+        for _ in range(3):
+            self.machine.run("systemctl", "start", "brightstat-backup.service")
+            time.sleep(1.1)
+        found = sorted(glob.glob(self.machine.root + "/var/lib/brightstat/backup/*"))
+        self.assertEqual(len(found), 2, found)
+        for backup in found:
+            path = backup.removeprefix(self.machine.root)
+            self.assertIn("sound", self.machine.run("brightstat", "db", "check", "--database", path).stdout)
+        self.machine.sh("systemctl enable --now brightstat-backup.timer")
+        self.assertIn("brightstat-backup", self.machine.sh("systemctl list-timers --no-pager"))
+        self.assertEqual(self.machine.show("brightstat.service", "ActiveState"), "active")
+
+    def test_12_the_doctor_finds_what_is_wrong_and_nothing_else(self):
+        with Asking(self.machine):
+            healthy = self.machine.run("brightstat", "doctor", "--seconds=2", check=False)
+        print("    " + healthy.stdout.replace("\n", "\n    "))
+        self.assertEqual(healthy.returncode, 0)
+        self.assertIn("I see only broadcast and my own traffic", healthy.stdout)
+        # A mirrored port is told from one that is not.
+        mirror = threading.Thread(target=self.machine.send, args=(3000,), kwargs={"pause": 0.001})
+        mirror.start()
+        seeing = self.machine.run("brightstat", "doctor", "--seconds=2").stdout
+        mirror.join()
+        self.assertIn("host0 sees the traffic of others", seeing)
+        self.machine.write("/etc/brightstat/conf.d/eth9.toml", "[capture]\ninterfaces = [\"host0\", \"eth9\"]\n")
+        self.machine.run("systemctl", "stop", "brightstat.socket", "brightstat.service")
+        ill = self.machine.run("brightstat", "doctor", "--seconds=1", check=False)
+        self.assertEqual(ill.returncode, 69, ill.stdout)
+        for words in ("eth9: there is no such interface", "brightstat.service is inactive", "3 problems found"):
+            self.assertIn(words, ill.stdout)
+        self.machine.sh("rm /etc/brightstat/conf.d/eth9.toml; systemctl start brightstat")
+        self.assert_works()
+
+    def test_13_history_survives_a_reboot(self):
+        # What is in memory goes to the disk when the service stops.
+        self.machine.run("systemctl", "restart", "brightstat")
+        packets, octets = self.stored()
+        self.assertGreater(packets, 0)
+        self.machine.wait_for_page()
+        self.assert_counts()
+        self.machine.reboot()
+        self.assert_works()
+        self.assertEqual(self.stored(), (packets + 500, octets + 100_000))
+
+    def test_14_removed_it_leaves_the_data_and_purged_only_the_user(self):
+        self.machine.run("apt-get", "remove", "--yes", "brightstat")
+        self.assertFalse(self.machine.exists("/usr/bin/brightstat"))
+        self.assertTrue(self.machine.exists("/var/lib/brightstat/brightstat.db"))
+        self.assertTrue(self.machine.exists("/etc/brightstat/conf.d/local.toml"))
+        self.machine.run("apt-get", "purge", "--yes", "brightstat")
+        left = self.machine.sh(
+            "find / -xdev ( -path /proc -o -path /sys -o -path /run -o -path /var/log -o -path /var/tmp "
+            "-o -path '/var/cache/apt' ) -prune -o -iname '*brightstat*' -print".replace("(", "\\(").replace(")", "\\)"))
+        # The drop-in and the timer's stamp are not the package's: the test, as a user, made them.
+        ours = [line for line in left.split() if "test.conf" not in line
+                and line not in ("/etc/systemd/system/brightstat-backup.service.d",
+                                 "/var/lib/systemd/timers/stamp-brightstat-backup.timer")]
+        self.assertEqual(ours, [])
+        self.assertIn("_brightstat", self.machine.sh("cat /etc/passwd"))
+        self.assertEqual(self.machine.sh("systemctl --failed --no-legend --plain"), "")
+
+
+class OnBookworm(OnMachine):
+    """Debian 12, whose systemd is older."""
+
+    root = "bookworm"
+
+    @classmethod
+    def prepare(cls):
+        cls.machine.install(OPTIONS.deb)
+
+    def test_runs_captures_and_is_exposed_to_little(self):
+        self.assert_works()
+        self.assert_counts()
+        said = self.machine.run("systemd-analyze", "security", "--threshold=15", "brightstat.service").stdout
+        print(f"    {said.strip().splitlines()[-1].strip()}")
+        self.machine.run("systemctl", "reload", "brightstat")
+        with Asking(self.machine) as asking:
+            self.machine.run("systemctl", "restart", "brightstat")
+        self.assertEqual(asking.failures, [])
+        journal = self.machine.sh("journalctl -b -u brightstat -u brightstat.socket -p warning -o cat")
+        self.assertEqual(journal.strip(), "", "systemd has something to say about the units")
+
+
+class Upgraded(OnMachine):
+    """From the version before, with a history and an edited configuration."""
+
+    @classmethod
+    def prepare(cls):
+        cls.machine.install(older_package(OPTIONS.deb, cls.folder, "0.0.9"))
+
+    def make_schema_1(self):
+        """Makes the database what the version before has written: without what came with schema 2."""
+        path = self.machine.root + "/var/lib/brightstat/brightstat.db"
+        owner = os.stat(path)
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            version, = database.execute("PRAGMA user_version").fetchone()
+            self.assertEqual(version, 2, "a newer schema: teach this test what is new in it")
+            database.executescript("""
+                DROP VIEW v_event;
+                ALTER TABLE event DROP COLUMN severity;
+                CREATE VIEW v_event AS
+                    SELECT time, datetime(time, 'unixepoch') AS time_utc, kind, message FROM event;
+                PRAGMA user_version = 1;
+                PRAGMA wal_checkpoint(TRUNCATE);""")
+        for name in glob.glob(path + "*"):
+            os.chown(name, owner.st_uid, owner.st_gid)
+
+    def test_nothing_is_asked_and_nothing_lost(self):
+        machine = self.machine
+        machine.sh("printf '[history]\\ncommit = \"1min\"\\n' >> /etc/brightstat/brightstat.toml")
+        machine.write("/etc/brightstat/conf.d/local.toml", "[network]\nlocal = [\"10.99.0.0/24\"]\n")
+        machine.run("systemctl", "restart", "brightstat")
+        self.assert_works()
+        self.assert_counts(700)
+        edited = machine.sh("cat /etc/brightstat/brightstat.toml")
+        machine.run("systemctl", "stop", "brightstat.socket", "brightstat.service")
+        self.make_schema_1()
+        said = machine.install(OPTIONS.deb)
+        self.assertNotIn("Configuration file", said)
+        self.assertEqual(machine.sh("dpkg-query -W -f '${db:Status-Abbrev}' brightstat"), "ii ")
+        self.assertNotEqual(machine.sh("dpkg-query -W -f '${Version}' brightstat"), "0.0.9")
+        self.assertEqual(machine.sh("cat /etc/brightstat/brightstat.toml"), edited)
+        self.assertTrue(machine.exists("/etc/brightstat/conf.d/local.toml"))
+        self.assert_works()
+        self.assertIn("upgraded from schema 1 to 2", machine.sh("journalctl -u brightstat -o cat"))
+        self.assertEqual(self.stored(), (700, 140_000))
+        self.assertIn("sound", machine.run("brightstat", "db", "check").stdout)
+
+
+class Site(http.server.SimpleHTTPRequestHandler):
+    """Serves files, and says nothing about it."""
+
+    def log_message(self, *_):  # pylint: disable=arguments-differ
+        pass
+
+
+class FromTheRepository(OnMachine):
+    """Installed and upgraded with apt from our signed repository, as it would stand on the web."""
+
+    @classmethod
+    def prepare(cls):
+        cls.environment = dict(os.environ, GNUPGHOME=os.path.join(cls.folder, "gnupg"))
+        os.mkdir(cls.environment["GNUPGHOME"], 0o700)
+        cls.addClassCleanup(run, "gpgconf", "--kill", "all", env=cls.environment, check=False)
+        run("gpg", "--batch", "--passphrase", "", "--quick-generate-key", "test@brightstat.example", "ed25519",
+            "sign", env=cls.environment)
+        cls.site = os.path.join(cls.folder, "apt")
+        cls.publish(older_package(OPTIONS.deb, cls.folder, "0.0.9"))
+        # The machine's own sources cannot be reached from where it is.
+        cls.machine.sh("rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*")
+        handler = functools.partial(Site, directory=cls.folder)
+        with Inside(cls.machine.outside):
+            server = http.server.ThreadingHTTPServer((THEIRS, 80), handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        cls.addClassCleanup(server.shutdown)
+
+    @classmethod
+    def publish(cls, deb):
+        """Makes the repository anew with this package."""
+        run(os.path.join(HERE, "../../debian/apt/make-repo.sh"), "test@brightstat.example", f"http://{THEIRS}/apt",
+            cls.site, deb, env=cls.environment)
+
+    def version(self):
+        """Which brightstat is installed."""
+        return self.machine.sh("dpkg-query -W -f '${Version}' brightstat")
+
+    def test_1_the_keyring_package_is_all_that_apt_needs(self):
+        self.machine.install(os.path.join(self.site, "brightstat-archive-keyring-trixie.deb"))
+        said = self.machine.run("apt-get", "update").stdout
+        self.assertNotRegex(said, "(?m)^[WE]:")
+        self.machine.run("apt-get", "install", "--yes", "brightstat")
+        self.assertEqual(self.version(), "0.0.9")
+        self.assert_works()
+
+    def test_2_unattended_upgrades_take_the_next_version(self):
+        self.publish(OPTIONS.deb)
+        self.machine.run("apt-get", "update")
+        with Asking(self.machine) as asking:
+            said = self.machine.run("unattended-upgrade", "--verbose").stdout
+        self.assertEqual(asking.failures, [], "the listener stays open during an upgrade")
+        self.assertIn("origin=brightstat,codename=trixie", said)
+        self.assertNotEqual(self.version(), "0.0.9", said)
+        self.assert_works()
+
+    def test_3_its_autopkgtests_pass(self):
+        tests = os.path.join(HERE, "../../debian/tests")
+        with open(tests + "/control", encoding="utf8") as file:
+            names = [name for line in re.findall("(?m)^Tests: (.*)$", file.read()) for name in line.split(", ")]
+        self.assertEqual(names[-1], "purge", "the others need what it takes away")
+        for name in names:
+            self.machine.put(f"{tests}/{name}", f"/var/tmp/autopkgtest/{name}")
+            started = time.monotonic()
+            self.machine.run("/var/tmp/autopkgtest/" + name)
+            print(f"    {name}: passed ({time.monotonic() - started:.1f} s)")
+        self.machine.run("apt-get", "install", "--yes", "brightstat")
+
+    def test_4_a_package_that_was_tampered_with_is_refused(self):
+        pool, = glob.glob(self.site + "/pool/main/b/brightstat/*.deb")
+        with open(pool, "r+b") as file:
+            file.seek(-1000, os.SEEK_END)
+            octet = file.read(1)
+            file.seek(-1000, os.SEEK_END)
+            file.write(bytes([octet[0] ^ 1]))
+        self.machine.run("apt-get", "clean")
+        done = self.machine.run("apt-get", "install", "--yes", "--reinstall", "brightstat", check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertRegex(done.stdout, "Hash Sum mismatch|Hashes of expected file")
+
+    def test_5_an_index_that_was_tampered_with_is_refused(self):
+        release = self.site + "/dists/trixie/InRelease"
+        with open(release, encoding="utf8") as file:
+            text = file.read()
+        with open(release, "w", encoding="utf8") as file:
+            file.write(text.replace("Label: brightstat", "Label: brightstaT"))
+        os.remove(self.site + "/dists/trixie/Release")
+        self.machine.sh("rm -rf /var/lib/apt/lists/*")
+        done = self.machine.run("apt-get", "update", "--error-on=any", check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertRegex(done.stdout, "BADSIG|not valid|verification|[Ss]ignature")
+
+
+class Result(unittest.TextTestResult):
+    """One line for each test, with the time that it took."""
+
+    def startTest(self, test):
+        super().startTest(test)
+        test.since = time.monotonic()
+
+    def addSuccess(self, test):
+        unittest.TestResult.addSuccess(self, test)
+        self.stream.writeln(f"ok ({time.monotonic() - test.since:.1f} s)")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--deb", required=True, type=os.path.abspath)
+    parser.add_argument("--roots", required=True, type=os.path.abspath)
+    parser.add_argument("--logs", required=True, type=os.path.abspath)
+    parser.add_argument("tests", nargs="*")
+    parser.parse_args(namespace=OPTIONS)
+    if os.geteuid() != 0:
+        sys.exit("test_package.py: needs root")
+    os.makedirs(OPTIONS.logs, exist_ok=True)
+    loader = unittest.defaultTestLoader
+    this = sys.modules[__name__]
+    suite = loader.loadTestsFromNames(OPTIONS.tests, this) if OPTIONS.tests else loader.loadTestsFromModule(this)
+    runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Result)
+    result = runner.run(suite)
+    failed = len(result.failures) + len(result.errors)
+    print(f"{result.testsRun - failed} passed, {failed} failed")
+    sys.exit(0 if result.wasSuccessful() and result.testsRun else 1)
+
+
+if __name__ == "__main__":
+    main()
