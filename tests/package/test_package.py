@@ -401,7 +401,9 @@ class FromTheRepository(OnMachine):
         return self.machine.sh("dpkg-query -W -f '${Version}' brightstat")
 
     def test_1_the_keyring_package_is_all_that_apt_needs(self):
-        self.machine.install(os.path.join(self.site, "brightstat-archive-keyring-trixie.deb"))
+        keyring = os.path.join(self.site, "brightstat-archive-keyring-trixie.deb")
+        run(os.path.join(HERE, "lint.sh"), keyring)
+        self.machine.install(keyring)
         said = self.machine.run("apt-get", "update").stdout
         self.assertNotRegex(said, "(?m)^[WE]:")
         self.machine.run("apt-get", "install", "--yes", "brightstat")
