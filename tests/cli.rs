@@ -288,8 +288,10 @@ fn without_the_right_to_capture_it_ends_with_77() {
     // A copy that an ordinary user can reach and run.
     let directory = common::directory();
     let copy = directory.path().join("brightstat");
-    fs::copy(binary(), &copy).unwrap();
-    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+    // By another process: a child that a test beside this one starts would hold the copy open
+    // for writing for a moment, and what is open for writing cannot be run.
+    let status = Command::new("install").args(["-m", "755", binary()]).arg(&copy).status();
+    assert!(status.unwrap().success());
     let mut command = Command::new(&copy);
     command.args(["run", "--interface", "lo", "--listen", "127.0.0.1:0"]);
     if nix::unistd::geteuid().is_root() {
