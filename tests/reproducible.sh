@@ -24,10 +24,9 @@ ln -s "$home/registry/index" "$home/registry/cache" "$elsewhere/cargo/registry/"
 if [ -d target/toolchain/downloads ]; then
     ln -s "$top/target/toolchain/downloads" "$project/target/toolchain/downloads"
 fi
-if [ -d target/toolchain/rust ]; then
-    mkdir "$project/target/toolchain/rust"
-    find target/toolchain/rust -maxdepth 1 -name "rust-src-*" \
-        -exec cp -r --target-directory "$project/target/toolchain/rust" {} +
+if [ -d target/toolchain/rust/std/library ]; then
+    mkdir -p "$project/target/toolchain/rust/std/src"
+    cp -r target/toolchain/rust/std/library target/toolchain/rust/std/version "$project/target/toolchain/rust/std/"
 fi
 
 (

@@ -2,7 +2,7 @@
 //!
 //! QEMU's emulation of single programs does not know packet sockets, so nothing can be
 //! captured here: the history is that of a real capture, which this machine's program has
-//! recorded from a cable. `make test-boot` boots whole machines, which capture.
+//! recorded from a cable. `make test-boot` boots a whole machine, which captures.
 
 use std::path::Path;
 use std::process::Output;
