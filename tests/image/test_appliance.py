@@ -76,7 +76,8 @@ class Appliance(Machine):
              f"--dhcp-option=option:router,{THEIRS}", "--pid-file=", "--user=root"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True)
-        super().boot(options)
+        # A network manager needs it; nspawn takes it away from who brings a network along.
+        super().boot(f"--capability=CAP_NET_ADMIN {options}")
 
     def plug(self, name, namespace, end, address):
         """Puts an adapter with its cable into the machine."""
@@ -118,7 +119,7 @@ class Appliance(Machine):
 
     def console(self):
         """What a person sees on the screen above the login."""
-        return self.run("agetty", "--show-issue").stdout
+        return self.run("script", "--quiet", "--command", "agetty --show-issue", "/dev/null").stdout
 
     def ends(self):
         """The ends of the bridge; None if there is no bridge."""

@@ -77,11 +77,12 @@ class Inside:
 
 
 # In a mount namespace of its own: systemd wants one pure cgroup2 tree, whatever this machine has.
+# From within the network: whoever mounts /sys decides whose network cards are in it.
 BOOT = """
 mount --make-rprivate /
 umount -R /sys/fs/cgroup 2>/dev/null || true
 mount -t cgroup2 none /sys/fs/cgroup
-exec systemd-nspawn --directory="$1" --boot --register=no --keep-unit \\
+exec nsenter --net="/run/netns/$2" systemd-nspawn --directory="$1" --boot --register=no --keep-unit \\
     --network-namespace-path="/run/netns/$2" --hostname=pi --console=pipe $3
 """
 
