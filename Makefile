@@ -4,10 +4,16 @@
 # installs missing Debian packages with apt, once, and says so.
 
 CARGO ?= cargo
-BINARY := target/release/brightstat
 # This machine's architecture in Debian's words, and the one to build for.
 NATIVE := $(shell dpkg --print-architecture 2>/dev/null || echo amd64)
 ARCH ?= $(NATIVE)
+# Those for a Pi, when this is none, are static with musl: nothing on the card has to fit.
+IS_CROSS := $(filter-out $(NATIVE),$(ARCH))
+TARGET_arm64 := aarch64-unknown-linux-musl
+TARGET_armhf := arm-unknown-linux-musleabihf
+BINARY := target/$(if $(IS_CROSS),$(TARGET_$(ARCH))/)release/brightstat
+# How these are built: "cross" (a container), "host" (this machine's cargo), or what is there.
+WAY ?= auto
 PREFIX ?= /usr/local
 ROOT = $(DESTDIR)$(PREFIX)
 # What `make run` adds to the command line, such as RUN="--interface wlan0".
@@ -21,7 +27,8 @@ BENCH_NEEDS := $(BUILD_NEEDS) ip:iproute2 valgrind:valgrind darkstat:darkstat tc
 	ethtool:ethtool python3:python3 wrk:wrk taskset:util-linux
 
 .DEFAULT_GOAL := help
-.PHONY: help run build ui test check unit bench soak screenshots man sample install deb apt-repo test-package test-appliance clean need-%
+.PHONY: help run build ui test test-cross test-boot test-containers check unit bench soak screenshots man \
+	sample install deb dist apt-repo test-package test-appliance clean need-%
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,17 +36,42 @@ help: ## list the targets
 run: build ## watch this machine's network and serve the page (asks for root)
 	@./tests/as-root.sh env HOME="$$HOME" $(BINARY) run --database "$(CURDIR)/target/run/brightstat.db" $(RUN)
 
-test: ui ## everything that .ci/run runs: check, unit tests, captures, crashes, live tests
+test: ui ## everything that .ci/run runs: check, unit tests, captures, crashes, live tests, packages
 	@./tests/need.sh $(TEST_NEEDS)
 	@$(MAKE) --no-print-directory check
 	$(CARGO) test --locked --lib --bins --test corpus --test crash
 	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cli --test query --test live --test web --test full --test page
+	@$(MAKE) --no-print-directory test-package test-cross test-boot test-containers
+
+CROSS_NEEDS := qemu-arm-static:qemu-user-static ip:iproute2 lintian:lintian
+test-cross: ui ## the programs for the Pis under QEMU, held against this machine's (root)
+	@./tests/need.sh $(BUILD_NEEDS) $(CROSS_NEEDS)
+	@for arch in $(NATIVE) arm64 armhf; do $(MAKE) --no-print-directory build ARCH=$$arch WAY=host || exit; done
+	@./tests/same-libpcap.sh target/toolchain/same-libpcap
+	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cross -- --ignored
+	@for arch in arm64 armhf; do $(MAKE) --no-print-directory deb ARCH=$$arch WAY=host && \
+		./tests/as-root.sh ./tests/package/foreign.sh target/deb/brightstat_$(VERSION)_$$arch.deb $$arch || exit; done
+	@./tests/reproducible.sh armhf "$$($(MAKE) --no-print-directory where ARCH=armhf)"
+
+BOOT_NEEDS := qemu-system-arm:qemu-system-arm python3:python3
+test-boot: ## an emulated Raspberry Pi Zero: brightstat captures on its kernel
+	@./tests/need.sh $(BUILD_NEEDS) $(BOOT_NEEDS)
+	@$(MAKE) --no-print-directory build ARCH=armhf WAY=host
+	@./tests/boot/run.py "$$($(MAKE) --no-print-directory where ARCH=armhf)" target/boot
+
+where: # BINARY of ARCH
+	@echo $(BINARY)
+
+test-containers: ## the way with containers makes the same program (root, Podman; ARCH=arm64)
+	@./tests/need.sh $(BUILD_NEEDS)
+	@$(MAKE) --no-print-directory build ARCH=$(or $(IS_CROSS),arm64) WAY=host
+	@./tests/containers.sh $(or $(IS_CROSS),arm64) "$$($(MAKE) --no-print-directory where ARCH=$(or $(IS_CROSS),arm64))"
 
 check: ui ## formatting, lints, types, shell scripts, manual pages, the sample configuration
 	@./tests/need.sh $(TEST_NEEDS)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	shellcheck .ci/run tests/*.sh tests/*/*.sh debian/*/*.sh
+	shellcheck -x .ci/run tests/*.sh tests/*/*.sh debian/*/*.sh
 	cd $(UI) && npm run --silent check
 	@if grep -n '"resolved"' $(UI)/package-lock.json; then \
 		echo "$(UI)/package-lock.json names where packages come from; see $(UI)/.npmrc" >&2; exit 1; fi
@@ -60,9 +92,9 @@ $(UI)/dist/index.html.gz: $(UI)/node_modules/.package-lock.json $(UI)/package.js
 		$(UI)/tsconfig.json $(UI)/build.mjs $(wildcard $(UI)/src/*)
 	cd $(UI) && npm run --silent build
 
-build: ui ## the release binary, in target/release
+build: ui ## the release binary of ARCH (this machine's; or arm64, armhf: every Raspberry Pi)
 	@./tests/need.sh $(BUILD_NEEDS)
-	CARGO="$(CARGO)" ./debian/toolchain/cargo-release.sh
+	@CARGO="$(CARGO)" ./debian/toolchain/build.sh $(ARCH) $(WAY)
 
 bench: build ## speed and memory, as ratios to darkstat and to bare libpcap (root)
 	@./tests/need.sh $(BENCH_NEEDS)
@@ -78,9 +110,11 @@ screenshots: build ## pictures of every view, in target/screenshots; one goes in
 	@./tests/as-root.sh ./tests/screenshots.sh $(BINARY)
 	pngquant --force --output $(UI)/screenshot.png target/screenshots/now-desktop-light.png
 
+# They are the same for all architectures; a program for another cannot be asked.
+OWN = $(if $(IS_CROSS),$(CARGO) run --quiet --locked --,$(BINARY))
 man: build ## the manual pages and completions, in target/man and target/completions
-	$(BINARY) man target/man
-	$(BINARY) completions target/completions
+	$(OWN) man target/man
+	$(OWN) completions target/completions
 
 sample: ## write the sample configuration anew from the table of settings
 	$(CARGO) run --quiet --locked -- check-config --sample > target/sample.toml
@@ -110,15 +144,26 @@ endif
 
 VERSION = $(shell sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)
 DEB = target/deb/brightstat_$(VERSION)_$(ARCH).deb
-DEB_NEEDS := $(BUILD_NEEDS) dh:debhelper dpkg-buildpackage:dpkg-dev
+DEB_NEEDS = $(BUILD_NEEDS) dh:debhelper dpkg-buildpackage:dpkg-dev $(STRIP_$(IS_CROSS))
+STRIP_arm64 := aarch64-linux-gnu-strip:binutils-aarch64-linux-gnu
+STRIP_armhf := arm-linux-gnueabihf-strip:binutils-arm-linux-gnueabihf
 deb: ## the Debian package of ARCH (this machine's), in target/deb
 	@./tests/need.sh $(DEB_NEEDS)
 	@mkdir -p target/deb
 	DEB_DESTINATION=$(CURDIR)/target/deb DEB_BUILD_PROFILES="$(if $(filter $(ARCH),$(NATIVE)),,cross )nocheck" \
 		dpkg-architecture --host-arch $(ARCH) --force --command debian/rules clean binary
 
+# One after the other: debhelper works in debian/.
+dist: ## all packages, SHA256SUMS, SBOM and third-party licences, in target/dist
+	@for arch in amd64 arm64 armhf; do $(MAKE) --no-print-directory deb ARCH=$$arch || exit; done
+	@rm -rf target/dist
+	@mkdir -p target/dist
+	./debian/dist/inventory.py target/dist x86_64-unknown-linux-gnu $(TARGET_arm64) $(TARGET_armhf)
+	cp $(foreach arch,amd64 arm64 armhf,target/deb/brightstat_$(VERSION)_$(arch).deb) target/dist
+	cd target/dist && sha256sum * > ../SHA256SUMS && mv ../SHA256SUMS .
+
 APT_REPO_NEEDS := reprepro:reprepro gpg:gnupg
-PACKAGE_NEEDS := $(DEB_NEEDS) $(APT_REPO_NEEDS) systemd-nspawn:systemd-container mmdebstrap:mmdebstrap \
+PACKAGE_NEEDS = $(DEB_NEEDS) $(APT_REPO_NEEDS) systemd-nspawn:systemd-container mmdebstrap:mmdebstrap \
 	lintian:lintian ip:iproute2 sysctl:procps python3:python3 autopkgtest:autopkgtest
 test-package: deb ## the package on booted Debians, from installation to purge (root)
 	@./tests/need.sh $(PACKAGE_NEEDS)

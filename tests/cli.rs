@@ -283,13 +283,21 @@ fn a_bad_filter_ends_with_78() {
     assert_fails(&output, 78, &["capture.filter", "prot 22", "pcap-filter"]);
 }
 
+/// A copy that an ordinary user can reach and run.
+///
+/// Made by another process: a child that a test beside this one starts would hold it open for
+/// writing for a moment, and what is open for writing cannot be run.
+fn copy_of_the_program(directory: &Path) -> PathBuf {
+    let copy = directory.join("brightstat");
+    let status = Command::new("install").args(["-m", "755", binary()]).arg(&copy).status();
+    assert!(status.unwrap().success());
+    copy
+}
+
 #[test]
 fn without_the_right_to_capture_it_ends_with_77() {
-    // A copy that an ordinary user can reach and run.
     let directory = common::directory();
-    let copy = directory.path().join("brightstat");
-    fs::copy(binary(), &copy).unwrap();
-    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+    let copy = copy_of_the_program(directory.path());
     let mut command = Command::new(&copy);
     command.args(["run", "--interface", "lo", "--listen", "127.0.0.1:0"]);
     if nix::unistd::geteuid().is_root() {
@@ -402,9 +410,7 @@ fn a_query_without_a_database_says_how_to_come_by_one() {
 #[test]
 fn a_database_that_may_not_be_read_ends_with_77() {
     let directory = common::directory();
-    let copy = directory.path().join("brightstat");
-    fs::copy(binary(), &copy).unwrap();
-    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+    let copy = copy_of_the_program(directory.path());
     assert!(query(directory.path(), &["hosts"]).status.success());
     let path = directory.path().join("b.db");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();

@@ -4,6 +4,7 @@
 Frames go out over a raw socket, so it needs root; use it inside a network namespace.
 """
 
+import itertools
 import math
 import random
 import socket
@@ -11,7 +12,8 @@ import struct
 import sys
 import time
 
-LOCAL = [4, 5, 10, 11, 12, 20, 22, 25, 41, 46]
+# Of the made-up history's hosts; the first ones are the busiest.
+LOCAL = [4, 10, 5, 25, 12, 46, 11, 20, 41, 22, *range(26, 40)]
 REMOTE = [
     (142, 250, 74, 46),
     (1, 1, 1, 1),
@@ -20,7 +22,16 @@ REMOTE = [
     (17, 253, 144, 10),
     (52, 94, 236, 248),
     (185, 60, 216, 35),
+    *((198, 51, 100, last) for last in range(10, 30)),
 ]
+
+
+def weights(hosts):
+    """The first is used most, the second half as much, and so on."""
+    return list(itertools.accumulate(1 / (place + 1) for place in range(len(hosts))))
+
+
+LOCAL_WEIGHTS, REMOTE_WEIGHTS = weights(LOCAL), weights(REMOTE)
 TCP, UDP, ICMP = 6, 17, 1
 
 
@@ -56,13 +67,15 @@ def mac(address):
 
 def one():
     """A frame of one of the usual kinds."""
-    local = (192, 168, 1, random.choice(LOCAL[:3] if random.random() < 0.6 else LOCAL))
-    remote = random.choice(REMOTE)
+    local = (192, 168, 1, random.choices(LOCAL, cum_weights=LOCAL_WEIGHTS)[0])
+    remote = random.choices(REMOTE, cum_weights=REMOTE_WEIGHTS)[0]
     kind = random.random()
-    if kind < 0.55:
+    if kind < 0.5:
         return frame(remote, local, TCP, (443, 50_000), random.randint(800, 1_400))
+    if kind < 0.55:
+        return frame(remote, local, TCP, (80, 50_000), random.randint(800, 1_400))
     if kind < 0.7:
-        return frame(local, remote, TCP, (50_000, 443), random.randint(40, 500))
+        return frame(local, remote, TCP, (50_000, 443), random.randint(40, 900))
     if kind < 0.9:
         return frame(remote, local, UDP, (443, 51_000), 1_200)
     if kind < 0.97:
@@ -75,9 +88,12 @@ def main():
     out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     out.bind((interface, 0))
     begin = time.monotonic()
+    # A slow swell, some unrest, and now and then a page that somebody loads.
+    unrest, page = 0.0, 0.0
     while (now := time.monotonic() - begin) < seconds:
-        burst = 60 + 50 * math.sin(now) + 30 * math.sin(now / 11) + 40 * random.random()
-        for _ in range(max(1, int(burst))):
+        unrest = 0.95 * unrest + random.gauss(0, 4)
+        page = 0.9 * page + (random.uniform(30, 150) if random.random() < 0.02 else 0)
+        for _ in range(max(2, int(40 + 15 * math.sin(now / 40) + unrest + page))):
             out.send(one())
         time.sleep(0.1)
 

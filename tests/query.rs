@@ -406,6 +406,36 @@ fn days_of_23_and_25_hours_are_those_on_the_command_line_and_in_the_api() {
 }
 
 #[test]
+fn seconds_are_written_to_disk_where_the_configuration_wants_it() {
+    let (cable, directory) = (Cable::new(), directory());
+    let config = directory.path().join("b.toml");
+    fs::write(&config, "[history]\nstore_seconds = true\ncommit = \"1min\"\n").unwrap();
+    let arguments = ["--interface", "rx", "--config", config.to_str().unwrap()];
+    let mut daemon = Daemon::start(&cable.receiver, directory.path(), &arguments);
+    daemon.wait_for_log("rx: capturing");
+    let (frames, expected) = common::frames::mixture(1_000);
+    cable.send(&frames);
+    daemon.wait_for_frames(expected.packets);
+    let tiers = daemon.json("/api/v1/status")["store"]["tiers"].clone();
+    assert!(tiers.as_array().unwrap().iter().all(|tier| tier["in_memory"] == false), "{tiers}");
+    // What has not been written yet is told as well, by the second.
+    let bytes = |answer: &Value| {
+        assert_eq!((&answer["tier"], &answer["step_seconds"]), (&"second".into(), &1.into()));
+        sum(answer, "bytes")
+    };
+    common::wait_for("the seconds to be closed", 10, || {
+        let answer = daemon.json("/api/v1/history?what=protocols&from=5min&by=second");
+        (bytes(&answer) == expected.bytes).then_some(())
+    });
+    assert_eq!(daemon.stop(), 0);
+    let path = directory.path().join("db/brightstat.db");
+    let arguments = ["query", "protocols", "--json", "--from", "1h", "--by", "second"];
+    let answer: Value = serde_json::from_str(&text(&path, &arguments)).unwrap();
+    assert_eq!(bytes(&answer), expected.bytes);
+    assert!(text(&path, &["db", "check"]).contains("the database is sound."));
+}
+
+#[test]
 fn the_daemon_answers_from_its_history_and_refuses_what_makes_no_sense() {
     let (cable, directory) = (Cable::new(), directory());
     let mut daemon = Daemon::start(&cable.receiver, directory.path(), &["--interface", "rx"]);

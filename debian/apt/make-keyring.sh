@@ -34,7 +34,15 @@ cat > "$tree/etc/apt/apt.conf.d/51brightstat-unattended-upgrades" <<'END'
 // first, put // before the next line.
 Unattended-Upgrade::Origins-Pattern:: "origin=brightstat,codename=${distro_codename}";
 END
-cp "$here/../copyright" "$tree/usr/share/doc/brightstat-archive-keyring/copyright"
+doc="$tree/usr/share/doc/brightstat-archive-keyring"
+cp "$here/../copyright" "$doc/copyright"
+gzip -9nc "$here/../changelog" > "$doc/changelog.gz"
+mkdir -p "$tree/usr/share/lintian/overrides"
+cat > "$tree/usr/share/lintian/overrides/brightstat-archive-keyring" <<END
+# That is what it is for: a repository outside Debian's, whose owner ships this package.
+brightstat-archive-keyring: package-installs-apt-sources [etc/apt/sources.list.d/brightstat.sources]
+END
+(cd "$tree" && find usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum) > "$tree/DEBIAN/md5sums"
 printf '/etc/apt/sources.list.d/brightstat.sources\n/etc/apt/apt.conf.d/51brightstat-unattended-upgrades\n' \
     > "$tree/DEBIAN/conffiles"
 cat > "$tree/DEBIAN/control" <<END

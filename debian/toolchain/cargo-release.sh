@@ -1,7 +1,9 @@
 #!/bin/sh
 # cargo-release.sh ARGUMENTS... - "cargo build --release ARGUMENTS" whose result is the same
 # to the bit wherever it runs: no path of the machine gets into the program, neither from
-# Rust nor from the C of SQLite. CARGO names another cargo, such as "cross" or "cargo +beta".
+# Rust nor from the C of SQLite. CARGO names another cargo, such as "cargo +beta"; SYSROOT is
+# where std is, unless rustc knows. BUILDER is what builds in cargo's place (cross), which sees
+# the project, cargo's home and the target folder at PROJECT_AT, HOME_AT and TARGET_AT.
 set -eu
 
 # These would not add to the flags of .cargo/config.toml, but replace them without a word,
@@ -15,7 +17,8 @@ done
 
 cargo=${CARGO:-cargo}
 home=${CARGO_HOME:-$HOME/.cargo}
-here=$(pwd)
+project=${PROJECT_AT:-$(pwd)}
+home_at=${HOME_AT:-$home}
 # shellcheck disable=SC2086 # cargo may have arguments
 $cargo fetch --quiet --locked
 
@@ -24,15 +27,19 @@ remap() { # FROM TO; of several that match, the last holds
     rust="$rust'--remap-path-prefix=$1=$2',"
     c="$c -ffile-prefix-map=$1=$2"
 }
-remap "$here" brightstat
-remap "$home" cargo
+remap "$project" brightstat
+remap "${TARGET_AT:-$project/target}" brightstat/target
+remap "$home_at" cargo
 # What lies between is named after the registry, or the mirror of it that is used here.
 for registry in "$home"/registry/src/*; do
-    remap "$registry" crates
+    remap "$home_at/registry/src/${registry##*/}" crates
 done
+if [ -n "${SYSROOT:-}" ]; then
+    rust="$rust'--sysroot=$SYSROOT',"
+fi
 
 CFLAGS="${CFLAGS:-}$c"
 export CFLAGS
 # Flags for cfg(all()) add to those of a target.
 # shellcheck disable=SC2086
-exec $cargo build --locked --release --config "target.'cfg(all())'.rustflags=[$rust]" "$@"
+exec ${BUILDER:-$cargo} build --locked --release --config "target.'cfg(all())'.rustflags=[$rust]" "$@"

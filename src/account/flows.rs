@@ -9,6 +9,8 @@
 //! compared with the host rows' own keys, so an entry that is outdated, or that somebody
 //! made collide, costs that comparison and nothing else. The totals do not depend on it.
 
+use super::volume::Volume;
+use super::{CELLS, PROTOCOL_ROWS};
 use crate::decode::PacketRecord;
 
 /// Flows that are remembered; 32 bytes each, so that none lies across two cache lines.
@@ -17,42 +19,48 @@ const PLACES: usize = 8_192;
 /// same ports again, not a retransmission.
 const WINDOW: i32 = 1 << 24;
 
-/// The port slot of a flow without ports; no table has it.
-pub const NO_SLOT: u32 = u32::MAX;
+/// The port slot of a flow without ports; no table of ports has it.
+pub const NO_SLOT: u32 = (1 << (32 - PORT_SHIFT)) - 1;
+
+/// Where the row of the protocol is in [`Flow::counters`], above the cell.
+const PROTOCOL_SHIFT: u32 = 5;
+/// Where the slot of the port is, above the row of the protocol.
+const PORT_SHIFT: u32 = 14;
+const _: () = assert!(size_of::<Flow>() == 32);
+const _: () = assert!(CELLS == 1 << PROTOCOL_SHIFT);
+const _: () = assert!(PROTOCOL_ROWS == 1 << (PORT_SHIFT - PROTOCOL_SHIFT));
 
 /// What is remembered of one flow.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Flow {
     /// Interface, ports, protocol and network, see [`Flows::key`].
     key: u64,
+    /// What came of it since that was last taken.
+    count: u64,
     /// Slot of the source in the host table.
     pub source: u32,
     /// Slot of the destination.
     pub destination: u32,
-    /// Slot of the service port, or [`NO_SLOT`].
-    pub port: u32,
     /// The highest TCP sequence number seen, 0 for none.
     sequence: u32,
-    /// The row of its protocol.
-    pub protocol: u16,
-    /// The cell of its interface's counters, see [`super::cell`].
-    pub cell: u8,
+    /// The slot of its service port, the row of its protocol, the cell of its interface's
+    /// counters.
+    counters: u32,
 }
 
 impl Flow {
     /// No record has this key: its network would be ARP, which has no ports.
     const NONE: Flow = Flow {
         key: u64::MAX,
-        source: NO_SLOT,
-        destination: NO_SLOT,
-        port: NO_SLOT,
+        count: 0,
+        source: u32::MAX,
+        destination: u32::MAX,
         sequence: 0,
-        protocol: 0,
-        cell: 0,
+        counters: NO_SLOT << PORT_SHIFT,
     };
 
-    /// The flow with this key, its counters being at these places. `sequence` is the end of
-    /// its first TCP segment.
+    /// The flow with this key, its counters being at these places, of which a packet of so
+    /// many bytes came. `sequence` is the end of its first TCP segment.
     #[inline]
     pub fn new(
         key: u64,
@@ -60,9 +68,35 @@ impl Flow {
         port: u32,
         sequence: Option<u32>,
         (protocol, cell): (u16, u8),
+        bytes: u32,
     ) -> Flow {
         let sequence = sequence.unwrap_or(0);
-        Flow { key, source, destination, port, sequence, protocol, cell }
+        let counters = port << PORT_SHIFT | u32::from(protocol) << PROTOCOL_SHIFT | u32::from(cell);
+        Flow { key, count: counted(bytes), source, destination, sequence, counters }
+    }
+
+    /// Slot of the service port, or [`NO_SLOT`].
+    #[inline]
+    pub fn port(&self) -> u32 {
+        self.counters >> PORT_SHIFT
+    }
+
+    /// The row of its protocol.
+    #[inline]
+    pub fn protocol(&self) -> u16 {
+        (self.counters >> PROTOCOL_SHIFT) as u16 % PROTOCOL_ROWS as u16
+    }
+
+    /// The cell of its interface's counters, see [`super::cell`].
+    #[inline]
+    pub fn cell(&self) -> u8 {
+        self.counters as u8 % CELLS as u8
+    }
+
+    /// Counts a packet of so many bytes.
+    #[inline]
+    pub fn count(&mut self, bytes: u32) {
+        self.count = self.count.wrapping_add(counted(bytes));
     }
 
     /// Whether the record with this key may be of this flow; its addresses are still to be
@@ -74,7 +108,7 @@ impl Flow {
 
     /// Whether `other` is this flow, perhaps at another point of it.
     pub fn is_same(&self, other: &Flow) -> bool {
-        *self == Flow { sequence: self.sequence, ..*other }
+        *self == Flow { sequence: self.sequence, count: self.count, ..*other }
     }
 
     /// Takes in a TCP segment that ends before `next`. Whether it is a retransmission:
@@ -94,8 +128,26 @@ impl Flow {
     }
 }
 
+/// A count in one word: packets in the upper bits, bytes in the lower ones. It is taken once
+/// a second, when it can hold a terabyte and 16 million packets.
+const COUNT_BYTES: u32 = 40;
+
+/// Overwritten flows whose counts are kept: some thousand come in a scan only.
+const OVERWRITTEN: usize = 2_048;
+
+/// One packet of so many bytes, as a count.
+#[inline]
+fn counted(bytes: u32) -> u64 {
+    1 << COUNT_BYTES | u64::from(bytes)
+}
+
 /// The flows of recent packets; the same flow on two interfaces is two flows.
-pub struct Flows(Box<[Flow; PLACES]>);
+pub struct Flows {
+    flows: Box<[Flow; PLACES]>,
+    /// Flows that others took the place of before their count was taken, as far as there is
+    /// room for them.
+    overwritten: Vec<Flow>,
+}
 
 impl Flows {
     /// Remembers nothing yet.
@@ -103,12 +155,16 @@ impl Flows {
         // Through a vector: built as an array it would pass over the stack, and what a
         // stack has grown to once stays resident.
         let flows = vec![Flow::NONE; PLACES].into_boxed_slice();
-        Flows(flows.try_into().unwrap_or_else(|_| Box::new([Flow::NONE; PLACES])))
+        Flows {
+            flows: flows.try_into().unwrap_or_else(|_| Box::new([Flow::NONE; PLACES])),
+            overwritten: Vec::new(),
+        }
     }
 
     /// Forgets all flows.
     pub fn clear(&mut self) {
-        self.0.fill(Flow::NONE);
+        self.flows.fill(Flow::NONE);
+        self.overwritten.clear();
     }
 
     /// All that tells the flow of `record` but its addresses. Interfaces beyond two million
@@ -136,18 +192,38 @@ impl Flows {
     /// What is remembered in a place, whichever flow it is.
     #[inline]
     pub fn at(&mut self, place: usize) -> &mut Flow {
-        &mut self.0[place % PLACES]
+        &mut self.flows[place % PLACES]
+    }
+
+    /// Gives `take` each flow of which packets have come since the last time, and how many.
+    pub fn take_counts(&mut self, mut take: impl FnMut(&Flow, Volume)) {
+        let mut take = |flow: &mut Flow| {
+            let count = std::mem::take(&mut flow.count);
+            if count != 0 {
+                let bytes = count & ((1 << COUNT_BYTES) - 1);
+                take(flow, Volume { packets: count >> COUNT_BYTES, bytes });
+            }
+        };
+        self.overwritten.iter_mut().for_each(&mut take);
+        self.overwritten.clear();
+        self.flows.iter_mut().for_each(take);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn set_aside(&mut self, place: usize) {
+        self.overwritten.push(self.flows[place % PLACES]);
     }
 
     /// What is remembered in the second place of a flow that has this as its first.
     #[inline]
     pub fn second(&self, place: usize) -> &Flow {
-        &self.0[(place ^ 1) % PLACES]
+        &self.flows[(place ^ 1) % PLACES]
     }
 
     /// Moves what is in the second place to the first, and the other way round.
     pub fn promote(&mut self, place: usize) {
-        self.0.swap(place % PLACES, (place ^ 1) % PLACES);
+        self.flows.swap(place % PLACES, (place ^ 1) % PLACES);
     }
 
     /// Remembers a new flow in its first place; what was there moves to the second.
@@ -156,8 +232,11 @@ impl Flows {
     /// frame in eight finds its flow overwritten (measured).
     #[inline]
     pub fn remember(&mut self, place: usize, flow: Flow) {
-        self.0[(place ^ 1) % PLACES] = self.0[place % PLACES];
-        self.0[place % PLACES] = flow;
+        if self.flows[(place ^ 1) % PLACES].count != 0 && self.overwritten.len() < OVERWRITTEN {
+            self.set_aside(place ^ 1);
+        }
+        self.flows[(place ^ 1) % PLACES] = self.flows[place % PLACES];
+        self.flows[place % PLACES] = flow;
     }
 }
 

@@ -144,8 +144,12 @@ impl LocalNetworks {
     }
 
     /// As [`LocalNetworks::contains`], for an address as the counters know it.
+    #[inline]
     pub fn has(&self, address: &Addr) -> bool {
-        self.contains(&address.ip())
+        match address.v4_number() {
+            Some(number) => self.v4.have(number, (number >> 24) as u8),
+            None => self.v6.have(u128::from_be_bytes(address.0), address.0[0]),
+        }
     }
 
     /// The prefixes.

@@ -15,6 +15,7 @@ mod interval;
 mod local;
 mod ports;
 mod protocols;
+mod services;
 mod snapshot;
 mod table;
 mod volume;
@@ -27,6 +28,7 @@ use flows::{Flow, Flows};
 use fragments::Fragments;
 use ports::Ports;
 use protocols::{PROTOCOL_ROWS, PROTOCOLS, protocol_row};
+use services::Services;
 use table::Table;
 
 pub use interval::{
@@ -35,6 +37,7 @@ pub use interval::{
 pub use local::{Direction, LocalNetworks};
 pub use ports::{PortKey, Transport};
 pub use protocols::protocol_name;
+pub use services::{Service, ServiceRow};
 pub use snapshot::{
     Busiest, CLASSES, Drops, HostRow, InterfaceRow, KernelErrors, PortRow, ProtocolRow, Second,
     Snapshot, class_of,
@@ -88,6 +91,9 @@ struct Host {
     last: i64,
     mac: Mac,
     local: bool,
+    /// How many hosts had been folded when it had got its slot: it differs between the hosts
+    /// that have one slot.
+    born: u32,
 }
 
 impl Host {
@@ -162,6 +168,7 @@ pub struct Accounts {
     first: i64,
     last: i64,
     flows: Flows,
+    services: Services,
     fine: Fine,
     /// Packets by class when the open second began.
     classes_at_second: [u64; CLASSES],
@@ -183,6 +190,7 @@ impl Accounts {
             first: NO_TIME,
             last: NO_TIME,
             flows: Flows::new(),
+            services: Services::new(),
             fine: Fine::default(),
             classes_at_second: [0; CLASSES],
         }
@@ -284,8 +292,8 @@ impl Accounts {
         if !is_known {
             return None;
         }
-        self.protocols[usize::from(flow.protocol) % PROTOCOL_ROWS] += one;
-        match self.ports.get(flow.port) {
+        self.protocols[usize::from(flow.protocol()) % PROTOCOL_ROWS] += one;
+        match self.ports.get(flow.port()) {
             Some(port) => port.interval += one,
             None => self.without_port.interval += one,
         }
@@ -294,7 +302,8 @@ impl Accounts {
         {
             self.interfaces[interface].count_error(ErrorKind::TcpRetransmission);
         }
-        Some(flow.cell)
+        flow.count(record.wire_len);
+        Some(flow.cell())
     }
 
     /// Counts an IP packet whose flow is not in its first place, and returns its cell.
@@ -351,7 +360,8 @@ impl Accounts {
         self.protocols[usize::from(protocol) % PROTOCOL_ROWS] += one;
         let cell = cell(record.network(), Direction::of(source_is_local, destination_is_local));
         let slots = (source, destination);
-        let flow = Flow::new(key, slots, port, record.next_sequence(), (protocol, cell));
+        let rows = (protocol, cell);
+        let flow = Flow::new(key, slots, port, record.next_sequence(), rows, record.wire_len);
         if source == destination {
             self.remember_own_flow(interface, place, flow, record);
         } else {
@@ -372,12 +382,14 @@ impl Accounts {
     ) {
         let known = self.flows.at(place);
         if !known.is_same(&flow) {
-            self.flows.remember(place, flow);
-        } else if let Some(next) = record.next_sequence()
+            return self.flows.remember(place, flow);
+        }
+        if let Some(next) = record.next_sequence()
             && known.is_retransmission(next)
         {
             self.interfaces[interface].count_error(ErrorKind::TcpRetransmission);
         }
+        known.count(record.wire_len);
     }
 
     /// Makes the row of a packet's destination, if `source` is given as the slot of its
@@ -394,6 +406,7 @@ impl Accounts {
             last: timestamp,
             mac: Mac::default(),
             local: self.local.has(&address),
+            born: self.hosts.evicted_by_next() as u32,
         };
         let one = Volume { packets: 1, bytes: u64::from(record.wire_len) };
         if source.is_some() {
@@ -467,6 +480,7 @@ impl Accounts {
                 host.mac = Mac::default();
             }
         }
+        self.gather();
         self.flows.clear();
         self.local = local;
     }

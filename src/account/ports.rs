@@ -93,6 +93,11 @@ impl Ports {
         self.rows.get_mut(slot as usize).map(|(_, split)| split)
     }
 
+    /// The port whose counter is in `slot`.
+    pub fn key(&self, slot: u32) -> Option<PortKey> {
+        self.rows.get(slot as usize).map(|(key, _)| *key)
+    }
+
     /// All rows, in no particular order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&PortKey, &Split<Volume>)> {
         self.rows.iter().map(|(key, split)| (key, split))

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Accounts, ClosedInterval, Direction, ErrorKind, InOut, PROTOCOLS, Transport, Volume};
+use super::{
+    Accounts, ClosedInterval, Direction, ErrorKind, InOut, PROTOCOLS, ServiceRow, Transport, Volume,
+};
 use crate::decode::{Addr, Mac, protocol};
 
 /// Frames that were there but could not be counted. All since the start of the run.
@@ -193,6 +195,8 @@ pub struct Snapshot {
     pub ports: Vec<PortRow>,
     /// Frames without a port.
     pub without_port: Volume,
+    /// What hosts do, in no order: up to the last [`Accounts::gather`], and bounded.
+    pub services: Vec<ServiceRow>,
     /// The protocols, by number.
     pub protocols: Vec<ProtocolRow>,
     /// The last closed seconds, oldest first.
@@ -280,6 +284,7 @@ impl Accounts {
             folded_hosts: self.hosts.evicted(),
             ports: ports.collect(),
             without_port: self.without_port.total(),
+            services: self.services.rows(&self.hosts, &self.ports),
             protocols: protocol_rows(|at| self.protocols[at])
                 .map(|(number, volume)| ProtocolRow { number, volume })
                 .collect(),

@@ -48,6 +48,12 @@ impl<K: Hash + Eq + Copy, V> Table<K, V> {
         self.evicted
     }
 
+    /// Rows that will have had to make room once another one has come.
+    #[inline]
+    pub fn evicted_by_next(&self) -> u64 {
+        self.evicted + u64::from(self.rows.len() >= self.limit)
+    }
+
     /// Looks for the row of `key`. If there is one, marks it as seen, lets `then` have it
     /// and returns its slot as well. Else returns the hash, for [`Table::insert`].
     #[inline(always)]
@@ -100,15 +106,14 @@ impl<K: Hash + Eq + Copy, V> Table<K, V> {
         keep: Option<u32>,
         fold: impl FnOnce(u32, &V),
     ) -> u32 {
-        let row = Row { key, value, hash, seen: false };
         let slot = if self.rows.len() < self.limit {
-            self.rows.push(row);
+            self.rows.push(Row { key, value, hash, seen: false });
             self.rows.len() as u32 - 1
         } else {
             let slot = self.make_room(keep);
             let place = &mut self.rows[slot as usize];
             fold(slot, &place.value);
-            *place = row;
+            *place = Row { key, value, hash, seen: false };
             slot
         };
         self.index.insert(hash, slot);
@@ -116,6 +121,7 @@ impl<K: Hash + Eq + Copy, V> Table<K, V> {
     }
 
     /// Picks the row that goes and takes it out of the index.
+    #[inline]
     fn make_room(&mut self, keep: Option<u32>) -> u32 {
         loop {
             let slot = self.hand as u32;
@@ -129,6 +135,11 @@ impl<K: Hash + Eq + Copy, V> Table<K, V> {
             self.evicted += 1;
             return slot;
         }
+    }
+
+    /// The row in a slot.
+    pub fn at(&self, slot: u32) -> Option<(&K, &V)> {
+        self.rows.get(slot as usize).map(|row| (&row.key, &row.value))
     }
 
     /// All rows, in no particular order.

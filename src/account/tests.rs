@@ -8,4 +8,5 @@ mod flood;
 mod hosts;
 mod model;
 mod rates;
+mod services;
 mod traffic;

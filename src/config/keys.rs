@@ -141,7 +141,7 @@ pub const KEYS: &[Key] = &[
         name: "store_seconds",
         default: "false",
         meaning: "Whether tiers of intervals shorter than a minute are written to the card as \
-                  well, which wears it. Otherwise they live in memory.",
+                  well, which wears it. Otherwise they live in memory, which has room for one.",
         set: |c, v| value::boolean(v).map(|v| c.store_seconds = v),
     },
     Key {

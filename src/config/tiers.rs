@@ -139,6 +139,15 @@ pub(super) fn combine(
             in_memory,
         });
     }
+    if let [_, second, ..] = &tiers[..]
+        && second.in_memory
+    {
+        return Err(format!(
+            "\"{}\" and \"{}\" would both live in memory, and one tier can; leave one out, or set \
+             history.store_seconds to true",
+            tiers[0].name, second.name
+        ));
+    }
     for pair in tiers.windows(2) {
         let [fine, coarse] = pair else { continue };
         let least = u64::from(coarse.seconds) * 2;
@@ -202,6 +211,7 @@ mod tests {
             ("minute:60,hour:3600", "1d", "1 times for 2 tiers"),
             ("minute:60,day:1d", "minute:24h", "172800 s at least"),
             ("minute:60", "minute:soon", "such as \"minute:48h\""),
+            ("second:1,ten:10,minute:60", "", "\"second\" and \"ten\" would both live in memory"),
         ] {
             let problem = tiers(schema, keep).unwrap_err();
             assert!(problem.contains(expected), "{schema} {keep}: {problem}");

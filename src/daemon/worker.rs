@@ -214,6 +214,7 @@ impl Worker {
 
     fn publish(&mut self, keeper: &mut Timekeeper, started: Instant, published: &Published) {
         keeper.set_captured(self.read_states());
+        self.accounts.gather();
         let mut snapshot = self.accounts.snapshot();
         snapshot.number = published.latest().number + 1;
         snapshot.taken_at = now();

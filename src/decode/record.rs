@@ -61,6 +61,14 @@ impl Addr {
         u128::from_be_bytes(self.0)
     }
 
+    /// The IPv4 address as a number, if it is one.
+    #[inline]
+    pub fn v4_number(&self) -> Option<u32> {
+        let [mark @ .., a, b, c, d] = self.0;
+        let mark: [u8; 12] = mark;
+        (mark == V4_MARK).then_some(u32::from_be_bytes([a, b, c, d]))
+    }
+
     /// The address as the standard library's type.
     pub fn ip(&self) -> IpAddr {
         match self.0.strip_prefix(&V4_MARK) {

@@ -20,7 +20,7 @@ type Migration = fn(&Transaction<'_>) -> Result<()>;
 
 /// One for each version; the first begins with an empty file. A step that has been released
 /// stays as it is: there are databases that it has made.
-const MIGRATIONS: [Migration; 1] = [make_catalog];
+const MIGRATIONS: [Migration; 2] = [make_catalog, grade_events];
 
 /// Brings the database from `version` to [`VERSION`], all in one transaction.
 ///
@@ -75,6 +75,20 @@ fn make_catalog(transaction: &Transaction<'_>) -> Result<()> {
         CREATE VIEW v_tier AS SELECT name AS tier, seconds, kept_since FROM tier;
         CREATE VIEW v_event AS
             SELECT time, datetime(time, 'unixepoch') AS time_utc, kind, message FROM event;",
+    )
+}
+
+/// Version 2: how grave an event is, so that scripts need not know every kind there will be.
+fn grade_events(transaction: &Transaction<'_>) -> Result<()> {
+    transaction.execute_batch(
+        "ALTER TABLE event ADD COLUMN severity INTEGER NOT NULL DEFAULT 6;
+         UPDATE event SET severity = CASE kind
+            WHEN 'write_failed' THEN 3 WHEN 'database_damaged' THEN 3
+            WHEN 'history_lost' THEN 4 WHEN 'clock_set_back' THEN 5 ELSE 6 END;
+         DROP VIEW v_event;
+         CREATE VIEW v_event AS
+            SELECT time, datetime(time, 'unixepoch') AS time_utc, severity, kind, message
+            FROM event;",
     )
 }
 

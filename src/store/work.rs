@@ -14,6 +14,17 @@ use super::write::{Event, SetBack};
 /// Events that are kept, the newest: a megabyte or so.
 pub(super) const EVENTS_KEPT: i64 = 10_000;
 
+/// How grave an event of this kind is, as syslog has it (RFC 5424, 6.2.1): 3 error, 4
+/// warning, 5 notice, 6 information.
+fn severity(kind: &str) -> i64 {
+    match kind {
+        "write_failed" | "database_damaged" => 3,
+        "history_lost" => 4,
+        "clock_set_back" => 5,
+        _ => 6,
+    }
+}
+
 /// A commit in the making.
 pub(super) struct Work<'a> {
     pub(super) transaction: &'a Transaction<'a>,
@@ -27,11 +38,11 @@ pub(super) struct Work<'a> {
 impl Work<'_> {
     /// Writes events, of which the newest are kept.
     pub(super) fn write_events(&self, events: &[Event]) -> Result<()> {
-        let mut put = self
-            .transaction
-            .prepare_cached("INSERT INTO event (time, kind, message) VALUES (?1, ?2, ?3)")?;
+        let mut put = self.transaction.prepare_cached(
+            "INSERT INTO event (time, severity, kind, message) VALUES (?1, ?2, ?3, ?4)",
+        )?;
         for event in events {
-            put.execute((event.time, event.kind, &event.message))?;
+            put.execute((event.time, severity(event.kind), event.kind, &event.message))?;
         }
         if !events.is_empty() {
             let sql = "DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?1";

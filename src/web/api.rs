@@ -2,6 +2,8 @@
 //!
 //! Rows are written straight into the text: 1,000 hosts as a tree of values would take more
 //! memory than all hosts in the snapshot.
+
+use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use serde::Serialize;
@@ -9,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::account::{
     CLASSES, Direction, Drops, ErrorKind, HostRow, InOut, InterfaceRow, PortRow, ProtocolRow,
-    Second, Snapshot, Volume, protocol_name,
+    Second, Service, ServiceRow, Snapshot, Volume, protocol_name,
 };
 use crate::decode::{Addr, Network};
 use crate::export::report::{HostLine, InOutLine, busiest, busiest_hosts, busiest_ports};
@@ -256,11 +258,52 @@ impl Hosts<'_> {
     }
 }
 
-/// `GET /api/v1/hosts` with `name`: that host, if it has a row; all the rest is in `other`.
+/// A host and what it does. Services + other services = the host.
+#[derive(Serialize)]
+struct OneHost<'a> {
+    #[serde(flatten)]
+    hosts: Hosts<'a>,
+    services: Vec<ServiceLine>,
+    other_services: InOutLine,
+}
+
+#[derive(Serialize)]
+struct ServiceLine {
+    protocol: String,
+    port: Option<u16>,
+    #[serde(flatten)]
+    traffic: InOutLine,
+}
+
+impl From<&ServiceRow> for ServiceLine {
+    fn from(row: &ServiceRow) -> ServiceLine {
+        let (protocol, port) = match row.service {
+            Service::Port(key) => (key.transport.name().to_owned(), Some(key.port)),
+            Service::Protocol(number) => (protocol_name(number), None),
+        };
+        ServiceLine { protocol, port, traffic: row.traffic.into() }
+    }
+}
+
+/// `GET /api/v1/hosts` with `name`: that host, if it has a row, and what it does; all the
+/// rest is in `other`.
 pub fn host(snapshot: &Snapshot, address: IpAddr) -> String {
     let is_it = |row: &&HostRow| row.address.ip() == address;
-    let (found, rest): (Vec<_>, Vec<_>) = snapshot.hosts.iter().partition(is_it);
-    text(&Hosts::of(snapshot, found, &rest))
+    let (found, rest): (Vec<&HostRow>, Vec<_>) = snapshot.hosts.iter().partition(is_it);
+    let mut services: Vec<&ServiceRow> =
+        snapshot.services.iter().filter(|row| row.address.ip() == address).collect();
+    let order = |row: &ServiceRow| match row.service {
+        Service::Port(key) => (u16::from(key.transport.number()), Some(key.port)),
+        Service::Protocol(number) => (number, None),
+    };
+    services.sort_by_key(|row| (Reverse(row.traffic.bytes()), order(row)));
+    let traffic = found.first().map(|row| row.traffic).unwrap_or_default();
+    let rest_of_it = services.iter().fold(traffic, |rest, row| rest - row.traffic);
+    text(&OneHost {
+        services: services.into_iter().map(ServiceLine::from).collect(),
+        other_services: rest_of_it.into(),
+        hosts: Hosts::of(snapshot, found, &rest),
+    })
 }
 
 /// `GET /api/v1/hosts`.

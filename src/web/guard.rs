@@ -7,19 +7,20 @@
 //! [`super::request`]), and hands the rest on over a few private connections that are made
 //! once (see [`super::backend`]).
 //!
-//! When all places are taken, the connection goes that has been sending its request for the
-//! longest time: a sound request takes milliseconds, so it is a slow one that goes, however
-//! many addresses the slow ones come from.
+//! When all places are taken ([`places`]), the connection goes that has been sending its
+//! request for the longest time: a sound request takes milliseconds, so it is a slow one that
+//! goes, however many addresses the slow ones come from.
 //!
 //! A connection carries one request. That costs a page that asks once a second nothing
 //! that can be felt on a LAN, and leaves nothing to idle.
 
-use std::collections::{BTreeMap, HashMap};
+mod places;
+
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,7 @@ use super::names::Admission;
 use super::request::{self, Sound, Unsound, phrase};
 use super::routes::safety_headers;
 use crate::capture::live::StopSignal;
+use places::{Places, Stage, Ticket};
 
 /// A whole request must have arrived after this time.
 const REQUEST_TIME: Duration = Duration::from_secs(5);
@@ -42,18 +44,8 @@ const REQUEST_SIZE: usize = 8 << 10;
 /// he would not see why (RFC 9112, 9.6).
 const LINGER_TIME: Duration = Duration::from_secs(1);
 const LINGER_SIZE: usize = 256 << 10;
-/// Answers up to this size wait for slow clients as they like; longer ones share
-/// [`HELD_MOST`], of which one address gets no more than [`HELD_PER_ADDRESS`]. The longest
-/// (500 points of 100 rows of history) takes 2 MiB.
-const HELD_FREE: usize = 64 << 10;
-const HELD_MOST: usize = 8 << 20;
-const HELD_PER_ADDRESS: usize = 4 << 20;
-/// A client that has been taking its answer for so long has to go if places are short.
-const SLOW: Duration = Duration::from_secs(5);
 /// How long open connections may take to come to their end when the daemon stops.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
-/// Threads of connections whose places were taken away, and that have not noticed yet.
-const ENDING: usize = 16;
 /// Connections accepted before the next listener has its turn.
 const TURN: usize = 64;
 const STACK: usize = 128 << 10;
@@ -81,117 +73,13 @@ pub struct Counts {
     pub refused: AtomicU64,
 }
 
-/// The connections that are open.
-#[derive(Default)]
-struct Open {
-    /// By number, the oldest first.
-    places: BTreeMap<u64, Place>,
-    next: u64,
-    /// Threads: a little more than places, as an ended connection's thread takes a moment.
-    threads: usize,
-    /// Bytes of long answers that wait to be taken.
-    held: usize,
-    by_address: HashMap<IpAddr, Share>,
-}
-
-/// What one address has of them.
-#[derive(Clone, Copy, Default)]
-struct Share {
-    connections: usize,
-    held: usize,
-}
-
-struct Place {
-    client: Arc<TcpStream>,
-    address: IpAddr,
-    stage: Stage,
-    held: usize,
-}
-
-#[derive(Clone, Copy)]
-enum Stage {
-    /// The client sends its request.
-    Reading,
-    /// The server inside has it.
-    Asking,
-    /// The client takes its answer.
-    Sending(Instant),
-}
-
-impl Open {
-    /// Takes a place; `None` if there is none left, for all or for this address.
-    fn enter(&mut self, guard: &Guard, client: &Arc<TcpStream>, address: IpAddr) -> Option<u64> {
-        let here = self.by_address.get(&address).map_or(0, |share| share.connections);
-        if here >= guard.connections_per_address {
-            return None;
-        }
-        if self.threads >= guard.connections + ENDING {
-            return None;
-        }
-        if self.places.len() >= guard.connections {
-            self.make_room()?;
-        }
-        self.threads += 1;
-        let number = self.next;
-        self.next += 1;
-        let place = Place { client: client.clone(), address, stage: Stage::Reading, held: 0 };
-        self.places.insert(number, place);
-        self.by_address.entry(address).or_default().connections += 1;
-        Some(number)
-    }
-
-    /// Ends the connection that is slowest.
-    fn make_room(&mut self) -> Option<()> {
-        let first = |is_slow: &dyn Fn(Stage) -> bool| {
-            self.places.iter().find(|(_, place)| is_slow(place.stage)).map(|(number, _)| *number)
-        };
-        let number = first(&|stage| matches!(stage, Stage::Reading)).or_else(|| {
-            first(&|stage| matches!(stage, Stage::Sending(since) if since.elapsed() > SLOW))
-        })?;
-        let place = self.leave(number)?;
-        // Its thread sees the end of it.
-        let _ = place.client.shutdown(Shutdown::Both);
-        Some(())
-    }
-
-    /// Gives a place back, if it has not been taken away.
-    fn leave(&mut self, number: u64) -> Option<Place> {
-        let place = self.places.remove(&number)?;
-        self.held -= place.held;
-        if let Some(here) = self.by_address.get_mut(&place.address) {
-            here.connections -= 1;
-            here.held -= place.held;
-            if here.connections == 0 {
-                self.by_address.remove(&place.address);
-            }
-        }
-        Some(place)
-    }
-
-    /// Whether an answer of this size may be held for the client.
-    fn hold(&mut self, number: u64, size: usize) -> bool {
-        if size <= HELD_FREE {
-            return true;
-        }
-        let Some(place) = self.places.get_mut(&number) else { return false };
-        let here = self.by_address.entry(place.address).or_default();
-        if self.held + size > HELD_MOST || here.held + size > HELD_PER_ADDRESS {
-            return false;
-        }
-        self.held += size;
-        here.held += size;
-        place.held += size;
-        true
-    }
-}
-
 /// Accepts connections until told to stop, then lets those that are open come to their end
 /// for a moment. Failed accepts and a lack of descriptors or threads are survived.
 ///
 /// Who comes after the word to stop waits in the kernel's queue: of a listener that systemd
 /// holds, the next daemon takes it.
 pub fn run(guard: &Arc<Guard>, listeners: &[TcpListener], stop: &StopSignal) {
-    let open = Arc::new(Mutex::new(Open::default()));
+    let places = Places::default();
     for listener in listeners {
         if let Err(e) = listener.set_nonblocking(true) {
             warn!("web: cannot make a listener non-blocking: {e}");
@@ -208,7 +96,7 @@ pub fn run(guard: &Arc<Guard>, listeners: &[TcpListener], stop: &StopSignal) {
             }
             for _ in 0..TURN {
                 match listener.accept() {
-                    Ok((stream, client)) => admit(guard, &open, stream, client),
+                    Ok((stream, client)) => admit(guard, &places, stream, client),
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
                     // The client has gone before its turn came, or the signal was not for us.
                     Err(e)
@@ -227,13 +115,13 @@ pub fn run(guard: &Arc<Guard>, listeners: &[TcpListener], stop: &StopSignal) {
         }
     }
     let deadline = Instant::now() + LAST_ANSWERS;
-    while lock(&open).threads > 0 && Instant::now() < deadline {
+    while places.threads() > 0 && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(5));
     }
 }
 
 /// Gives a connection a thread of its own, or turns it away.
-fn admit(guard: &Arc<Guard>, open: &Arc<Mutex<Open>>, stream: TcpStream, client: SocketAddr) {
+fn admit(guard: &Arc<Guard>, places: &Places, stream: TcpStream, client: SocketAddr) {
     let address = client.ip().to_canonical();
     let admitted = guard.admission.read().unwrap_or_else(PoisonError::into_inner).admits(address);
     if !admitted {
@@ -247,11 +135,10 @@ fn admit(guard: &Arc<Guard>, open: &Arc<Mutex<Open>>, stream: TcpStream, client:
         return turn_away(guard, &stream, Unsound(503, why));
     }
     let client = Arc::new(stream);
-    let Some(number) = lock(open).enter(guard, &client, address) else {
+    let Some(ticket) = places.enter(guard, &client, address) else {
         let why = "Too many connections; try again in a moment.";
         return turn_away(guard, &client, Unsound(503, why));
     };
-    let ticket = Ticket { open: open.clone(), number };
     let guard = guard.clone();
     let spawned = thread::Builder::new()
         .name("web".to_owned())
@@ -260,32 +147,6 @@ fn admit(guard: &Arc<Guard>, open: &Arc<Mutex<Open>>, stream: TcpStream, client:
     if let Err(e) = spawned {
         debug!("web: no thread for {address}: {e}");
     }
-}
-
-/// A place among the open connections, given back when dropped.
-struct Ticket {
-    open: Arc<Mutex<Open>>,
-    number: u64,
-}
-
-impl Ticket {
-    fn set(&self, stage: Stage) {
-        if let Some(place) = lock(&self.open).places.get_mut(&self.number) {
-            place.stage = stage;
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let mut open = lock(&self.open);
-        open.threads -= 1;
-        open.leave(self.number);
-    }
-}
-
-fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
-    open.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Why a connection is not served.
@@ -319,7 +180,7 @@ fn serve(guard: &Guard, client: &TcpStream, ticket: Ticket) {
         Err(Refusal::Say(why)) => return refuse(guard, client, why),
     };
     ticket.set(Stage::Asking);
-    let has_room = |size| lock(&ticket.open).hold(ticket.number, size);
+    let has_room = |size| ticket.hold(size);
     let late = match guard.backend.ask(&request, ANSWER_TIME, has_room) {
         Ok(answer) => {
             ticket.set(Stage::Sending(Instant::now()));

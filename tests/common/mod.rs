@@ -141,9 +141,20 @@ pub const PORT: u16 = 667;
 impl<'a> Daemon<'a> {
     /// Starts `brightstat run` with these arguments, its log and database in `directory`.
     pub fn start(namespace: &'a Namespace, directory: &Path, arguments: &[&str]) -> Daemon<'a> {
+        Daemon::start_as(&[binary()], namespace, directory, arguments)
+    }
+
+    /// The same with another program, which may need one to run it.
+    pub fn start_as(
+        program: &[&str],
+        namespace: &'a Namespace,
+        directory: &Path,
+        arguments: &[&str],
+    ) -> Daemon<'a> {
         let log = directory.join(format!("{}.log", std::fs::read_dir(directory).unwrap().count()));
         let child = namespace
-            .command(binary())
+            .command(program[0])
+            .args(&program[1..])
             .args(["run", "--database"])
             .arg(directory.join("db/brightstat.db"))
             .args(arguments)

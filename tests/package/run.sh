@@ -11,13 +11,7 @@ work=target/package
 mkdir -p "$work"
 
 echo "== lintian"
-# It says on standard error that it would rather not be run by root.
-if ! lintian -EvIL +pedantic --fail-on error,warning,info,pedantic,experimental "$deb" 2> "$work/lintian.log"; then
-    cat "$work/lintian.log"
-    echo "lintian has something to say of $deb" >&2
-    exit 65
-fi
-echo "clean: $(basename "$deb")"
+"$here/lint.sh" "$deb"
 
 echo "== the same package from another folder"
 # A name of another length, in another place. The crates and the page's packages are there.

@@ -6,6 +6,7 @@ TAR is a root made by roots.sh. The closing line is for continuous integration.
 """
 
 import argparse
+import contextlib
 import functools
 import glob
 import http.server
@@ -13,7 +14,7 @@ import json
 import os
 import re
 import shutil
-import subprocess
+import sqlite3
 import sys
 import tempfile
 import threading
@@ -323,6 +324,23 @@ class Upgraded(OnMachine):
     def prepare(cls):
         cls.machine.install(older_package(OPTIONS.deb, cls.folder, "0.0.9"))
 
+    def make_schema_1(self):
+        """Makes the database what the version before has written: without what came with schema 2."""
+        path = self.machine.root + "/var/lib/brightstat/brightstat.db"
+        owner = os.stat(path)
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            version, = database.execute("PRAGMA user_version").fetchone()
+            self.assertEqual(version, 2, "a newer schema: teach this test what is new in it")
+            database.executescript("""
+                DROP VIEW v_event;
+                ALTER TABLE event DROP COLUMN severity;
+                CREATE VIEW v_event AS
+                    SELECT time, datetime(time, 'unixepoch') AS time_utc, kind, message FROM event;
+                PRAGMA user_version = 1;
+                PRAGMA wal_checkpoint(TRUNCATE);""")
+        for name in glob.glob(path + "*"):
+            os.chown(name, owner.st_uid, owner.st_gid)
+
     def test_nothing_is_asked_and_nothing_lost(self):
         machine = self.machine
         machine.sh("printf '[history]\\ncommit = \"1min\"\\n' >> /etc/brightstat/brightstat.toml")
@@ -331,15 +349,16 @@ class Upgraded(OnMachine):
         self.assert_works()
         self.assert_counts(700)
         edited = machine.sh("cat /etc/brightstat/brightstat.toml")
-        with Asking(machine) as asking:
-            said = machine.install(OPTIONS.deb)
+        machine.run("systemctl", "stop", "brightstat.socket", "brightstat.service")
+        self.make_schema_1()
+        said = machine.install(OPTIONS.deb)
         self.assertNotIn("Configuration file", said)
         self.assertEqual(machine.sh("dpkg-query -W -f '${db:Status-Abbrev}' brightstat"), "ii ")
         self.assertNotEqual(machine.sh("dpkg-query -W -f '${Version}' brightstat"), "0.0.9")
         self.assertEqual(machine.sh("cat /etc/brightstat/brightstat.toml"), edited)
         self.assertTrue(machine.exists("/etc/brightstat/conf.d/local.toml"))
         self.assert_works()
-        self.assertEqual(asking.failures, [])
+        self.assertIn("upgraded from schema 1 to 2", machine.sh("journalctl -u brightstat -o cat"))
         self.assertEqual(self.stored(), (700, 140_000))
         self.assertIn("sound", machine.run("brightstat", "db", "check").stdout)
 
@@ -382,7 +401,9 @@ class FromTheRepository(OnMachine):
         return self.machine.sh("dpkg-query -W -f '${Version}' brightstat")
 
     def test_1_the_keyring_package_is_all_that_apt_needs(self):
-        self.machine.install(os.path.join(self.site, "brightstat-archive-keyring-trixie.deb"))
+        keyring = os.path.join(self.site, "brightstat-archive-keyring-trixie.deb")
+        run(os.path.join(HERE, "lint.sh"), keyring)
+        self.machine.install(keyring)
         said = self.machine.run("apt-get", "update").stdout
         self.assertNotRegex(said, "(?m)^[WE]:")
         self.machine.run("apt-get", "install", "--yes", "brightstat")
@@ -392,7 +413,9 @@ class FromTheRepository(OnMachine):
     def test_2_unattended_upgrades_take_the_next_version(self):
         self.publish(OPTIONS.deb)
         self.machine.run("apt-get", "update")
-        said = self.machine.run("unattended-upgrade", "--verbose").stdout
+        with Asking(self.machine) as asking:
+            said = self.machine.run("unattended-upgrade", "--verbose").stdout
+        self.assertEqual(asking.failures, [], "the listener stays open during an upgrade")
         self.assertIn("origin=brightstat,codename=trixie", said)
         self.assertNotEqual(self.version(), "0.0.9", said)
         self.assert_works()

@@ -22,11 +22,12 @@ fn tiers() -> Options {
     options(&[("minute", 60, 172_800), ("hour", 3_600, YEAR)], 200)
 }
 
-/// All rows of all views, as text, in order.
+/// All rows of all views, as text, in order; of events what version 1 had.
 fn everything(connection: &Connection) -> Vec<String> {
     let mut all = Vec::new();
     for view in ["interface", "host", "device", "port", "protocol", "tier", "event"] {
-        let mut rows = connection.prepare(&format!("SELECT * FROM v_{view}")).unwrap();
+        let columns = if view == "event" { "time, time_utc, kind, message" } else { "*" };
+        let mut rows = connection.prepare(&format!("SELECT {columns} FROM v_{view}")).unwrap();
         let columns = rows.column_count();
         let row = |row: &rusqlite::Row<'_>| {
             let values = (0..columns).map(|at| row.get::<_, rusqlite::types::Value>(at).unwrap());
@@ -42,12 +43,17 @@ fn everything(connection: &Connection) -> Vec<String> {
 fn what_version_1_has_written_is_there_and_goes_on() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("b.db");
-    let before = everything(&old(&path));
-    assert_eq!(before.len(), 8 + 20 + 12 + 8 + 2);
+    let connection = old(&path);
+    let event = "INSERT INTO event (time, kind, message) VALUES (1782867600, 'write_failed', 'x')";
+    connection.execute_batch(event).unwrap();
+    let before = everything(&connection);
+    assert_eq!(before.len(), 8 + 20 + 12 + 8 + 2 + 1);
     let mut store = Store::open(&path, tiers()).unwrap();
     assert_eq!(sum(&store, "PRAGMA user_version"), i64::from(VERSION));
     let now = everything(&store.writer.connection);
     assert!(before.iter().all(|row| now.contains(row)), "{now:#?}");
+    // Version 2.
+    assert_eq!(sum(&store, "SELECT severity FROM v_event WHERE kind = 'write_failed'"), 3);
     // In the same hour as the second of the old minutes.
     assert!(commit(&mut store, [spread(START + 120, 60, &[])]));
     assert_conservation(&store);
@@ -67,9 +73,9 @@ fn what_version_1_has_written_is_there_and_goes_on() {
 fn step_2(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute_batch(
         "ALTER TABLE tier ADD COLUMN note TEXT NOT NULL DEFAULT '';
-         ALTER TABLE traffic_60 RENAME TO old;
-         CREATE TABLE traffic_60 AS SELECT * FROM old;
-         DROP TABLE old;",
+         CREATE TABLE new AS SELECT * FROM traffic_60;
+         DROP TABLE traffic_60;
+         ALTER TABLE new RENAME TO traffic_60;",
     )
 }
 

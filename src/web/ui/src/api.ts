@@ -101,6 +101,8 @@ export interface Status {
     load: number | null;
     memory_total_bytes: number | null;
     memory_available_bytes: number | null;
+    disk_total_bytes: number | null;
+    disk_available_bytes: number | null;
   };
 }
 

@@ -53,7 +53,15 @@ function Rows({ kind, answer, parameters }: { kind: Kind; answer: Answer; parame
       key: NOUN[kind],
       label,
       value: (row) => name(kind, row),
-      show: (row) => (row.rest ? <i>{says[row.rest]}</i> : <a href={linkTo(kind, name(kind, row), parameters)}>{name(kind, row)}</a>),
+      show: (row) =>
+        row.rest ? (
+          <i>{says[row.rest]}</i>
+        ) : (
+          <>
+            <a href={linkTo(kind, name(kind, row), parameters)}>{name(kind, row)}</a>
+            {kind === "ports" && <small class="narrow">{service(row.protocol, row.port)}</small>}
+          </>
+        ),
     },
   ];
   const amount = (key: string, label: string, of: (row: Line) => number, isWide = false): Column<Line> => ({
@@ -72,11 +80,11 @@ function Rows({ kind, answer, parameters }: { kind: Kind; answer: Answer; parame
       amount("bytes_out", "Sent", (row) => number(row, "bytes_out")),
     );
   } else if (kind === "ports") {
-    columns.push({ key: "service", label: "Usual service", value: (row) => service(row.protocol, row.port) });
+    columns.push({ key: "service", label: "Usual service", value: (row) => service(row.protocol, row.port), isWide: true });
   } else if (kind === "interfaces") {
     columns.push(
-      amount("bytes_in", "In", (row) => number(row, "bytes_in")),
-      amount("bytes_out", "Out", (row) => number(row, "bytes_out")),
+      amount("bytes_in", "In", (row) => number(row, "bytes_in"), true),
+      amount("bytes_out", "Out", (row) => number(row, "bytes_out"), true),
       amount("bytes_inside", "Inside", (row) => sum(row, "bytes", ways.slice(2)), true),
     );
   }
@@ -89,13 +97,14 @@ function Rows({ kind, answer, parameters }: { kind: Kind; answer: Answer; parame
       columns={[
         ...columns,
         ...more,
-        { key: "share", label: "Share", value: (row) => (whole > 0 ? sum(row, "bytes", ways) / whole : 0), show: (row) => <Share part={sum(row, "bytes", ways)} whole={whole} most={most} />, isNumber: true },
+        { key: "share", label: "Share", value: (row) => (whole > 0 ? sum(row, "bytes", ways) / whole : 0), show: (row) => <Share part={sum(row, "bytes", ways)} whole={whole} most={most} />, isNumber: true, isBar: true, isWide: kind === "interfaces" },
       ]}
       rows={answer.rows as Line[]}
       rest={rest}
       id={(row) => name(kind, row)}
       of={answer.count}
       file={`brightstat-${kind}-${answer.from.slice(0, 10)}`}
+      parameters={parameters}
       empty="Nothing was counted in this span. (A minute is there when it has ended.)"
     />
   );
@@ -125,13 +134,18 @@ function Interfaces({ table }: { table: (more: Column<Line>[]) => preact.JSX.Ele
     return Object.entries(numbers).reduce((all, [key, many]) => (what.test(key) ? all + many : all), 0);
   };
   const shown = (value: number | null, as: (value: number) => string) => (value === null ? "–" : as(value));
-  return table([
-    { key: "peak", label: "Peak", value: peak, show: (row) => rate(peak(row)), isNumber: true },
-    { key: "link", label: "Peak of link", value: use, show: (row) => shown(use(row), percent), isNumber: true },
-    { key: "dropped", label: "Not counted", value: (row) => number(row, "dropped"), show: (row) => exact(number(row, "dropped")), isNumber: true, isWide: true },
-    { key: "kernel_errors", label: "Kernel: errors", value: (row) => kernel(row, /error/), show: (row) => shown(kernel(row, /error/), exact), isNumber: true, isWide: true },
-    { key: "kernel_dropped", label: "Kernel: dropped", value: (row) => kernel(row, /drop|missed/), show: (row) => shown(kernel(row, /drop|missed/), exact), isNumber: true, isWide: true },
-  ]);
+  return (
+    <>
+      <p class="note split-note">The peak is that of the finest interval; the kernel’s own counters are since the interface came up.</p>
+      {table([
+        { key: "peak", label: "Peak rate", value: peak, show: (row) => rate(peak(row)), isNumber: true },
+        { key: "link", label: "Peak of link", value: use, show: (row) => shown(use(row), percent), isNumber: true },
+        { key: "dropped", label: "Not counted", value: (row) => number(row, "dropped"), show: (row) => exact(number(row, "dropped")), isNumber: true, isWide: true },
+        { key: "kernel_errors", label: "Kernel: errors", value: (row) => kernel(row, /error/), show: (row) => shown(kernel(row, /error/), exact), isNumber: true, isWide: true },
+        { key: "kernel_dropped", label: "Kernel: dropped", value: (row) => kernel(row, /drop|missed/), show: (row) => shown(kernel(row, /drop|missed/), exact), isNumber: true, isWide: true },
+      ])}
+    </>
+  );
 }
 
 const ERRORS: Record<string, string> = {
@@ -146,12 +160,13 @@ const ERRORS: Record<string, string> = {
 
 /** Errors by kind, since the start: they are not in the history. */
 function Errors() {
-
   const { answer } = useAsked("errors", () => get<{ errors: Record<string, number> }>("live", { top: "1", seconds: "1" }), 10);
   if (!answer) return null;
   return (
     <>
-      <h3>Errors since the start</h3>
+      <h3>
+        Errors <small>since the start, over all protocols</small>
+      </h3>
       <dl class="facts two">
         {Object.entries(answer.errors).map(([key, many]) => (
           <Fact key={key} name={ERRORS[key] ?? key}>

@@ -4,8 +4,10 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { rate, tick, when } from "./format";
+import { rate, roundRate, shortRate, tick, when } from "./format";
 import { useSettings } from "./settings";
+import { download } from "./table";
+import { touches } from "./touch";
 
 export interface Series {
   label: string;
@@ -31,10 +33,24 @@ export interface ChartProps {
   /** Ends of the axis of time; else those of the data. */
   from: number;
   to: number;
-  height?: number;
+  /** The share of the window's height that it takes, if that is enough. */
+  share: number;
   /** Values hold from their time to the next. */
   isStepped?: boolean;
   onRange?: (from: number, to: number) => void;
+}
+
+/** Below this width, pixels, labels are short. */
+const NARROW = 500;
+
+/** The height of a graph, pixels: more on a wall, but never less than can be read. */
+function heightOf(share: number): number {
+  return innerWidth < 700 ? 240 : Math.round(Math.max(240, Math.min(share * innerHeight, 900)));
+}
+
+/** How much larger than usual letters are: on a wall, or where somebody needs it. */
+function scale(): number {
+  return parseFloat(getComputedStyle(document.documentElement).fontSize) / 16 || 1;
 }
 
 function style(name: string): string {
@@ -92,18 +108,26 @@ export function Chart(props: ChartProps) {
   latest.current = props;
   const [cursor, setCursor] = useState<number | null>(null);
   const [scheme, setScheme] = useState(0);
+  const [size, setSize] = useState("");
   const { times, series, title, step } = props;
 
   useEffect(() => {
     const query = matchMedia("(prefers-color-scheme: dark)");
     const listener = () => setScheme((n) => n + 1);
     query.addEventListener("change", listener);
-    return () => query.removeEventListener("change", listener);
+    // Phones change the height of the window while they scroll: that makes no difference.
+    const resized = () => setSize(`${heightOf(latest.current.share)} ${scale()}`);
+    resized();
+    addEventListener("resize", resized);
+    return () => {
+      query.removeEventListener("change", listener);
+      removeEventListener("resize", resized);
+    };
   }, []);
 
   // uPlot's series are fixed when it is made; their values are not.
   const shape = series.map((s) => [s.label, s.color, s.isBelow, s.isDashed, s.isThin]);
-  const key = JSON.stringify([shape, props.isStepped, isBytes, scheme, props.height, Boolean(props.onRange)]);
+  const key = JSON.stringify([shape, props.isStepped, isBytes, scheme, props.share, size, Boolean(props.onRange)]);
   useEffect(() => {
     const element = box.current;
     if (!element) return;
@@ -111,15 +135,16 @@ export function Chart(props: ChartProps) {
       stroke: style("--muted"),
       grid: { stroke: style("--grid"), width: 1 },
       ticks: { stroke: style("--grid"), width: 1, size: 4 },
-      font: "12px system-ui, sans-serif",
+      font: `${12 * scale()}px system-ui, sans-serif`,
     };
-    const height = props.height ?? 260;
+    const height = heightOf(props.share);
+    const isNarrow = (u: uPlot) => u.width < NARROW * scale();
     const u = new uPlot(
       {
         width: element.clientWidth || 300,
         height,
         legend: { show: false },
-        padding: [12, 22, 0, 0],
+        padding: [12, 16, 0, 0],
         cursor: {
           y: false,
           drag: { x: Boolean(props.onRange), y: false, setScale: false },
@@ -139,16 +164,16 @@ export function Chart(props: ChartProps) {
         axes: [
           {
             ...axis,
-            space: (u) => (u.width < 500 ? 54 : 76),
-            size: 30,
+            space: (u) => (isNarrow(u) ? 46 : 76) * scale(),
+            size: 30 * scale(),
             values: (_u, splits, _axis, _space, increment) => splits.map((s) => tick(s, increment)),
           },
           {
             ...axis,
-            size: 78,
+            size: (u) => (isNarrow(u) ? 46 : 78) * scale(),
             gap: 6,
-            splits: (_u, _axis, low, high) => ticks(low, high, height < 200 ? 4 : 6, isBytes),
-            values: (_u, splits) => splits.map((value) => rate(Math.abs(value))),
+            splits: (_u, _axis, low, high) => ticks(low, high, Math.max(4, Math.min(8, Math.round(height / (45 * scale())))), isBytes),
+            values: (u, splits) => splits.map((value) => (isNarrow(u) ? shortRate : roundRate)(Math.abs(value))),
           },
         ],
         series: [
@@ -158,7 +183,7 @@ export function Chart(props: ChartProps) {
             return {
               label: s.label,
               stroke: color,
-              width: s.isThin || s.isDashed ? 1 : 1.5,
+              width: (s.isThin || s.isDashed ? 1 : 1.5) * scale(),
               dash: s.isDashed ? [5, 4] : undefined,
               fill: s.isThin || s.isDashed ? undefined : `${color}38`,
               paths: props.isStepped ? uPlot.paths.stepped?.({ align: 1 }) : undefined,
@@ -190,6 +215,7 @@ export function Chart(props: ChartProps) {
       element,
     );
     plot.current = u;
+    const ignore = latest.current.onRange ? touches(u) : undefined;
     const observer = new ResizeObserver(() => {
       const width = element.clientWidth;
       if (width > 0 && width !== u.width) u.setSize({ width, height });
@@ -197,6 +223,7 @@ export function Chart(props: ChartProps) {
     observer.observe(element);
     return () => {
       observer.disconnect();
+      ignore?.();
       u.destroy();
       plot.current = null;
     };
@@ -258,7 +285,7 @@ export function Chart(props: ChartProps) {
         aria-label={`${title}. ${summary(props)} Arrow keys read single values.`}
         onKeyDown={move}
         onBlur={() => plot.current?.setCursor({ left: -10, top: -10 })}
-        style={{ height: `${props.height ?? 260}px` }}
+        style={{ height: `${heightOf(props.share)}px` }}
       />
       <div class="unseen" aria-live="polite">
         {shown !== null && document.activeElement === box.current ? said(shown) : ""}
@@ -280,7 +307,7 @@ function ticks(low: number, high: number, many: number, isBytes: boolean): numbe
 
 function data(props: ChartProps): uPlot.AlignedData {
   const { times, series, isStepped, step } = props;
-  const signed = series.map((s) => s.values.map((v) => (v === null || Number.isNaN(v) ? null : s.isBelow ? -v : v)));
+  const signed = series.map((s) => s.values.map((v) => (known(v) === null ? null : s.isBelow ? -(v ?? 0) : v)));
   if (!isStepped || times.length === 0) return [times, ...signed] as uPlot.AlignedData;
   // A step lasts until the next begins, and the last one before a gap as long as it is.
   const xs: number[] = [];
@@ -298,9 +325,12 @@ function data(props: ChartProps): uPlot.AlignedData {
   return [xs, ...ys] as uPlot.AlignedData;
 }
 
+/** A value, or null for one that is not known. */
+const known = (value: number | null | undefined) => (value == null || Number.isNaN(value) ? null : value);
+
 function value(s: Series, place: number): string {
-  const found = s.values[place];
-  return found == null || Number.isNaN(found) ? "–" : rate(found);
+  const found = known(s.values[place]);
+  return found === null ? "–" : rate(found);
 }
 
 /** What the graph says, in a sentence or two. */
@@ -323,11 +353,22 @@ function summary({ series, times, step }: ChartProps): string {
 }
 
 /** The numbers of a graph as a table, for those who want or need them. */
-export function ChartTable({ title, times, step, series }: Pick<ChartProps, "title" | "times" | "step" | "series">) {
+export function ChartTable({ title, file, times, step, series }: Pick<ChartProps, "title" | "times" | "step" | "series"> & { file: string }) {
   const [isOpen, setOpen] = useState(false);
+  const save = () => {
+    const key = (label: string) => `${label.toLowerCase().replaceAll(" ", "_")}_bits_per_second`;
+    const values = series.map((s) => ({ key: key(s.label), value: (place: number) => known(s.values[place]) }));
+    const start = { key: "start", value: (place: number) => new Date((times[place] ?? 0) * 1000).toISOString() };
+    download(file, [start, ...values], [...times.keys()]);
+  };
   return (
     <details class="numbers" onToggle={(event) => setOpen((event.currentTarget as HTMLDetailsElement).open)}>
       <summary>These numbers as a table</summary>
+      {isOpen && (
+        <button type="button" class="quiet" onClick={save}>
+          Download CSV
+        </button>
+      )}
       {isOpen && (
         <div class="scroll" tabIndex={0} role="region" aria-label={`${title}, numbers`}>
           <table>

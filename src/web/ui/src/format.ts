@@ -2,21 +2,29 @@
 
 import { useBytes } from "./settings";
 
-const three = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 });
+// Always three digits, so that numbers below each other compare at a glance; fewer on axes.
+const three = new Intl.NumberFormat(undefined, { minimumSignificantDigits: 3, maximumSignificantDigits: 3 });
+const brief = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 });
+const two = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
-const percents = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
+const percents = new Intl.NumberFormat(undefined, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const wholePercents = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0 });
 
 const PREFIXES = ["", "k", "M", "G", "T", "P"];
 
+/** Keeps a number and its unit in one line. */
+const SPACE = "\u00a0";
+
 /** A number with a decimal prefix, such as "12.3 M". */
-function scaled(value: number, unit: string): string {
+function scaled(value: number, unit: string, isBrief = false): string {
   let at = 0;
   let rest = Math.abs(value);
   while (rest >= 999.5 && at < PREFIXES.length - 1) {
     rest /= 1000;
     at += 1;
   }
-  return `${three.format(value < 0 ? -rest : rest)} ${PREFIXES[at]}${unit}`;
+  const digits = isBrief ? brief : at === 0 ? whole : three;
+  return `${digits.format(value < 0 ? -rest : rest)}${SPACE}${PREFIXES[at]}${unit}`;
 }
 
 /** A rate, given in bits per second. */
@@ -24,14 +32,26 @@ export function rate(bitsPerSecond: number): string {
   return useBytes() ? scaled(bitsPerSecond / 8, "B/s") : scaled(bitsPerSecond, "bit/s");
 }
 
+/** A round rate, as few characters as it takes. */
+export function roundRate(bitsPerSecond: number): string {
+  if (bitsPerSecond === 0) return "0";
+  return useBytes() ? scaled(bitsPerSecond / 8, "B/s", true) : scaled(bitsPerSecond, "bit/s", true);
+}
+
+/** The same where there is little room: without the unit, which the choice at the top tells. */
+export function shortRate(bitsPerSecond: number): string {
+  if (bitsPerSecond === 0) return "0";
+  return scaled(useBytes() ? bitsPerSecond / 8 : bitsPerSecond, "", true).replace(SPACE, "");
+}
+
 /** An amount, given in bytes. */
 export function bytes(value: number): string {
   return scaled(value, "B");
 }
 
-/** A count, in full below a hundred thousand. */
+/** A count, in full below a million. */
 export function count(value: number): string {
-  return value < 100_000 ? whole.format(value) : scaled(value, "").trim();
+  return value < 1_000_000 ? whole.format(value) : scaled(value, "").trim();
 }
 
 /** A count in full. */
@@ -39,9 +59,16 @@ export function exact(value: number): string {
   return whole.format(value);
 }
 
-/** A share of 0 to 1; a small one is not nothing. */
+/** A number with two decimals. */
+export function decimal(value: number): string {
+  return two.format(value);
+}
+
+/** A share of 0 to 1; a small one is not nothing, and nearly all is not all. */
 export function percent(value: number): string {
-  return value > 0 && value < 0.0005 ? `< ${percents.format(0.001)}` : percents.format(value);
+  if (value === 0 || value === 1) return wholePercents.format(value);
+  if (value > 0 && value < 0.0005) return `<${SPACE}${percents.format(0.001)}`;
+  return percents.format(value < 1 ? Math.min(value, 0.999) : value);
 }
 
 /** A length of time, in its two largest units. */
@@ -58,7 +85,7 @@ export function duration(seconds: number): string {
   for (const [unit, length] of units) {
     const many = Math.floor(rest / length);
     if (many > 0 || (unit === "s" && parts.length === 0)) {
-      parts.push(`${whole.format(many)} ${unit}`);
+      parts.push(`${whole.format(many)}${SPACE}${unit}`);
       rest -= many * length;
     } else if (parts.length > 0) {
       break;

@@ -10,6 +10,7 @@ import { Known } from "./known";
 import { change, type Kind } from "./route";
 import { service } from "./services";
 import { useSettings } from "./settings";
+import { TABLE } from "./table";
 import { NOUN, number, RANGES, seconds, span, SPLITS, sum, WAYS, type Span } from "./span";
 
 /** The whole network. */
@@ -26,7 +27,7 @@ export function History({ parameters }: { parameters: URLSearchParams }) {
       <section class="card" aria-label="Breakdown">
         <div class="tabs" role="group" aria-label="Split by">
           {SPLITS.map(([kind, name]) => (
-            <button type="button" key={kind} aria-pressed={kind === split} onClick={() => change({ split: kind })}>
+            <button type="button" key={kind} aria-pressed={kind === split} onClick={() => change({ split: kind, sort: null, q: null, page: null })}>
               {name}
             </button>
           ))}
@@ -45,7 +46,7 @@ export function One({ kind, name, parameters }: { kind: Kind; name: string; para
   const usual = kind === "ports" ? service(protocol, Number(port)) : "";
   const back = new URLSearchParams(parameters);
   back.set("split", kind);
-  back.delete("compare");
+  for (const key of ["compare", ...TABLE]) back.delete(key);
   return (
     <>
       <p class="crumbs">
@@ -56,20 +57,20 @@ export function One({ kind, name, parameters }: { kind: Kind; name: string; para
       </h1>
       <Ranges asked={asked} parameters={parameters} />
       <Graph asked={asked} kind={kind} name={name} parameters={parameters} title={`Traffic of ${name}`} />
-      <Known kind={kind} name={name} />
+      <Known kind={kind} name={name} parameters={parameters} />
     </>
   );
 }
 
 function Ranges({ asked, parameters }: { asked: Span; parameters: URLSearchParams }) {
   const to = asked.isMoving ? Math.floor(Date.now() / 1000) : Number(asked.to.slice(1));
-  const go = (from: number, to: number) => change({ range: null, from: String(Math.round(from)), to: String(Math.round(to)) });
+  const go = (from: number, to: number) => change({ range: null, from: String(Math.round(from)), to: String(Math.round(to)), page: null });
   const isCompared = parameters.get("compare") === "1";
   return (
     <div class="ranges">
       <div class="tabs" role="group" aria-label="Range">
         {RANGES.map(([key, name]) => (
-          <button type="button" key={key} aria-pressed={asked.key === key} onClick={() => change({ range: key, from: null, to: null })}>
+          <button type="button" key={key} aria-pressed={asked.key === key} onClick={() => change({ range: key, from: null, to: null, page: null })}>
             {name}
           </button>
         ))}
@@ -149,7 +150,7 @@ function Graph({ asked, kind, name, title, parameters }: GraphProps) {
   const ways = WAYS[kind];
   return (
     <section class="card" aria-label={title} aria-busy={main.isLoading}>
-      <div class="facts-row">
+      <div class={answer || !main.error ? "facts-row" : ""}>
         {answer && drawn ? (
           <>
             {ways.length > 1 ? (
@@ -167,7 +168,7 @@ function Graph({ asked, kind, name, title, parameters }: GraphProps) {
             {other && drawn.change !== null && <Amount name="Against before" value={`${drawn.change >= 0 ? "+" : "−"}${percent(Math.abs(drawn.change))}`} />}
           </>
         ) : (
-          <Amount name={main.error ? "" : "Loading"} value="…" />
+          !main.error && <Amount name="Loading" value="…" />
         )}
       </div>
       {main.error && (
@@ -186,7 +187,7 @@ function Graph({ asked, kind, name, title, parameters }: GraphProps) {
             gaps={drawn.gaps}
             from={drawn.from}
             to={drawn.to}
-            height={280}
+            share={0.34}
             isStepped
             onRange={(from, to) => to - from >= 30 && change({ range: null, from: String(Math.floor(from)), to: String(Math.ceil(to)) })}
           />
@@ -194,10 +195,10 @@ function Graph({ asked, kind, name, title, parameters }: GraphProps) {
             {when(drawn.from, 60)} to {when(drawn.to, 60)}, by {step(answer)}. Drag to look closer.
             {answer.approximate_before && ` Days before ${when(seconds(answer.approximate_before), 86_400)} are those of UTC.`}
           </p>
-          <ChartTable title={title} times={drawn.times} step={drawn.step} series={drawn.series} />
+          <ChartTable title={title} file={`brightstat-${(name ?? "all").replaceAll(/[:/]/g, "_")}-${answer.from.slice(0, 10)}`} times={drawn.times} step={drawn.step} series={drawn.series} />
         </>
       ) : (
-        <div class="placeholder" />
+        !main.error && <div class="placeholder" />
       )}
     </section>
   );
@@ -224,6 +225,9 @@ interface Before {
   row: HistoryRow | undefined;
   length: number;
 }
+
+/** So long a minute that has just ended may take to be in an answer, seconds. */
+const NOT_YET = 150;
 
 /** Answers as what the graph draws. */
 function draw(answer: Answer, row: HistoryRow | undefined, kind: Kind, before?: Before) {
@@ -272,6 +276,8 @@ function draw(answer: Answer, row: HistoryRow | undefined, kind: Kind, before?: 
   for (const point of points) {
     const [start, end] = [seconds(point.start), Math.min(seconds(point.end), now)];
     if (end <= start) continue;
+    // What is yet to come is not what is missing.
+    if (point.covered_seconds === 0 && end > now - NOT_YET && end - start < NOT_YET) continue;
     all += end - start;
     covered += Math.min(point.covered_seconds, end - start);
     if (point.covered_seconds > 0) continue;

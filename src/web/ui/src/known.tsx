@@ -1,13 +1,20 @@
 // What is known of one host or interface beside its traffic.
 
 import { get, history, useAsked, type InterfaceRow } from "./api";
+import { Does, type InOut, type ServiceRow } from "./does";
 import { bytes, exact, moment, when } from "./format";
 import { type Kind } from "./route";
 import { seconds } from "./span";
 
+interface KnownProps {
+  kind: Kind;
+  name: string;
+  parameters: URLSearchParams;
+}
+
 /** What is known of one thing beside its traffic. */
-export function Known({ kind, name }: { kind: Kind; name: string }) {
-  if (kind === "hosts") return <KnownHost name={name} />;
+export function Known({ kind, name, parameters }: KnownProps) {
+  if (kind === "hosts") return <KnownHost name={name} parameters={parameters} />;
   if (kind === "interfaces") return <KnownInterface name={name} />;
   return null;
 }
@@ -22,8 +29,14 @@ interface HostRow {
   last: string;
 }
 
-function KnownHost({ name }: { name: string }) {
-  const { answer } = useAsked(`host ${name}`, () => get<{ hosts: HostRow[] }>("hosts", { name }), 10);
+interface HostAnswer {
+  hosts: HostRow[];
+  services: ServiceRow[];
+  other_services: InOut;
+}
+
+function KnownHost({ name, parameters }: { name: string; parameters: URLSearchParams }) {
+  const { answer } = useAsked(`host ${name}`, () => get<HostAnswer>("hosts", { name }), 10);
   // Days are kept for years: the first one with traffic is when it was first seen.
   const days = useAsked(`days ${name}`, () => history({ what: "hosts", name, from: `${499 * 86_400}s`, by: "day", points: "500" }));
   const host = answer?.hosts[0];
@@ -33,21 +46,24 @@ function KnownHost({ name }: { name: string }) {
   const since = first >= 0 ? days.answer?.points[first] : undefined;
   const isOld = since && host && seconds(since.end) < seconds(host.first);
   return (
-    <section class="card">
-      <h2>Host</h2>
-      <dl class="facts">
-        <Fact name="Address">{name}</Fact>
-        <Fact name="MAC">{host?.mac ?? row?.mac ?? "not known: only those of local hosts are seen"}</Fact>
-        <Fact name="Where">{(host?.local ?? row?.local) ? "in the local network" : host || row ? "outside" : "not known"}</Fact>
-        <Fact name="First seen">{isOld || (since && !host) ? when(seconds(since.start), 86_400) : host ? moment(seconds(host.first)) : "not known"}</Fact>
-        <Fact name="Last seen">{host ? moment(seconds(host.last)) : "not since the start of the daemon"}</Fact>
-        {host && (
-          <Fact name="Since the start">
-            {bytes(host.bytes_in)} received, {bytes(host.bytes_out)} sent
-          </Fact>
-        )}
-      </dl>
-    </section>
+    <div class="about">
+      <section class="card">
+        <h2>Host</h2>
+        <dl class="facts">
+          <Fact name="Address">{name}</Fact>
+          <Fact name="MAC">{host?.mac ?? row?.mac ?? "not known (only a local host’s is seen)"}</Fact>
+          <Fact name="Where">{(host?.local ?? row?.local) ? "in the local network" : host || row ? "outside" : "not known"}</Fact>
+          <Fact name="First seen">{isOld || (since && !host) ? when(seconds(since.start), 86_400) : host ? moment(seconds(host.first)) : "not known"}</Fact>
+          <Fact name="Last seen">{host ? moment(seconds(host.last)) : "not since the start of the daemon"}</Fact>
+          {host && (
+            <Fact name="Since the start">
+              {bytes(host.bytes_in)} received, {bytes(host.bytes_out)} sent
+            </Fact>
+          )}
+        </dl>
+      </section>
+      {answer && <Does name={name} services={answer.services} other={answer.other_services} parameters={parameters} />}
+    </div>
   );
 }
 

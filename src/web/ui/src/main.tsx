@@ -102,7 +102,7 @@ function Health() {
   if (trouble) {
     return (
       <p class="notice bad" role="alert">
-        <b>No connection.</b> {trouble} {pulse ? "The numbers below are old; it is tried again all the time." : "It is tried again all the time."}
+        <b>No connection.</b> {trouble} {pulse ? "What is shown is from before; it is tried again all the time." : "It is tried again all the time."}
       </p>
     );
   }

@@ -47,9 +47,9 @@ export function Now() {
       <section aria-label="Rates" class="tiles">
         <Tile name="In" color="--in" value={pulse ? rate((last[IN] ?? 0) * 8) : "–"} note="from outside" />
         <Tile name="Out" color="--out" value={pulse ? rate((last[OUT] ?? 0) * 8) : "–"} note="to outside" />
-        <Tile name="Inside" color="--inside" value={pulse ? rate(inside(last) * 8) : "–"} note="among local hosts" />
+        <Tile name="Inside" color="--inside" value={pulse ? rate(inside(last) * 8) : "–"} note="local to local" />
         <Packets last={last} isKnown={pulse !== undefined} isFlood={flooded !== undefined} />
-        <Tile name="Hosts" value={pulse ? exact(pulse.hosts.active) : "–"} note={pulse ? `active, of ${count(pulse.hosts.count)} seen` : ""} />
+        <Tile name="Active hosts" value={pulse ? exact(pulse.hosts.active) : "–"} note={pulse ? `of ${count(pulse.hosts.count)} seen` : ""} />
         <Today />
         <Tile
           name="Dropped"
@@ -139,27 +139,42 @@ function Today() {
   );
 }
 
+/** Seconds that may be missing without a gap: an answer may be late. */
+const GAP = 3;
+
+/** Where seconds are missing in the window that ends at `end`: nothing was captured there. */
+function missing(seconds: number[][], end: number): [number, number][] {
+  const starts = [end - WINDOW - 1, ...seconds.map((second) => second[0] ?? 0)];
+  return starts.flatMap((start, at) => {
+    const next = starts[at + 1];
+    return next !== undefined && next - start > GAP ? [[start + 1, next] as [number, number]] : [];
+  });
+}
+
 function Graph({ live }: { live: Live }) {
-  const { seconds } = live;
+  const known = live.seconds;
+  const gaps = useMemo(() => (live.isWhole && known.length > 0 ? missing(known, known.at(-1)?.[0] ?? 0) : []), [known, live.isWhole]);
+  // A second without values in each gap, so that no line crosses it.
+  const seconds = useMemo(() => [...known, ...gaps.map(([start]) => [start])].sort((a, b) => (a[0] ?? 0) - (b[0] ?? 0)), [known, gaps]);
   const times = useMemo(() => seconds.map((s) => s[0] ?? 0), [seconds]);
   const series = useMemo(() => {
     const rates = (of: (second: number[]) => number) => seconds.map((s) => of(s) * 8);
-    const all = [
+    const both = [
       { label: "In", color: "--in", values: rates((s) => s[IN] ?? NaN) },
       { label: "Out", color: "--out", values: rates((s) => s[OUT] ?? NaN), isBelow: true },
     ];
-    return [...all, { label: "Inside", color: "--inside", values: rates(inside), isThin: true }];
+    return [...both, { label: "Inside", color: "--inside", values: rates((s) => (s.length > 1 ? inside(s) : NaN)), isThin: true }];
   }, [seconds]);
   const end = times.at(-1) ?? Math.floor(Date.now() / 1000);
   const title = "The last five minutes, by the second";
   return (
     <section aria-label="The last minutes" class="card">
       <h2>
-        Last {WINDOW / 60} minutes <a href="#/history">earlier</a>
+        Last {WINDOW / 60} minutes <a href="#/history?range=hour">the last hour</a>
       </h2>
       {seconds.length === 0 && <p class="empty">The graph begins with the first frame that is counted.</p>}
-      <Chart title={title} times={times} step={1} series={series} from={end - WINDOW} to={end} height={240} />
-      <ChartTable title={title} times={times} step={1} series={series} />
+      <Chart title={title} times={times} step={1} series={series} gaps={gaps} from={end - WINDOW} to={end} share={0.3} />
+      <ChartTable title={title} file="brightstat-now" times={times} step={1} series={series} />
     </section>
   );
 }
@@ -169,7 +184,7 @@ function Busiest({ live }: { live: Live }) {
   return (
     <section aria-label="Busiest hosts" class="card">
       <h2>
-        Busiest hosts now <a href="#/history?split=hosts">all</a>
+        Busiest hosts now <a href="#/history?range=hour&split=hosts">all of the last hour</a>
       </h2>
       {live.hosts.length === 0 ? (
         <p class="empty">{live.pulse ? "Nobody sends or receives at the moment." : "Waiting for the first numbers."}</p>
@@ -181,12 +196,14 @@ function Busiest({ live }: { live: Live }) {
               <tr>
                 <th scope="col">Host</th>
                 <th scope="col" class="n">
+                  <i class="dot" style={{ background: "var(--in)" }} />
                   Receives
                 </th>
                 <th scope="col" class="n">
+                  <i class="dot" style={{ background: "var(--out)" }} />
                   Sends
                 </th>
-                <th scope="col" class="bar-head">
+                <th scope="col" class="bar">
                   <span class="unseen">Both, as a bar</span>
                 </th>
               </tr>

@@ -24,6 +24,8 @@ export interface Live {
   pulse?: Pulse;
   /** Recent seconds, oldest first: start, bytes by direction, packets by class. */
   seconds: number[][];
+  /** Whether what the daemon knows of the minutes before has been asked for. */
+  isWhole: boolean;
   /** The busiest hosts: bytes a second in and out. */
   hosts: { addr: string; received: number; sent: number }[];
   /** Since when there has been no answer, and why. */
@@ -32,7 +34,7 @@ export interface Live {
   restarted?: number;
 }
 
-let live: Live = { seconds: [], hosts: [] };
+let live: Live = { seconds: [], isWhole: false, hosts: [] };
 let recent: { start: number; seconds: number; rows: [string, number, number][] }[] = [];
 let listeners = new Set<() => void>();
 let timer: ReturnType<typeof setTimeout> | undefined;
@@ -75,6 +77,7 @@ async function beat(): Promise<void> {
   live = {
     pulse,
     seconds: (isBack ? pulse.seconds : seconds).slice(-WINDOW),
+    isWhole: live.isWhole,
     hosts: busiest(),
     restarted: isNew ? pulse.time - pulse.uptime_seconds : live.restarted,
   };
@@ -96,10 +99,11 @@ async function lookBack(): Promise<void> {
       ])
       .filter((second) => (second[0] ?? 0) < first && !Number.isNaN(second[IN]));
     live = { ...live, seconds: [...older, ...live.seconds].slice(-WINDOW) };
-    tell();
   } catch {
     // There may be no tier of seconds: the graph fills as time goes by.
   }
+  live = { ...live, isWhole: true };
+  tell();
 }
 
 function tell(): void {

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { get, useAsked, type Status as Answer } from "./api";
-import { bytes, count, duration, exact, moment, rate } from "./format";
+import { bytes, count, decimal, duration, exact, moment, percent, roundRate } from "./format";
 import { useSettings } from "./settings";
 
 const CLOCK: Record<string, string> = {
@@ -37,14 +37,14 @@ function Facts({ status }: { status: Answer }) {
         {status.interfaces.map((i) => (
           <Fact key={i.name} name={i.name} isBad={!i.is_capturing}>
             {i.is_capturing ? "capturing" : (i.trouble ?? "not capturing")}
-            {i.speed_bits_per_second ? `, ${rate(i.speed_bits_per_second)} link` : ""}
+            {i.speed_bits_per_second ? `, ${roundRate(i.speed_bits_per_second)} link` : ""}
           </Fact>
         ))}
         <Fact name="Counted">
           {exact(status.packets)} frames, {bytes(status.bytes)}
         </Fact>
         <Fact name="Dropped" isBad={lost > 0}>
-          {lost === 0 ? "none" : `${exact(lost)} frames (${(share * 100).toPrecision(2)} %)`}
+          {lost === 0 ? "none" : `${exact(lost)} frames (${percent(share)})`}
         </Fact>
         {lost > 0 && (
           <Fact name="Dropped where">
@@ -58,15 +58,31 @@ function Facts({ status }: { status: Answer }) {
       </Group>
       <Group title="History">
         <Fact name="Database">
-          <code>{store.database}</code>
+          <code>
+            {store.database.split("/").map((part, at) => (
+              <span key={at}>
+                {at > 0 && "/"}
+                <wbr />
+                {part}
+              </span>
+            ))}
+          </code>
         </Fact>
         <Fact name="Size">
           {bytes(store.size_bytes)}
           {store.max_size_bytes ? ` of at most ${bytes(store.max_size_bytes)}` : ""}
         </Fact>
-        <Fact name="Written">
-          {store.written_bytes === null ? "not known" : `${bytes(store.written_bytes)} since the start`}
-          {store.written_bytes_per_day !== null && `, ${bytes(store.written_bytes_per_day)} a day`}
+        {machine?.disk_available_bytes != null && machine.disk_total_bytes != null && (
+          <Fact name="Free on the disk" isBad={machine.disk_available_bytes < 0.05 * machine.disk_total_bytes}>
+            {bytes(machine.disk_available_bytes)} of {bytes(machine.disk_total_bytes)}
+          </Fact>
+        )}
+        <Fact name="Written to it">
+          {store.written_bytes === null
+            ? "not known"
+            : store.written_bytes_per_day === null
+              ? `${bytes(store.written_bytes)} so far (a day’s worth: after an hour)`
+              : `${bytes(store.written_bytes_per_day)} a day, ${bytes(store.written_bytes)} since the start`}
         </Fact>
         <Fact name="Intervals">
           {exact(store.intervals_written)} written, {exact(store.intervals_waiting)} waiting
@@ -108,12 +124,12 @@ function Facts({ status }: { status: Answer }) {
             {machine.model ? `, ${machine.model}` : ""}
           </Fact>
         )}
-        {machine?.cpu_celsius != null && (
-          <Fact name="CPU temperature" isBad={machine.cpu_celsius >= 80}>
-            {machine.cpu_celsius.toFixed(0)} °C
+        {machine && (
+          <Fact name="CPU temperature" isBad={(machine.cpu_celsius ?? 0) >= 80}>
+            {machine.cpu_celsius === null ? "no sensor" : `${exact(machine.cpu_celsius)} °C`}
           </Fact>
         )}
-        {machine?.load != null && <Fact name="Load">{machine.load.toFixed(2)}</Fact>}
+        {machine?.load != null && <Fact name="Load">{decimal(machine.load)}</Fact>}
         {machine?.memory_available_bytes != null && machine.memory_total_bytes != null && (
           <Fact name="Memory of the machine">
             {bytes(machine.memory_available_bytes)} free of {bytes(machine.memory_total_bytes)}

@@ -1,8 +1,9 @@
 // A table that is sorted, searched, paged and downloaded in the browser.
 
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { exact, percent } from "./format";
+import { change } from "./route";
 
 export interface Column<T> {
   key: string;
@@ -13,6 +14,8 @@ export interface Column<T> {
   isNumber?: boolean;
   /** Left out where there is little room. */
   isWide?: boolean;
+  /** Holds a bar, which takes the room that is left. */
+  isBar?: boolean;
 }
 
 interface Props<T> {
@@ -26,15 +29,50 @@ interface Props<T> {
   empty: string;
   /** Of how many the rows are the busiest. */
   of?: number;
+  /** Of the address: order, search and page stand there, so that links and "back" keep them. */
+  parameters: URLSearchParams;
+  /** Before the names of these parameters, where a view has several tables. */
+  prefix?: string;
+  /** Has few rows by nature: there is nothing to search. */
+  isShort?: boolean;
 }
 
 const PAGE = 25;
 
-export function Table<T>({ title, columns, rows, id, rest = [], file, empty, of }: Props<T>) {
+/** Parameters of the address that a table without a prefix uses. */
+export const TABLE = ["sort", "q", "page"];
+
+/** Words to search for: drawn at once, in the address as soon as nobody types any more. */
+function useWords(name: string, parameters: URLSearchParams): [string, (words: string) => void] {
+  const there = parameters.get(name) ?? "";
+  const [words, setWords] = useState(there);
+  const written = useRef(there);
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  useEffect(() => {
+    if (there === written.current) return;
+    // Somebody went back, or followed a link.
+    written.current = there;
+    setWords(there);
+  }, [there]);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const set = (words: string) => {
+    setWords(words);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => {
+      written.current = words;
+      change({ [name]: words }, true);
+    }, 300);
+  };
+  return [words, set];
+}
+
+export function Table<T>({ title, columns, rows, id, rest = [], file, empty, of, parameters, prefix = "", isShort }: Props<T>) {
   const first = columns.find((column) => column.key === "total") ?? columns[0];
-  const [order, setOrder] = useState<{ key: string; isUp: boolean }>({ key: first?.key ?? "", isUp: false });
-  const [words, setWords] = useState("");
-  const [page, setPage] = useState(0);
+  const [wish, way] = (parameters.get(`${prefix}sort`) ?? "").split(":", 2);
+  const order = columns.some((column) => column.key === wish) ? { key: wish ?? "", isUp: way === "up" } : { key: first?.key ?? "", isUp: false };
+  const [words, setWords] = useWords(`${prefix}q`, parameters);
+  const page = Math.max(1, Math.floor(Number(parameters.get(`${prefix}page`)) || 1)) - 1;
+  const setPage = (page: number) => change({ [`${prefix}page`]: page > 0 ? String(page + 1) : null }, true);
 
   const by = columns.find((column) => column.key === order.key) ?? first;
   const wanted = words.trim().toLowerCase();
@@ -49,27 +87,30 @@ export function Table<T>({ title, columns, rows, id, rest = [], file, empty, of 
   const shown = sorted.slice(now * PAGE, (now + 1) * PAGE);
 
   const sort = (column: Column<T>) => {
-    setPage(0);
-    setOrder({ key: column.key, isUp: order.key === column.key ? !order.isUp : !column.isNumber });
+    const isUp = order.key === column.key ? !order.isUp : !column.isNumber;
+    change({ [`${prefix}sort`]: `${column.key}${isUp ? ":up" : ""}`, [`${prefix}page`]: null }, true);
   };
   const cell = (column: Column<T>, row: T) => (column.show ? column.show(row) : column.value(row));
-  const classes = (column: Column<T>) => `${column.isNumber ? "n " : ""}${column.isWide ? "wide" : ""}`;
+  const classes = (column: Column<T>) =>
+    [column.isNumber && "n", column.isWide && "wide", column.isBar && "bar"].filter(Boolean).join(" ");
 
   return (
     <div class="table">
-      <div class="tools">
-        <label class="search">
-          <span class="unseen">Search {title}</span>
-          <input
-            type="search"
-            placeholder={`Search ${title.toLowerCase()}`}
-            value={words}
-            onInput={(event) => {
-              setWords(event.currentTarget.value);
-              setPage(0);
-            }}
-          />
-        </label>
+      <div class={isShort ? "tools few" : "tools"}>
+        {!isShort && (
+          <label class="search">
+            <span class="unseen">Search {title}</span>
+            <input
+              type="search"
+              placeholder={`Search ${title.toLowerCase()}`}
+              value={words}
+              onInput={(event) => {
+                setWords(event.currentTarget.value);
+                if (page > 0) setPage(0);
+              }}
+            />
+          </label>
+        )}
         <button type="button" class="quiet" onClick={() => download(file, columns, [...sorted, ...rest])} title="What is on screen, as comma-separated values">
           Download CSV
         </button>
@@ -91,9 +132,11 @@ export function Table<T>({ title, columns, rows, id, rest = [], file, empty, of 
                   >
                     <button type="button" onClick={() => sort(column)}>
                       {column.label}
-                      <span class="arrow" aria-hidden="true">
-                        {order.key === column.key ? (order.isUp ? "▲" : "▼") : ""}
-                      </span>
+                      {order.key === column.key && (
+                        <span class="arrow" aria-hidden="true">
+                          {order.isUp ? "▲" : "▼"}
+                        </span>
+                      )}
                     </button>
                   </th>
                 ))}
@@ -164,7 +207,11 @@ export function Share({ part, whole, most }: { part: number; whole: number; most
   );
 }
 
-function download<T>(file: string, columns: Column<T>[], rows: T[]): void {
+/** What a table of values needs to be downloaded. */
+type Values<T> = Pick<Column<T>, "key" | "value">[];
+
+/** Hands rows to the browser as comma-separated values. */
+export function download<T>(file: string, columns: Values<T>, rows: T[]): void {
   const quote = (value: string | number | null) => {
     const text = value === null ? "" : String(value);
     return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
@@ -174,7 +221,7 @@ function download<T>(file: string, columns: Column<T>[], rows: T[]): void {
 }
 
 /** Hands a text to the browser as a file. */
-export function save(file: string, text: string): void {
+function save(file: string, text: string): void {
   const url = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
   const link = document.createElement("a");
   link.href = url;

@@ -67,15 +67,21 @@ async function seen(page, selector, pattern) {
   return element.textContent();
 }
 
-async function address(page, pattern) {
-  await page.waitForFunction((source) => new RegExp(source).test(location.hash), pattern.source, { timeout: 10_000 }).catch(() => {
-    throw new Error(`expected the address to match ${pattern}, saw ${page.url()}`);
-  });
+/** Asks until it is so, for ten seconds. (Playwright's waitForFunction is stopped by the page's policy.) */
+async function until(is, what) {
+  for (let tries = 0; tries < 200; tries += 1) {
+    if (await is()) return;
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  throw new Error(`waited in vain for ${await what()}`);
 }
 
+const address = (page, pattern) => until(() => pattern.test(new URL(page.url()).hash), () => `an address that matches ${pattern}; it is ${page.url()}`);
+
 /** What "Download CSV" gives, as objects. */
-async function csv(page) {
-  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download CSV" }).click()]);
+async function csv(where) {
+  const page = where.page?.() ?? where;
+  const [download] = await Promise.all([page.waitForEvent("download"), where.getByRole("button", { name: "Download CSV" }).click()]);
   const lines = readFileSync(await download.path(), "utf8").trim().split("\n").map((line) => line.split(","));
   const [head, ...rows] = lines;
   return rows.map((row) => Object.fromEntries(head.map((key, at) => [key, /^-?\d+(\.\d+)?$/.test(row[at]) ? Number(row[at]) : row[at]])));
@@ -88,6 +94,9 @@ async function split(kind, range = "hour") {
   return page;
 }
 
+/** Bytes as the page writes some thousand of them. */
+const kilo = (bytes) => `${new Intl.NumberFormat("en-GB", { minimumSignificantDigits: 3, maximumSignificantDigits: 3 }).format(bytes / 1000)}\u00a0kB`;
+const isKilo = (bytes) => new RegExp(`^${kilo(bytes).replaceAll(".", "\\.").replace("\u00a0", "\\s")}$`);
 const sum = (rows, key) => rows.reduce((all, row) => all + row[key], 0);
 
 await check("the daemon has counted the capture", async () => {
@@ -106,8 +115,8 @@ await check("the daemon has counted the capture", async () => {
 await check("now: drops, hosts and the volume of today are those of the capture", async () => {
   const page = await open();
   await seen(page, ".tile:has-text('Dropped') .value", /^0$/);
-  await seen(page, ".tile:has(h2:text-is('Hosts')) .note", new RegExp(`of ${Object.keys(truth.hosts).length} seen`));
-  await seen(page, ".tile:has-text('Today') .value", /^(629|630) kB$/);
+  await seen(page, ".tile:has(h2:text-is('Active hosts')) .note", new RegExp(`of ${Object.keys(truth.hosts).length} seen`));
+  await seen(page, ".tile:has-text('Today') .value", /^(629|630)\skB$/);
   await page.locator(".plot canvas").waitFor();
   await seen(page, ".health", /Watching for/);
   await close(page);
@@ -133,7 +142,7 @@ await check("hosts: every row of the download is the ground truth's, and the pag
   const busiest = Object.entries(truth.hosts).sort(([, a], [, b]) => b.in_wire + b.out_wire - a.in_wire - a.out_wire)[0];
   assert.equal(await page.locator("tbody tr td").first().textContent(), busiest[0]);
   const shown = await page.locator("tbody tr").first().locator("td").nth(3).textContent();
-  assert.equal(shown, new Intl.NumberFormat("en-GB", { maximumSignificantDigits: 3 }).format(busiest[1].in_wire / 1000) + " kB");
+  assert.equal(shown, kilo(busiest[1].in_wire));
   await close(page);
 });
 
@@ -197,6 +206,53 @@ await check("tables are sorted, searched and paged", async () => {
   await close(page);
 });
 
+await check("order, search and page of a table are in the address: a link and the way back keep them", async () => {
+  const page = await split("hosts");
+  const first = () => page.locator("tbody tr td").first().textContent();
+  await page.getByRole("columnheader", { name: "Packets" }).getByRole("button").click();
+  await page.getByRole("button", { name: "Next" }).click();
+  await address(page, /sort=packets&page=2/);
+  const top = await first();
+  const shared = await open(new URL(page.url()).hash);
+  await seen(shared, ".pager", /2 of 3/);
+  assert.equal(await shared.locator("tbody tr td").first().textContent(), top);
+  await close(shared);
+  await page.getByRole("searchbox").fill("192.168");
+  await address(page, /q=192\.168$/);
+  assert.doesNotMatch(page.url(), /page=/, "a search begins with the first page");
+  const rows = await page.locator("tbody tr").count();
+  await page.locator("tbody tr td a").first().click();
+  await address(page, /^#\/host\//);
+  await page.goBack();
+  await page.locator("tbody tr td a").first().waitFor();
+  assert.equal(await page.getByRole("searchbox").inputValue(), "192.168");
+  assert.equal(await page.locator("tbody tr").count(), rows);
+  assert.equal(await page.getByRole("columnheader", { name: "Packets" }).getAttribute("aria-sort"), "descending");
+  await close(page);
+});
+
+await check("a host's ports and protocols are all of its traffic", async () => {
+  const [name, want] = Object.entries(truth.hosts).sort(([, a], [, b]) => b.in_wire + b.out_wire - a.in_wire - a.out_wire)[0];
+  const page = await open(`#/host/${name}?range=hour`);
+  const { services, other_services } = await api(`hosts?name=${name}`);
+  assert.ok(services.length > 0);
+  for (const kind of ["Ports", "Protocols"]) {
+    const table = page.getByRole("region", { name: `${kind} of ${name}` });
+    await table.locator("tbody tr").first().waitFor();
+    const rows = await csv(table);
+    assert.equal(sum(rows, "bytes_in"), want.in_wire, `${kind}: rows + other + without a port = the host`);
+    assert.equal(sum(rows, "bytes_out"), want.out_wire);
+    assert.equal(sum(rows, "packets"), want.in_pkts + want.out_pkts);
+    if (kind === "Ports") {
+      const named = rows.filter((row) => !["other", "none"].includes(row.port)).map((row) => [row.port, row.bytes_in, row.bytes_out]);
+      const expected = services.filter((row) => row.port !== null).map((row) => [`${row.protocol}/${row.port}`, row.bytes_in, row.bytes_out]);
+      assert.deepEqual(named.sort(), expected.sort());
+    }
+  }
+  assert.equal(other_services.packets_in + other_services.packets_out, 0, "few flows are alive: every packet is in a row");
+  await close(page);
+});
+
 await check("a host is opened by a click; back leads back; its address can be shared", async () => {
   const page = await split("hosts");
   const name = await page.locator("tbody tr td a").first().textContent();
@@ -204,13 +260,12 @@ await check("a host is opened by a click; back leads back; its address can be sh
   await seen(page, "h1", new RegExp(name.replaceAll(".", "\\.")));
   await address(page, /^#\/host\/.*range=hour/);
   const want = truth.hosts[name];
-  const kilo = (bytes) => new Intl.NumberFormat("en-GB", { maximumSignificantDigits: 3 }).format(bytes / 1000);
-  await seen(page, ".number:has-text('Received') b", new RegExp(`^${kilo(want.in_wire)} kB$`));
-  await seen(page, ".number:has-text('Sent') b", new RegExp(`^${kilo(want.out_wire)} kB$`));
+  await seen(page, ".number:has-text('Received') b", isKilo(want.in_wire));
+  await seen(page, ".number:has-text('Sent') b", isKilo(want.out_wire));
   await seen(page, ".facts", /First seen/);
   const shared = await open(new URL(page.url()).hash, { colorScheme: "dark" });
   await seen(shared, "h1", new RegExp(name.replaceAll(".", "\\.")));
-  await seen(shared, ".number:has-text('Received') b", new RegExp(`^${kilo(want.in_wire)} kB$`));
+  await seen(shared, ".number:has-text('Received') b", isKilo(want.in_wire));
   await close(shared);
   await page.goBack();
   await address(page, /^#\/history\?.*split=hosts/);
@@ -254,6 +309,32 @@ await check("ranges: buttons, a drag over the graph, from and to, compared with 
   await close(page);
 });
 
+await check("a finger drags over the graph as a mouse does, and up and down still scrolls", async () => {
+  const page = await open("#/history?range=week", PHONE);
+  await page.locator(".u-over").waitFor();
+  const session = await page.context().newCDPSession(page);
+  const box = await page.locator(".u-over").boundingBox();
+  const drag = async (to) => {
+    const from = { x: box.x + box.width * 0.2, y: box.y + box.height * 0.6 };
+    await session.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [from] });
+    for (let part = 1; part <= 10; part += 1) {
+      const touchPoints = [{ x: from.x + (to.x * part) / 10, y: from.y + (to.y * part) / 10 }];
+      await session.send("Input.dispatchTouchEvent", { type: "touchMove", touchPoints });
+    }
+    await session.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
+  };
+  await drag({ x: 0, y: -120 });
+  await until(() => page.evaluate(() => scrollY > 0), () => "the page to scroll");
+  await address(page, /range=week/);
+  await page.evaluate(() => scrollTo(0, 0));
+  await drag({ x: box.width * 0.5, y: 0 });
+  await address(page, /from=\d+&to=\d+/);
+  const dragged = new URLSearchParams(new URL(page.url()).hash.split("?")[1]);
+  const length = dragged.get("to") - dragged.get("from");
+  assert.ok(Math.abs(length - 302_400) < 30_000, `half of a week is 302400 s, dragged ${length}`);
+  await close(page);
+});
+
 await check("rates in bits or bytes, remembered", async () => {
   const page = await open("#/history?range=hour");
   await seen(page, ".number:has-text('Peak') b", /bit\/s/);
@@ -273,6 +354,8 @@ await check("graphs can be read without seeing them, and without a mouse", async
   await seen(page, ".chart [aria-live]", /In .*, Out /);
   await page.locator(".numbers summary").click();
   assert.ok((await page.locator(".numbers tbody tr").count()) > 10);
+  const rows = await csv(page.locator(".numbers"));
+  assert.ok(rows.length > 10 && rows.some((row) => row.in_bits_per_second > 0), JSON.stringify(rows[0]));
   // Everything that a mouse reaches, Tab reaches: the first stop is the way past the header.
   await page.reload();
   await page.keyboard.press("Tab");
@@ -282,13 +365,21 @@ await check("graphs can be read without seeing them, and without a mouse", async
 
 const VIEWS = ["", "#/history?range=hour", "#/history?range=hour&split=ports&compare=1", "#/host/192.168.5.16?range=hour", "#/history?split=interfaces", "#/status", "#/nowhere"];
 
-await check("no view is wider than a phone, and dark is dark", async () => {
-  for (const hash of VIEWS) {
-    const page = await open(hash, PHONE);
-    await page.waitForTimeout(1_200);
-    const [wide, room] = await page.evaluate(() => [document.scrollingElement.scrollWidth, innerWidth]);
-    assert.ok(wide <= room, `${hash}: ${wide} pixels in ${room}`);
-    await close(page);
+/** A small phone, and a laptop at 200 %: half of its pixels. */
+const SMALL = { ...PHONE, viewport: { width: 360, height: 740 } };
+const ZOOMED = { viewport: { width: 683, height: 384 }, deviceScaleFactor: 2 };
+
+await check("no view is wider than a phone or a page at 200 %, no table either, and dark is dark", async () => {
+  for (const options of [PHONE, SMALL, ZOOMED]) {
+    for (const hash of VIEWS) {
+      const page = await open(hash, options);
+      await page.waitForTimeout(1_200);
+      const [wide, room] = await page.evaluate(() => [document.scrollingElement.scrollWidth, innerWidth]);
+      assert.ok(wide <= room, `${hash}: ${wide} pixels in ${room}`);
+      const tables = await page.evaluate(() => [...document.querySelectorAll(".scroll")].map((box) => [box.scrollWidth, box.clientWidth]));
+      for (const [wide, room] of tables) assert.ok(wide <= room, `${hash}: a table of ${wide} pixels in ${room}`);
+      await close(page);
+    }
   }
   const grounds = [];
   for (const colorScheme of ["light", "dark"]) {
@@ -356,6 +447,16 @@ await check("the first view is one page, a script and a style sheet; a refresh i
   await context.close();
 });
 
+await check("nothing moves where a person has asked for no motion", async () => {
+  for (const [reducedMotion, moves] of [["no-preference", true], ["reduce", false]]) {
+    const page = await open("#/status", { reducedMotion });
+    await seen(page, "h1", /Status/);
+    const durations = await page.evaluate(() => [...document.querySelectorAll("*")].map((e) => getComputedStyle(e)).flatMap((s) => [s.transitionDuration, s.animationDuration]));
+    assert.equal(durations.some((each) => each.split(", ").some((time) => parseFloat(time) > 0)), moves, reducedMotion);
+    await close(page);
+  }
+});
+
 await check("a daemon that is away, and one that has started anew", async () => {
   const page = await open();
   await seen(page, ".health", /Watching/);
@@ -365,6 +466,10 @@ await check("a daemon that is away, and one that has started anew", async () => 
   await daemon("start");
   await seen(page, ".health", /Started anew at/);
   assert.equal(await page.locator(".notice.bad").count(), 0);
+  // Who comes now sees that there was nothing before, unlike nothing going on.
+  const late = await open();
+  await seen(late, ".legend", /not covered/);
+  await close(late);
   // What was counted before is in the history.
   const hosts = await split("hosts");
   const rows = await csv(hosts);

@@ -1,268 +1,14 @@
-//! The web server under attack, and what it makes of odd requests.
-//!
-//! These tests need root (namespaces) and slowhttptest, and fail without them. Nothing
-//! leaves the namespaces. They assert nothing about speed but that things happen at all.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! What requests are answered: odd ones, HEAD, packed ones, and the pulse.
 
-mod common;
-
-use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use common::frames::{crowd, mixture};
-use common::{Cable, Daemon, PORT, directory, wait_for};
-use nix::sys::socket::{setsockopt, sockopt};
 use serde_json::Value;
 
-/// Connections of an attack.
-const ATTACKERS: &str = "2000";
-/// How long one lasts, seconds.
-const ATTACK_SECONDS: u64 = 12;
-/// Threads that an attack may cost: web.connections_per_address for the attacker, the same
-/// for us, and a few that are just ending.
-const THREADS: u64 = 16 + 16 + 8;
-/// Memory that an attack may cost, in a debug build: kB.
-const MEMORY: u64 = 12 << 10;
-
-/// Gives both ends of the cable addresses: 10.66.N.1 is ours, 10.66.N.2 the attacker's.
-fn address(cable: &Cable, networks: u8) {
-    for (namespace, device, host) in [(&cable.receiver, "rx", 1), (&cable.sender, "send0", 2)] {
-        namespace.ip(&format!("link set {device} arp on"));
-        for network in 0..networks {
-            namespace.ip(&format!("addr add 10.66.{network}.{host}/24 dev {device}"));
-        }
-    }
-}
-
-fn start<'a>(cable: &'a Cable, directory: &Path) -> Daemon<'a> {
-    let mut daemon = Daemon::start(&cable.receiver, directory, &["--interface", "rx"]);
-    daemon.wait_for_log("rx: capturing");
-    assert_eq!(daemon.get("/").0, 200);
-    wait_for("the first snapshot", 10, || {
-        (daemon.json("/api/v1/live")["number"].as_u64() > Some(1)).then_some(())
-    });
-    daemon
-}
-
-/// A running slowhttptest; killed when dropped.
-struct Attack(Child);
-
-impl Attack {
-    fn start(cable: &Cable, directory: &Path, options: &[&str]) -> Attack {
-        let child = cable
-            .sender
-            .command("slowhttptest")
-            .args(["-c", ATTACKERS, "-r", "500", "-p", "3", "-l", &ATTACK_SECONDS.to_string()])
-            .args(options)
-            .stdin(Stdio::null())
-            .stdout(File::create(directory.join("attack.log")).unwrap())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("these tests need slowhttptest (make test installs it)");
-        Attack(child)
-    }
-}
-
-impl Drop for Attack {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn refused(daemon: &Daemon<'_>) -> u64 {
-    daemon.json("/api/v1/status")["web"]["requests_refused"].as_u64().unwrap()
-}
-
-/// During the attack somebody else is served, and afterwards all is as before.
-fn assert_withstands(options: &[&str], least_refused: u64) {
-    let cable = Cable::new();
-    address(&cable, 1);
-    let directory = directory();
-    let daemon = start(&cable, directory.path());
-    // So that there are long answers: some 200 kB.
-    let frames = crowd(1_500);
-    cable.send(&frames);
-    daemon.wait_for_frames(frames.len() as u64);
-    assert!(daemon.get(LONG).1.len() > 150_000);
-    let before = refused(&daemon);
-    let (threads, memory) = (daemon.proc_status("Threads"), daemon.proc_status("VmRSS"));
-    let descriptors = daemon.descriptors();
-
-    let mut attack = Attack::start(&cable, directory.path(), options);
-    let (mut most_threads, mut most_memory, mut served) = (0, 0, 0);
-    let started = Instant::now();
-    while attack.0.try_wait().unwrap().is_none() && started.elapsed() < Duration::from_secs(60) {
-        assert_eq!(daemon.get("/").0, 200);
-        assert!(daemon.json("/api/v1/live")["totals"]["packets"].as_u64().is_some());
-        assert!(daemon.get(LONG).1.len() > 150_000);
-        served += 1;
-        most_threads = most_threads.max(daemon.proc_status("Threads"));
-        most_memory = most_memory.max(daemon.proc_status("VmRSS"));
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    drop(attack);
-    assert!(served >= 10, "served {served} times");
-    assert!(most_threads <= threads + THREADS, "{threads} threads, then {most_threads}");
-    assert!(most_memory <= memory + MEMORY, "{memory} kB, then {most_memory}");
-    println!(
-        "{options:?}: served {served} times; threads {threads}, at most {most_threads}; \
-         memory {memory} kB, at most {most_memory}"
-    );
-    let after = refused(&daemon);
-    assert!(after - before >= least_refused, "{before} refused, then {after}");
-    assert_as_before(&daemon, threads, descriptors);
-    let memory_after = daemon.proc_status("VmRSS");
-    assert!(memory_after <= memory + MEMORY, "{memory} kB, then {memory_after}");
-    assert_eq!(daemon.stop(), 0);
-}
-
-/// Threads and descriptors go back to what they were. One thread of `tiny_http`'s may be
-/// more or less, and one descriptor of the store's.
-fn assert_as_before(daemon: &Daemon<'_>, threads: u64, descriptors: usize) {
-    wait_for("threads and descriptors to be given back", 60, || {
-        let is_back =
-            daemon.proc_status("Threads") <= threads + 1 && daemon.descriptors() <= descriptors + 1;
-        is_back.then_some(())
-    });
-    assert_eq!(daemon.get("/").0, 200);
-}
-
-const TARGET: &str = "http://10.66.0.1:667/";
-const LONG: &str = "/api/v1/hosts?limit=1000";
-
-#[test]
-fn slow_headers_hold_up_only_who_sends_them() {
-    assert_withstands(&["-H", "-i", "1", "-x", "24", "-u", TARGET], 1_000);
-}
-
-#[test]
-fn slow_bodies_hold_up_only_who_sends_them() {
-    assert_withstands(&["-B", "-i", "1", "-s", "8192", "-x", "10", "-u", TARGET], 1_000);
-}
-
-#[test]
-fn slow_readers_hold_up_only_themselves() {
-    let target = format!("http://10.66.0.1:{PORT}{LONG}");
-    let slow = ["-X", "-n", "5", "-z", "32", "-w", "512", "-y", "1024", "-k", "3", "-u", &target];
-    assert_withstands(&slow, 1_000);
-}
-
-#[test]
-fn an_attack_from_many_addresses_does_not_take_all_places() {
-    let cable = Cable::new();
-    const NETWORKS: u8 = 8;
-    address(&cable, NETWORKS);
-    let directory = directory();
-    let daemon = start(&cable, directory.path());
-    let (threads, descriptors) = (daemon.proc_status("Threads"), daemon.descriptors());
-    let mut held = Vec::new();
-    for round in 0..20 {
-        cable.sender.run(|| {
-            for number in 0..u16::from(NETWORKS) * 16 {
-                let network = number % u16::from(NETWORKS);
-                let address = format!("10.66.{network}.1:{PORT}");
-                let mut stream = TcpStream::connect(address).unwrap();
-                let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: 10.66.0.1\r\n");
-                held.push(stream);
-            }
-        });
-        // A thread each has to end before its place is free: once may be too soon.
-        wait_for(&format!("an answer in round {round}"), 20, || {
-            (daemon.get("/").0 == 200).then_some(())
-        });
-        // web.connections, those whose place was taken away, and one being made. A thread that
-        // has given its place back is counted by the kernel until it has run to its end, which
-        // takes a moment where others want the processor.
-        let most = threads + 64 + 16 + 1;
-        let now = daemon.proc_status("Threads");
-        assert!(now <= 2 * most, "{threads} threads, then {now}");
-        wait_for(&format!("at most {most} threads in round {round}"), 5, || {
-            (daemon.proc_status("Threads") <= most).then_some(())
-        });
-    }
-    drop(held);
-    assert_as_before(&daemon, threads, descriptors);
-    assert_eq!(daemon.stop(), 0);
-}
-
-/// Sets the descriptor limit of a daemon, 0 for plenty. As its own user, who may: root may
-/// not everywhere.
-fn limit_descriptors(daemon: &Daemon<'_>, most: usize) {
-    let most = if most == 0 { 1_024 } else { most };
-    let (user, group) = (daemon.proc_status("Uid"), daemon.proc_status("Gid"));
-    let done = Command::new("setpriv")
-        .args([&format!("--reuid={user}"), &format!("--regid={group}"), "--clear-groups"])
-        .args(["prlimit", "--pid", &daemon.pid().to_string(), &format!("--nofile={most}:")])
-        .status()
-        .unwrap();
-    assert!(done.success());
-}
-
-#[test]
-fn a_lack_of_descriptors_is_survived() {
-    let cable = Cable::new();
-    let directory = directory();
-    let mut daemon = Daemon::start(&cable.receiver, directory.path(), &["--interface", "rx"]);
-    daemon.wait_for_log("rx: capturing");
-    let open = |count: usize| -> Vec<TcpStream> {
-        let connect = |_| {
-            let mut stream = TcpStream::connect(("127.0.0.1", PORT)).unwrap();
-            let _ = stream.write_all(b"GET / HTTP/1.1\r\n");
-            stream
-        };
-        cable.receiver.run(|| (0..count).map(connect).collect())
-    };
-
-    // Before anybody has asked: too few for the connections to the server inside.
-    limit_descriptors(&daemon, daemon.descriptors() + 4);
-    assert_eq!(daemon.get("/").0, 503);
-    let held = open(30);
-    std::thread::sleep(Duration::from_millis(500));
-    drop(held);
-    limit_descriptors(&daemon, 0);
-    wait_for("the first answer", 20, || (daemon.get("/").0 == 200).then_some(()));
-
-    // And once they are there.
-    for spare in [0, 1, 3] {
-        limit_descriptors(&daemon, daemon.descriptors() + spare);
-        let held = open(30);
-        std::thread::sleep(Duration::from_millis(500));
-        assert!(Path::new(&format!("/proc/{}/fd", daemon.pid())).exists(), "it has ended");
-        drop(held);
-        limit_descriptors(&daemon, if spare == 0 { 0 } else { daemon.descriptors() + spare });
-        wait_for("an answer", 20, || (daemon.get("/api/v1/live").0 == 200).then_some(()));
-        limit_descriptors(&daemon, 0);
-    }
-    assert_eq!(daemon.get("/").0, 200);
-    assert_eq!(daemon.stop(), 0);
-}
-
-#[test]
-fn aborted_connections_are_survived() {
-    let cable = Cable::new();
-    let directory = directory();
-    let daemon = start(&cable, directory.path());
-    let (threads, descriptors) = (daemon.proc_status("Threads"), daemon.descriptors());
-    for sent in ["", "GET", "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"] {
-        cable.receiver.run(|| {
-            for _ in 0..1_000 {
-                let mut stream = TcpStream::connect(("127.0.0.1", PORT)).unwrap();
-                let _ = stream.write_all(sent.as_bytes());
-                let linger = nix::libc::linger { l_onoff: 1, l_linger: 0 };
-                setsockopt(&stream, sockopt::Linger, &linger).unwrap();
-            }
-        });
-        wait_for("an answer", 20, || (daemon.get("/").0 == 200).then_some(()));
-    }
-    assert_as_before(&daemon, threads, descriptors);
-    assert_eq!(daemon.stop(), 0);
-}
+use crate::common::frames::mixture;
+use crate::common::{Cable, Daemon, PORT, directory, wait_for};
+use crate::start;
 
 /// Head and body of an answer.
 fn ask(daemon: &Daemon<'_>, request: &[u8]) -> (String, Vec<u8>) {
@@ -483,4 +229,37 @@ fn packed_and_plain_answers_say_the_same() {
     }
     assert_eq!(daemon.stop(), 0);
     assert_ne!(std::fs::metadata(directory.path().join("db/brightstat.db")).unwrap().size(), 0);
+}
+
+#[test]
+fn what_a_host_does_is_all_of_its_traffic() {
+    let cable = Cable::new();
+    let directory = directory();
+    let daemon = start(&cable, directory.path());
+    let (frames, expected) = mixture(2_000);
+    cable.send(&frames);
+    daemon.wait_for_frames(expected.packets);
+    let hosts = daemon.json("/api/v1/hosts?limit=20");
+    let mut named = 0;
+    for host in hosts["hosts"].as_array().unwrap() {
+        let address = host["addr"].as_str().unwrap();
+        let answer = daemon.json(&format!("/api/v1/hosts?name={address}"));
+        let services = answer["services"].as_array().unwrap();
+        for key in ["bytes_in", "bytes_out", "packets_in", "packets_out"] {
+            let of = |row: &Value| row[key].as_u64().unwrap();
+            let all = services.iter().map(of).sum::<u64>() + of(&answer["other_services"]);
+            assert_eq!(all, of(&answer["hosts"][0]), "{address}: {key}");
+        }
+        for service in services {
+            let protocol = service["protocol"].as_str().unwrap();
+            let has_ports = ["tcp", "udp"].contains(&protocol);
+            assert!(has_ports || service["port"].is_null(), "{service}");
+            named += 1;
+        }
+    }
+    assert!(named >= 20, "{named} rows");
+    let nobody = daemon.json("/api/v1/hosts?name=192.0.2.255");
+    assert_eq!(nobody["services"].as_array().unwrap().len(), 0, "{nobody}");
+    assert_eq!(nobody["other_services"]["packets_in"], 0);
+    assert_eq!(daemon.stop(), 0);
 }

@@ -1,0 +1,35 @@
+#!/bin/sh
+# download.sh FOLDER - fetches what setup.sh needs into FOLDER, by name and sha256: Zig from
+# PyPI, and libpcap's source from Debian. What is there already is not fetched again.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=debian/toolchain/pins.sh
+. "$here/pins.sh"
+folder=$1
+mkdir -p "$folder"
+
+if ! ls "$folder/ziglang-$ZIG_VERSION-"*.whl >/dev/null 2>&1; then
+    echo "Fetching Zig $ZIG_VERSION, the C compiler for the Pi, with pip (100 MB)"
+    python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes \
+        --requirement "$here/requirements.txt" --dest "$folder"
+fi
+
+tarball=libpcap_$LIBPCAP_VERSION.orig.tar.xz
+if [ ! -e "$folder/$tarball" ]; then
+    echo "Fetching the source of libpcap $LIBPCAP_VERSION with apt"
+    "$here/apt.sh" "$folder/apt" trixie -- update -qq
+    mkdir -p "$folder/new"
+    (cd "$folder/new" && "$here/apt.sh" ../apt trixie -- source -qq --download-only --tar-only libpcap)
+    if [ ! -e "$folder/new/$tarball" ]; then
+        echo "download.sh: Debian trixie no longer has $tarball, but $(ls "$folder/new");" \
+            "put the new version into debian/toolchain/pins.sh" >&2
+        exit 69
+    fi
+    mv "$folder/new/$tarball" "$folder/$tarball"
+    rm -r "$folder/new"
+fi
+if ! echo "$LIBPCAP_SHA256  $folder/$tarball" | sha256sum --check --quiet; then
+    echo "download.sh: $folder/$tarball is not the one of pins.sh; remove it and try again" >&2
+    exit 65
+fi

@@ -1,0 +1,152 @@
+//! What each host does: rows + other = the host's total.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::traffic::{Load, Packet, Step, host_limit, local_networks, steps};
+use crate::account::{Accounts, InOut, PortKey, Service, Snapshot, Transport};
+use crate::decode::{Addr, PacketRecord};
+
+fn accounts(host_limit: usize) -> Accounts {
+    let mut accounts = Accounts::new(host_limit, local_networks(0));
+    for name in ["eth0", "wlan0", "tap.pcap"] {
+        accounts.interface(name, "EN10MB");
+    }
+    accounts
+}
+
+/// The rows by address and service, in an order.
+type Rows = BTreeMap<(Addr, (u16, Option<u16>)), InOut>;
+
+fn number(service: Service) -> (u16, Option<u16>) {
+    match service {
+        Service::Port(key) => (u16::from(key.transport.number()), Some(key.port)),
+        Service::Protocol(number) => (number, None),
+    }
+}
+
+fn rows(snapshot: &Snapshot) -> Rows {
+    let rows =
+        snapshot.services.iter().map(|row| ((row.address, number(row.service)), row.traffic));
+    let all: Rows = rows.collect();
+    assert_eq!(all.len(), snapshot.services.len(), "a row stands there twice");
+    all
+}
+
+/// No host's rows hold more than the host, and each row belongs to a host.
+fn are_within_their_hosts(snapshot: &Snapshot) {
+    let mut left: BTreeMap<Addr, InOut> =
+        snapshot.hosts.iter().map(|row| (row.address, row.traffic)).collect();
+    for row in &snapshot.services {
+        // Subtraction panics below zero.
+        let left = left.get_mut(&row.address).unwrap();
+        *left = *left - row.traffic;
+    }
+}
+
+fn count(rows: &mut Rows, record: &PacketRecord) {
+    if !record.is_ip() {
+        return;
+    }
+    let is_unknown = record.protocol() == 0 && record.network() == crate::decode::Network::Ipv6;
+    let protocol = if is_unknown { 256 } else { u16::from(record.protocol()) };
+    let service = (protocol, record.service_port());
+    let bytes = u64::from(record.wire_len);
+    rows.entry((record.source, service)).or_default().sent.count(bytes);
+    rows.entry((record.destination, service)).or_default().received.count(bytes);
+}
+
+#[test]
+fn every_packet_is_in_a_row_while_few_flows_are_alive() {
+    let mut accounts = accounts(1_000);
+    let mut expected = Rows::new();
+    for round in 0..50_u16 {
+        let packets = [
+            Packet::new(2, 5, Load::Tcp(50_000, 443, u32::from(round) + 1, 0x10)),
+            Packet::new(5, 2, Load::Tcp(443, 50_000, u32::from(round) + 1, 0x10)),
+            Packet::new(2, 4, Load::Udp(40_000 + round, 53)),
+            Packet::new(2, 4, Load::Icmp(8)),
+            Packet::v6(2, 5, Load::LostInHeaders),
+            // To itself: it sends and receives.
+            Packet::new(4, 4, Load::Udp(1, 2)),
+            Packet::new(2, 4, Load::Arp),
+        ];
+        let records = packets.map(|packet| packet.record());
+        records.iter().for_each(|record| count(&mut expected, record));
+        accounts.count(0, &records);
+        if round % 7 == 0 {
+            accounts.gather();
+        }
+    }
+    accounts.gather();
+    let snapshot = accounts.snapshot();
+    are_within_their_hosts(&snapshot);
+    assert_eq!(rows(&snapshot), expected);
+}
+
+#[test]
+fn a_host_that_comes_back_begins_anew() {
+    let mut accounts = accounts(2);
+    let talk = |a, b| Packet::new(a, b, Load::Udp(1_000, 53)).record();
+    for _ in 0..3 {
+        accounts.count(0, &[talk(2, 4)]);
+    }
+    accounts.gather();
+    // Both make room, and one of them comes back within the same second.
+    accounts.count(0, &[talk(6, 8), talk(2, 8)]);
+    accounts.gather();
+    let snapshot = accounts.snapshot();
+    are_within_their_hosts(&snapshot);
+    accounts.count(0, &[talk(2, 8), talk(2, 8)]);
+    accounts.gather();
+    let snapshot = accounts.snapshot();
+    are_within_their_hosts(&snapshot);
+    let dns = Service::Port(PortKey { transport: Transport::Udp, port: 53 });
+    let row =
+        snapshot.services.iter().find(|row| row.service == dns && row.traffic.sent.packets > 0);
+    assert_eq!(row.unwrap().traffic.sent.packets, 2);
+}
+
+#[test]
+fn a_flood_of_services_is_bounded_and_a_host_that_goes_on_keeps_its_rows() {
+    let mut accounts = accounts(100_000);
+    let steady = || Packet::new(2, 5, Load::Tcp(50_000, 443, 1, 0x10)).record();
+    for second in 0..60_u16 {
+        accounts.count(0, &[steady()]);
+        for port in 0..1_000 {
+            accounts
+                .count(0, &[Packet::new(7, 4, Load::Udp(65_000, second * 1_000 + port)).record()]);
+        }
+        accounts.gather();
+    }
+    let snapshot = accounts.snapshot();
+    are_within_their_hosts(&snapshot);
+    assert!(snapshot.services.len() <= 4_096, "{}", snapshot.services.len());
+    let https = Service::Port(PortKey { transport: Transport::Tcp, port: 443 });
+    let of_https: Vec<_> = snapshot.services.iter().filter(|row| row.service == https).collect();
+    assert_eq!(of_https.len(), 2);
+    for row in of_https {
+        assert_eq!(row.traffic.sent.packets + row.traffic.received.packets, 60);
+    }
+}
+
+proptest! {
+    #[test]
+    fn rows_never_hold_more_than_their_host(host_limit in host_limit(), steps in steps()) {
+        let mut accounts = accounts(host_limit);
+        for (at, step) in steps.iter().enumerate() {
+            match step {
+                Step::Count(interface, packets) => {
+                    let records: Vec<_> = packets.iter().map(Packet::record).collect();
+                    accounts.count(*interface, &records);
+                }
+                Step::CloseInterval => drop(accounts.close_interval(at as i64, 60)),
+                Step::CloseFine => drop(accounts.close_fine(at as i64, 1)),
+                Step::CloseSecond | Step::Cover(..) => accounts.gather(),
+                Step::SetLocal(number) => accounts.set_local(local_networks(*number)),
+            }
+            are_within_their_hosts(&accounts.snapshot());
+        }
+    }
+}

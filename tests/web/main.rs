@@ -1,0 +1,37 @@
+//! The web server under attack, and what it makes of odd requests.
+//!
+//! These tests need root (namespaces) and slowhttptest, and fail without them. Nothing
+//! leaves the namespaces. They assert nothing about speed but that things happen at all.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod answers;
+mod attacks;
+mod shortage;
+
+use std::path::Path;
+
+use common::{Cable, Daemon, wait_for};
+
+fn start<'a>(cable: &'a Cable, directory: &Path) -> Daemon<'a> {
+    let mut daemon = Daemon::start(&cable.receiver, directory, &["--interface", "rx"]);
+    daemon.wait_for_log("rx: capturing");
+    assert_eq!(daemon.get("/").0, 200);
+    wait_for("the first snapshot", 10, || {
+        (daemon.json("/api/v1/live")["number"].as_u64() > Some(1)).then_some(())
+    });
+    daemon
+}
+
+/// Threads and descriptors go back to what they were. One thread of `tiny_http`'s may be
+/// more or less, and one descriptor of the store's.
+fn assert_as_before(daemon: &Daemon<'_>, threads: u64, descriptors: usize) {
+    wait_for("threads and descriptors to be given back", 60, || {
+        let is_back =
+            daemon.proc_status("Threads") <= threads + 1 && daemon.descriptors() <= descriptors + 1;
+        is_back.then_some(())
+    });
+    assert_eq!(daemon.get("/").0, 200);
+}
