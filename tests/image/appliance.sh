@@ -15,4 +15,18 @@ if [ ! -e "$root" ]; then
         trixie "$root.part.tar"
     mv "$root.part.tar" "$root"
 fi
-exec python3 -u "$here/test_appliance.py" --deb "$deb" --root "$root" --logs "$work/logs"
+# Most of the time is spent waiting for spanning tree and reboots: all at the same time.
+mkdir -p "$work/logs"
+running=""
+for class in $(sed -n "s/^class \([A-Za-z]*\)(\(OnAppliance\|Bridge\)):$/\1/p" "$here/test_appliance.py"); do
+    python3 -u "$here/test_appliance.py" --deb "$deb" --root "$root" --logs "$work/logs" "$class" \
+        > "$work/logs/$class.log" 2>&1 &
+    running="$running $class:$!"
+done
+failed=0
+for one in $running; do
+    wait "${one#*:}" || failed=1
+    echo "== ${one%%:*}"
+    cat "$work/logs/${one%%:*}.log"
+done
+exit $failed
