@@ -94,6 +94,19 @@ fn every_example_in_the_file_on_the_card_is_good() {
 }
 
 #[test]
+fn the_example_in_the_readme_is_good() {
+    let readme = include_str!("../../../README.md");
+    let (_, rest) = readme.split_once("## Settings on the card").unwrap();
+    let (_, rest) = rest.split_once("```toml\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let pi = Pi::new();
+    pi.enable("NetworkManager.service");
+    pi.import(example).unwrap();
+    assert!(pi.text(page::LISTENER).contains("8080") && pi.place().has(KEYFILE));
+    assert_eq!(pi.config().local, ["192.168.1.0/24".parse().unwrap()]);
+}
+
+#[test]
 fn settings_reach_the_configuration_the_listener_and_the_console() {
     let pi = Pi::new();
     pi.import(
