@@ -27,8 +27,8 @@ BENCH_NEEDS := $(BUILD_NEEDS) ip:iproute2 valgrind:valgrind darkstat:darkstat tc
 	ethtool:ethtool python3:python3 wrk:wrk taskset:util-linux
 
 .DEFAULT_GOAL := help
-.PHONY: help run build ui test test-cross test-boot test-containers check unit bench soak screenshots man \
-	sample install deb dist apt-repo test-package test-appliance clean need-%
+.PHONY: help run build ui test test-cross test-boot test-containers check unit bench soak image test-image screenshots man \
+	sample install deb dist apt-repo test-package test-appliance image test-image clean need-%
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -182,6 +182,24 @@ apt-repo: ## an apt repository of target/deb, in target/apt: KEY=fingerprint URL
 	@./tests/need.sh $(APT_REPO_NEEDS)
 	@[ -n "$(KEY)" ] && [ -n "$(URL)" ] || { echo "make apt-repo KEY=fingerprint URL=https://example.org/apt (see README)" >&2; exit 64; }
 	./debian/apt/make-repo.sh "$(KEY)" "$(URL)" target/apt $(filter-out %dbgsym%,$(wildcard target/deb/brightstat_*.deb))
+
+# A flashable image. BASE is raspios (the product), debian (a stand-in), or an image of your own.
+# URL is the folder where it will be published; LEVEL is xz's, 0 to 9.
+BASE ?=
+LEVEL ?= 6
+IMAGE_ARCH = $(if $(filter arm64 armhf,$(ARCH)),$(ARCH),arm64)
+IMAGE_NEEDS := fakeroot:fakeroot debugfs:e2fsprogs mcopy:mtools sfdisk:fdisk fsck.fat:dosfstools xz:xz-utils \
+	bmaptool:bmap-tools readelf:binutils gpg:gnupg python3:python3 systemctl:systemd
+image: ## a flashable image, in target/image: ARCH=arm64|armhf BASE=raspios|debian|PATH.img[.xz]
+	@./tests/need.sh $(IMAGE_NEEDS)
+	@[ -e target/deb/brightstat_$(VERSION)_$(IMAGE_ARCH).deb ] || $(MAKE) --no-print-directory deb ARCH=$(IMAGE_ARCH)
+	@LEVEL=$(LEVEL) ./image/make $(IMAGE_ARCH) "$(BASE)" target/deb/brightstat_$(VERSION)_$(IMAGE_ARCH).deb $(VERSION) "$(URL)"
+
+test-image: ## both images baked, looked into and booted in QEMU (root)
+	@./tests/need.sh $(IMAGE_NEEDS) mmdebstrap:mmdebstrap
+	@for arch in arm64 armhf; do \
+		[ -e target/deb/brightstat_$(VERSION)_$$arch.deb ] || $(MAKE) --no-print-directory deb ARCH=$$arch || exit; done
+	@./tests/as-root.sh ./tests/image/run.sh target/deb/brightstat_$(VERSION)_arm64.deb target/deb/brightstat_$(VERSION)_armhf.deb
 
 clean: ## remove everything that was built
 	$(CARGO) clean

@@ -1,0 +1,268 @@
+"""The images, booted in QEMU: a page that answers, counts that are right, history that stays.
+
+Everything here is emulated, without KVM: minutes, where a Pi takes seconds. So what is measured
+is printed and not judged; the limits of waiting are only there to end. Guests reach nobody:
+see image/guest.py.
+"""
+
+import argparse
+import json
+import re
+import shutil
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "image"))
+import disk  # noqa: E402
+from guest import Guest  # noqa: E402
+
+OPTIONS = None
+MIB = 1 << 20
+# Where the tests are, as the guest sees it; and the guest itself.
+US, GUEST = "10.0.2.2", "10.0.2.15"
+COMMIT = 60
+
+
+def figure(text):
+    """A line of what was measured."""
+    print(f"      {text}", flush=True)
+
+
+def log(name):
+    """Where a console goes."""
+    OPTIONS.logs.mkdir(parents=True, exist_ok=True)
+    path = OPTIONS.logs / f"{name}.log"
+    path.unlink(missing_ok=True)
+    return path
+
+
+def ask_inside(guest, path):
+    """Asks the page from inside: the guest has bash, but no curl, and may have no network."""
+    text = guest.sh(f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/667; "
+                    f"printf \"GET {path} HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n\" >&3; cat <&3'")
+    found = re.search(r"\{.*\}", text, re.DOTALL)
+    assert found, f"no answer from inside: {text}"
+    return json.loads(found.group(0).replace("\n", ""))
+
+
+def host(guest, name):
+    """What was counted of a host: (bytes in, bytes out)."""
+    hosts = guest.api(f"hosts?name={name}")["hosts"]
+    return (hosts[0]["bytes_in"], hosts[0]["bytes_out"]) if hosts else (0, 0)
+
+
+def stored(guest, name):
+    """What is on the card of a host: (bytes in, bytes out)."""
+    answer = json.loads(guest.sh(f"brightstat query host {name} --from 2d --by none --json"))
+    rows = answer["rows"] if "rows" in answer else answer["hosts"]
+    return sum(row["bytes_in"] for row in rows), sum(row["bytes_out"] for row in rows)
+
+
+class OnVirt(unittest.TestCase):
+    """One card in a 64-bit machine with 512 MB: its first start, a reboot, a power cut."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.guest = Guest(OPTIONS.arm64, OPTIONS.tools, "virt", log("virt"))
+        cls.guest.boot()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.guest.close()
+
+    def test_1_nothing_typed_the_page_answers_on_both_ports(self):
+        guest = self.guest
+        page = guest.wait_for_page()
+        self.assertEqual(guest.get("/", guest.port80)[0], 200)
+        guest.wait_for("multi-user.target", lambda: "multi-user.target" in guest.console(), 120)
+        figure(f"virt: page after {page:.0f} s, multi-user.target {guest.since() - page:.0f} s after that or before")
+        self.assertEqual(guest.api("status")["notices"], [])
+
+    def test_2_the_units_are_well_and_the_daemon_is_small(self):
+        guest = self.guest
+        guest.wait_for_shell()
+        self.assertEqual(guest.sh("systemctl is-active brightstat.service brightstat.socket brightstat-import.service"),
+                         "active\nactive\nactive")
+        self.assertEqual(guest.sh("systemctl --failed --no-legend --plain"), "")
+        self.assertIn("Status: install ok installed", guest.sh("dpkg-query --status brightstat"))
+        self.assertEqual(guest.sh("dpkg --audit"), "")
+        rss = int(guest.sh("sed -n 's/^VmRSS:[^0-9]*\\([0-9]*\\) kB/\\1/p' /proc/$(systemctl show -P MainPID brightstat)/status")) * 1024
+        figure(f"virt: the daemon takes {rss / MIB:.1f} MiB of {guest.sh('sed -n 1p /proc/meminfo').split()[1]} kB")
+        self.assertLessEqual(rss, 16 * MIB)
+
+    def test_3_what_is_asked_of_the_page_is_counted(self):
+        guest = self.guest
+        before_in, before_out = host(guest, US)
+        received = sum(len(guest.get("/")[1].encode()) for _ in range(10))
+        # It is counted once a second.
+        def counted():
+            return [now - then for now, then in zip(host(guest, US), (before_in, before_out))]
+        guest.wait_for("the traffic to be counted", lambda: counted()[0] >= received, 60)
+        to_us, from_us = counted()
+        figure(f"virt: {received} bytes of pages, counted {to_us} to here and {from_us} from here")
+        # Headers come on top, and what it takes to look.
+        self.assertGreater(from_us, 10 * 54)
+        self.assertLess(to_us, received * 2 + 200_000)
+        self.assertEqual(host(guest, GUEST)[1] > received, True)
+
+    def test_4_a_reboot_keeps_history(self):
+        guest = self.guest
+        guest.sh("mkdir -p /etc/brightstat/conf.d; printf '[history]\\ncommit = \"1min\"\\n' > /etc/brightstat/conf.d/test.toml")
+        seen = host(guest, US)
+        guest.shell_socket.sendall(b"\nsystemctl reboot\n")
+        # The old page first goes away.
+        guest.wait_for("the old system to go down", lambda: "reboot: Restarting system" in guest.console(), 120)
+        again = time.monotonic()
+        guest.wait_for_page()
+        figure(f"virt: page {time.monotonic() - again:.0f} s after a reboot")
+        guest.wait_for_shell()
+        kept = stored(guest, US)
+        for was, now in zip(seen, kept):
+            self.assertGreaterEqual(now, was)
+        self.assertEqual(guest.sh("brightstat db check >/dev/null; echo $?"), "0")
+
+    def test_5_a_full_card_stops_neither_page_nor_counting(self):
+        guest = self.guest
+        guest.sh("dd if=/dev/zero of=/var/full bs=1M 2>/dev/null; dd if=/dev/zero of=/var/full2 bs=4k 2>/dev/null; sync", 300)
+        self.assertIn(" 0 ", guest.sh("df --output=avail,target / | tail -1") + " ")
+        before = host(guest, US)
+        guest.wait_for("counting to go on", lambda: host(guest, US) > before, 60)
+        # The next commit finds the card full, and says so.
+        guest.wait_for("a word of it", lambda: re.search("full|space|cannot be written", json.dumps(guest.api("status"))
+                       + guest.sh("journalctl -u brightstat --no-pager -n 20"), re.IGNORECASE), 4 * COMMIT, 5)
+        guest.sh("rm /var/full /var/full2; sync")
+        self.assertEqual(guest.sh("systemctl is-active brightstat"), "active")
+
+    def test_6_a_power_cut_during_a_commit_loses_at_most_its_period(self):
+        guest = self.guest
+        before = stored(guest, US)[0]
+        start = host(guest, US)[0]
+        samples = []
+        def written():
+            text = Path(f"/proc/{guest.process.pid}/io").read_text(encoding="utf8")
+            return int(re.search(r"^write_bytes: (\d+)", text, re.MULTILINE)[1])
+        # Twice through the commit period; then the first write to the card after a pause is a commit.
+        began = time.monotonic()
+        last, since = written(), time.monotonic()
+        while True:
+            if not samples or time.monotonic() - samples[-1][0] > 1:
+                samples.append((time.monotonic(), host(guest, US)[0] - start))
+            now = written()
+            quiet = time.monotonic() - since
+            if now != last:
+                last, since = now, time.monotonic()
+                if time.monotonic() - began > 2 * COMMIT and quiet > 5:
+                    break
+            if time.monotonic() - began > 6 * COMMIT:
+                self.fail("nothing was written to the card for so long")
+            time.sleep(0.002)
+        guest.cut()
+        cut = time.monotonic()
+        guest.boot()
+        page = guest.wait_for_page()
+        guest.wait_for_shell()
+        figure(f"virt: page {page:.0f} s after a power cut")
+        self.assertEqual(guest.sh("brightstat db check >/dev/null; echo $?"), "0")
+        kept = stored(guest, US)[0] - before
+        lost = [when for when, count in samples if count > kept]
+        figure(f"virt: cut in a commit: the last {cut - lost[0]:.0f} s are lost" if lost else "virt: cut in a commit: nothing lost")
+        # The commit that was cut, and the minute that had not ended.
+        self.assertTrue(not lost or cut - lost[0] <= COMMIT + 60 + 10, f"{cut - lost[0] if lost else 0} s lost")
+
+
+class WithMistakes(unittest.TestCase):
+    """A card with a mistake in its settings, no network card, and a clock at 1970."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = Path(tempfile.mkdtemp(prefix="brightstat-card-"))
+        card = cls.folder / "card.img"
+        disk.copy(OPTIONS.arm64, card)
+        settings = cls.folder / "brightstat.toml"
+        settings.write_text('keep = "minute:24h"\nmodus = "bridge"\n', encoding="utf8")
+        disk.Image(card).fat_write([settings])
+        cls.guest = Guest(card, OPTIONS.tools, "virt", log("mistakes"), network=0, options=["-rtc", "base=1970-01-01T00:00:00"])
+        cls.guest.boot()
+        cls.guest.wait_for_shell()
+        cls.guest.wait_for("the daemon", lambda: cls.guest.sh("systemctl is-active brightstat") == "active", 200, 2)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.guest.close()
+        shutil.rmtree(cls.folder)
+
+    def test_1_the_page_names_line_and_key_of_the_mistake(self):
+        notices = json.dumps(ask_inside(self.guest, "/api/v1/status")["notices"])
+        self.assertIn("modus", notices)
+        self.assertIn("2", notices)
+
+    def test_2_the_journal_and_the_console_name_it(self):
+        self.assertIn("modus", self.guest.sh("journalctl -b --no-pager -u brightstat-import"))
+        self.assertIn("brightstat-import.service", self.guest.sh("systemctl --failed --no-legend --plain"))
+        self.guest.wait_for("the login prompt", lambda: "login:" in self.guest.console(), 200)
+        self.assertIn("modus", self.guest.console())
+
+    def test_3_without_a_network_card_the_daemon_runs_and_waits(self):
+        self.assertEqual(self.guest.sh("ls /sys/class/net"), "lo")
+        interfaces = ask_inside(self.guest, "/api/v1/status")["interfaces"]
+        self.assertEqual([one for one in interfaces if one["is_capturing"]], [])
+
+    def test_4_no_row_is_from_1970(self):
+        # Systemd puts the clock to its own age at least; NTP would do the rest.
+        figure(f"without a clock the guest believes it is {self.guest.sh('date -u +%F')}")
+        answer = self.guest.sh("brightstat query interfaces --from @0 --to @946684800 --json; echo")
+        self.assertNotRegex(answer, r'"bytes(_in)?": ?[1-9]')
+
+
+class ReadOnly(unittest.TestCase):
+    """A card whose root cannot be written, as one that has worn out."""
+
+    def test_the_page_answers_and_counts(self):
+        with Guest(OPTIONS.arm64, OPTIONS.tools, "virt", log("read-only"),
+                   append="systemd.mask=systemd-remount-fs.service") as guest:
+            guest.wait_for_page()
+            guest.wait_for_shell()
+            self.assertIn("ro", guest.sh("awk '$2 == \"/\" { print $4 }' /proc/mounts").split(","))
+            before = host(guest, US)
+            guest.wait_for("the traffic to be counted", lambda: host(guest, US) > before, 60)
+            text = json.dumps(guest.api("status")) + guest.sh("journalctl -b --no-pager -u brightstat | tail -30")
+            self.assertRegex(text, "(?i)read-only|cannot be (written|opened)")
+
+
+class OnRaspi3(unittest.TestCase):
+    """The same image in an emulated Pi 3: SD card, network on USB."""
+
+    def test_the_page_answers(self):
+        with Guest(OPTIONS.arm64, OPTIONS.tools, "raspi3b", log("raspi3b")) as guest:
+            page = guest.wait_for_page(400)
+            figure(f"raspi3b: page after {page:.0f} s, kernel {guest.console().count(chr(10))} lines of console")
+            before = host(guest, US)
+            guest.wait_for("the traffic to be counted", lambda: host(guest, US) > before, 60)
+
+
+class OnRaspi0(unittest.TestCase):
+    """The 32-bit image in an emulated Pi Zero: ARMv6."""
+
+    def test_the_page_answers(self):
+        with Guest(OPTIONS.armhf, OPTIONS.tools, "raspi0", log("raspi0")) as guest:
+            page = guest.wait_for_page(600)
+            figure(f"raspi0: page after {page:.0f} s")
+            before = host(guest, US)
+            guest.wait_for("the traffic to be counted", lambda: host(guest, US) > before, 60)
+
+
+def main():
+    """Runs the tests, or those that are named."""
+    global OPTIONS  # pylint: disable=global-statement
+    parser = argparse.ArgumentParser()
+    for name in ("arm64", "armhf", "base", "tools", "logs"):
+        parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("tests", nargs="*")
+    OPTIONS = parser.parse_args()
+    unittest.main(argv=[sys.argv[0], *OPTIONS.tests], verbosity=2, failfast=False)
+
+
+main()
