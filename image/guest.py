@@ -251,20 +251,24 @@ class Guest:
     def cut(self):
         """Cuts the power."""
         self.process.kill()
-        self.process.wait(30)
-        self.shell_socket.close()
+        self.off()
 
     def stop(self, seconds=120):
         """Shuts down in order."""
         self.shell_socket.sendall(b"\nsystemctl poweroff\n")
         self.process.wait(seconds)
-        self.shell_socket.close()
+        self.off()
+
+    def off(self):
+        """What is left of a machine that is off."""
+        self.process.wait(30)
+        self.process = None
+        self.errors.close()
+        if self.shell_socket is not None:
+            self.shell_socket.close()
 
     def close(self):
         """Takes everything away."""
-        if self.process is not None and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(30)
         if self.process is not None:
-            self.errors.close()
+            self.cut()
         shutil.rmtree(self.folder, ignore_errors=True)

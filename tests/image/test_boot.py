@@ -78,7 +78,7 @@ class OnVirt(unittest.TestCase):
         page = guest.wait_for_page()
         self.assertEqual(guest.get("/", guest.port80)[0], 200)
         guest.wait_for("multi-user.target", lambda: "multi-user.target" in guest.console(), 120)
-        figure(f"virt: page after {page:.0f} s, multi-user.target {guest.since() - page:.0f} s after that or before")
+        figure(f"virt: page after {page:.0f} s; {guest.since() - page:.0f} s later multi-user.target was there as well")
         self.assertEqual(guest.api("status")["notices"], [])
 
     def test_2_the_units_are_well_and_the_daemon_is_small(self):
@@ -169,8 +169,8 @@ class OnVirt(unittest.TestCase):
         kept = stored(guest, US)[0] - before
         lost = [when for when, count in samples if count > kept]
         figure(f"virt: cut in a commit: the last {cut - lost[0]:.0f} s are lost" if lost else "virt: cut in a commit: nothing lost")
-        # The commit that was cut, and the minute that had not ended.
-        self.assertTrue(not lost or cut - lost[0] <= COMMIT + 60 + 10, f"{cut - lost[0] if lost else 0} s lost")
+        # On top, what an emulated machine takes to end the minute and to begin with the commit.
+        self.assertTrue(not lost or cut - lost[0] <= COMMIT + 15, f"{cut - lost[0] if lost else 0} s lost")
 
 
 class WithMistakes(unittest.TestCase):
