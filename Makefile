@@ -71,7 +71,7 @@ check: ui ## formatting, lints, types, shell scripts, manual pages, the sample c
 	@./tests/need.sh $(TEST_NEEDS)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	shellcheck -x .ci/run tests/*.sh tests/*/*.sh debian/*/*.sh
+	shellcheck -x .ci/run tests/*.sh tests/*/*.sh debian/*/*.sh image/base-debian image/make image/stand-in/make image/stand-in/quirks image/stand-in/initramfs
 	cd $(UI) && npm run --silent check
 	@if grep -n '"resolved"' $(UI)/package-lock.json; then \
 		echo "$(UI)/package-lock.json names where packages come from; see $(UI)/.npmrc" >&2; exit 1; fi
