@@ -18,7 +18,8 @@ fi
 # Most of the time is spent waiting for spanning tree and reboots: all at the same time.
 mkdir -p "$work/logs"
 running=""
-for class in $(sed -n "s/^class \([A-Za-z]*\)(\(OnAppliance\|Bridge\)):$/\1/p" "$here/test_appliance.py"); do
+classes=$(sed -n 's/^class \([A-Za-z]*\)(\(OnAppliance\|Bridge\)):$/\1/p' "$here/test_appliance.py")
+for class in $classes; do
     python3 -u "$here/test_appliance.py" --deb "$deb" --root "$root" --logs "$work/logs" "$class" \
         > "$work/logs/$class.log" 2>&1 &
     running="$running $class:$!"
