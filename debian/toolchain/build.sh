@@ -71,7 +71,13 @@ if [ "$way" = host ]; then
         aarch64-linux-gnu-strip:binutils-aarch64-linux-gnu
     "$here/download.sh" "$tools/downloads"
     "$here/setup.sh" "$tools/pi" "$tools/downloads"
-    sysroot=$("$here/std.sh" "$tools/rust" "$triple")
+    # STD=rustc-web takes the last resort at once.
+    if [ "${STD:-}" = rustc-web ] || ! sysroot=$("$here/std.sh" "$tools/rust" "$triple"); then
+        RUSTC=$("$here/rustc-web.sh" "$tools/rust")
+        export RUSTC
+        echo "Building with $($RUSTC --version)"
+        sysroot=$("$here/std.sh" "$tools/rust" "$triple")
+    fi
     exec 9>&-
     PATH="$tools/pi/bin:$PATH" LIBPCAP_LIBDIR="$tools/pi/$triple/lib" SYSROOT=$sysroot \
         exec "$here/cargo-release.sh" --target "$triple"

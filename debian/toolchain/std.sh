@@ -5,7 +5,7 @@
 # 1. the target's std is there (`rustup target add TRIPLE`): that one;
 # 2. else it is built from its source, once, into FOLDER: from the source beside the compiler
 #    (`rustup component add rust-src`), else from Debian's rust-src of exactly the compiler's
-#    version, whichever suite has it.
+#    version, whichever suite has it. Who finds neither takes rustc-web.sh.
 #
 # rustup itself is never called: what is fetched here comes from Debian.
 set -eu
