@@ -372,7 +372,28 @@ class Bridge(OnAppliance):
         wait_for("the notice", lambda: len(machine.api("status")["notices"]) == 1)
         self.assertEqual(machine.address(), {"br0": OURS + "/24"})
 
-    def test_5_back_to_one_cable(self):
+    def test_5_both_cables_in_one_switch_make_no_loop(self):
+        machine = self.machine
+        machine.plug("eth1", machine.outside, "in0", DEVICE)
+        # A switch without spanning tree of its own, as they are sold.
+        for command in ("link add sw type bridge", "addr flush dev out0", "addr flush dev in0",
+                        f"addr add {THEIRS}/24 dev sw", "link set out0 master sw", "link set in0 master sw",
+                        "link set sw up"):
+            run("ip", "-n", machine.outside, *command.split())
+        forwarding, blocking = "3", "4"  # BR_STATE_* of the kernel
+        states = "cat /sys/class/net/eth0/brport/state /sys/class/net/eth1/brport/state"
+        wait_for("one end to be blocked", lambda: sorted(machine.sh(states).split()) == [forwarding, blocking])
+        machine.wait_for_page()
+        before = machine.counted("10.99.0.8")
+        machine.send(10, source="10.99.0.8", interface="sw")
+        expected = (before[0] + 10, before[1] + 10 * 200)
+        wait_for(f"{expected} to be counted", lambda: machine.counted("10.99.0.8") == expected, 10)
+        time.sleep(2)
+        self.assertEqual(machine.counted("10.99.0.8"), expected)
+        machine.unplug(["eth1"])
+        run("ip", "-n", machine.outside, "link", "del", "sw")
+
+    def test_6_back_to_one_cable(self):
         machine = self.machine
         machine.card("#mode = \"bridge\"\n")
         machine.reboot()
