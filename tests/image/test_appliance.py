@@ -250,6 +250,8 @@ class Settings(OnAppliance):
         self.assertIn("imported", self.journal())
         self.wait_for_watching("eth0")
         self.assert_counts(machine.outside, "out0", None)
+        # There is no udev in here to follow them.
+        machine.run("udevadm", "verify", "/usr/lib/udev/rules.d/90-brightstat-offload.rules")
         # The sandbox of what runs as root.
         said = machine.run("systemd-analyze", "security", "brightstat-import.service").stdout
         print("    " + said.strip().splitlines()[-1].strip())
