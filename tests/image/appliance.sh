@@ -11,7 +11,7 @@ mkdir -p "$work"
 if [ ! -e "$root" ]; then
     echo "Making a root of Debian trixie with both network managers (mmdebstrap)"
     mmdebstrap --quiet --variant=minbase \
-        --include=systemd-sysv,dbus,udev,iproute2,procps,network-manager,avahi-daemon \
+        --include=systemd-sysv,dbus,udev,iproute2,procps,libpcap0.8t64,network-manager,avahi-daemon \
         trixie "$root.part.tar"
     mv "$root.part.tar" "$root"
 fi
