@@ -28,10 +28,10 @@ BENCH_NEEDS := $(BUILD_NEEDS) ip:iproute2 valgrind:valgrind darkstat:darkstat tc
 
 .DEFAULT_GOAL := help
 .PHONY: help run build ui test test-cross test-boot test-containers check unit bench soak screenshots man \
-	sample install deb dist apt-repo test-package clean need-%
+	sample install deb dist apt-repo test-package test-appliance clean need-%
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## watch this machine's network and serve the page (asks for root)
 	@./tests/as-root.sh env HOME="$$HOME" $(BINARY) run --database "$(CURDIR)/target/run/brightstat.db" $(RUN)
@@ -41,7 +41,7 @@ test: ui ## everything that .ci/run runs: check, unit tests, captures, crashes, 
 	@$(MAKE) --no-print-directory check
 	$(CARGO) test --locked --lib --bins --test corpus --test crash
 	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cli --test query --test live --test web --test full --test page
-	@$(MAKE) --no-print-directory test-package test-cross test-boot test-containers
+	@$(MAKE) --no-print-directory test-package test-appliance test-cross test-boot test-containers
 
 CROSS_NEEDS := qemu-arm-static:qemu-user-static ip:iproute2 lintian:lintian
 test-cross: ui ## the programs for the Pis under QEMU, held against this machine's (root)
@@ -168,6 +168,12 @@ PACKAGE_NEEDS = $(DEB_NEEDS) $(APT_REPO_NEEDS) systemd-nspawn:systemd-container 
 test-package: deb ## the package on booted Debians, from installation to purge (root)
 	@./tests/need.sh $(PACKAGE_NEEDS)
 	@./tests/as-root.sh ./tests/package/run.sh $(DEB)
+
+APPLIANCE_NEEDS := $(DEB_NEEDS) systemd-nspawn:systemd-container mmdebstrap:mmdebstrap ip:iproute2 \
+	sysctl:procps python3:python3 dnsmasq:dnsmasq-base ping:iputils-ping
+test-appliance: deb ## what the image holds, on booted machines: settings, port, bridge (root)
+	@./tests/need.sh $(APPLIANCE_NEEDS)
+	@./tests/as-root.sh ./tests/image/appliance.sh $(DEB)
 
 # The owner's key, as gpg knows it, and where the repository will be reached.
 KEY ?=

@@ -61,6 +61,8 @@ pub enum Command {
         #[arg(short, long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Take over the settings from the card's boot partition: what the appliance does at each boot
+    Import(ImportArguments),
     /// Write the manual pages into a directory
     #[command(hide = true)]
     Man {
@@ -193,6 +195,21 @@ pub struct DoctorArguments {
     /// How long to look at the frames of each interface, in seconds; 0 does not
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(..=3600))]
     pub seconds: u32,
+}
+
+/// Options of `brightstat import`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Keys of the file: mode, interfaces, local, keep, port; the one on the card tells what they mean. \
+    A file with a mistake is not used at all; the page, the console and the journal tell line and key. \
+    A file that has not changed since it was imported leaves alone what was changed on the Pi since."
+)]
+pub struct ImportArguments {
+    /// The settings [default: /boot/firmware/brightstat.toml, else /boot/brightstat.toml]
+    pub file: Option<PathBuf>,
+    /// A directory that stands for the machine: all files are read and written below it
+    #[arg(long, value_name = "DIRECTORY", default_value = "/", hide = true)]
+    pub root: PathBuf,
 }
 
 /// The subcommands of `brightstat db`.

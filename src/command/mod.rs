@@ -2,6 +2,7 @@
 
 pub mod args;
 mod doctor;
+mod import;
 mod man;
 pub mod query;
 pub mod report;
@@ -31,6 +32,7 @@ pub fn run(arguments: args::Arguments) -> Result<(), Failure> {
         Command::Db(command) => query::look_after(&command),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Reload { pid, config } => run::reload(pid, config.as_deref()),
+        Command::Import(arguments) => import::run(&arguments),
         Command::Man { directory } => man::write(&directory),
         Command::Completions { directory } => man::write_completions(&directory),
     }

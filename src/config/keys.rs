@@ -10,7 +10,7 @@ use super::{Config, tiers, value};
 use crate::account::DEFAULT_HOST_LIMIT;
 use crate::ring::DEFAULT_CAPACITY;
 
-pub use super::value::{prefix, socket_address};
+pub use super::value::{prefix, socket_address, whole};
 
 /// One setting.
 pub struct Key {

@@ -99,6 +99,15 @@ impl Config {
     pub fn tiers(&self) -> Vec<Tier> {
         tiers::combine(&self.schema, &self.keep, self.store_seconds, true).unwrap_or_default()
     }
+
+    /// Checks that `history.schema`, `keep` and `store_seconds` go together.
+    ///
+    /// # Errors
+    /// What does not.
+    pub fn check_tiers(&self) -> Result<(), String> {
+        let is_default = self.keep == Config::default().keep;
+        tiers::combine(&self.schema, &self.keep, self.store_seconds, is_default).map(|_| ())
+    }
 }
 
 /// Reads the configuration at `path`, and `conf.d/*.toml` beside it.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use toml::de::DeValue;
 
-pub(super) type Read<T> = Result<T, String>;
+/// A value, or what is wrong with it.
+pub type Read<T> = Result<T, String>;
 
 fn found(value: &DeValue<'_>) -> String {
     match value {
@@ -21,7 +22,11 @@ pub(super) fn boolean(value: &DeValue<'_>) -> Read<bool> {
     value.as_bool().ok_or_else(|| format!("expected true or false, found {}", found(value)))
 }
 
-pub(super) fn whole(value: &DeValue<'_>, least: u64, most: u64) -> Read<u64> {
+/// A whole number within bounds.
+///
+/// # Errors
+/// What was expected and what was found.
+pub fn whole(value: &DeValue<'_>, least: u64, most: u64) -> Read<u64> {
     value
         .as_integer()
         .and_then(|n| u64::from_str_radix(n.as_str(), n.radix()).ok())

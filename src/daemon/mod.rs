@@ -8,6 +8,7 @@ pub mod clock;
 mod interfaces;
 pub mod logger;
 mod machine;
+pub mod notices;
 mod outbox;
 mod privileges;
 mod sockets;

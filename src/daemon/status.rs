@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::interfaces::{Interfaces, Statuses};
 use super::machine::machine;
+use super::notices::notices;
 use super::worker::Published;
 use crate::account::Snapshot;
 use crate::capture::interfaces;
@@ -107,6 +108,7 @@ impl Source for Status {
             "packets": snapshot.total.packets,
             "bytes": snapshot.total.bytes,
             "drops": snapshot.drops(),
+            "notices": notices(captures.keys()),
             "interfaces": interfaces,
             "hosts": { "rows": snapshot.hosts.len(), "limit": self.host_limit, "folded": snapshot.folded_hosts },
             "clock": {

@@ -55,7 +55,18 @@ impl Admission {
             return true;
         }
         let name = name.trim_end_matches('.').to_lowercase();
-        self.names.contains(&name)
+        self.names.contains(&name) || self.is_second(&name)
+    }
+
+    /// Whether this is what avahi calls us where another machine has our name already, such as
+    /// `brightstat-2.local`. Names in .local are asked for on the link, where nobody else's
+    /// name server is (RFC 6762).
+    fn is_second(&self, name: &str) -> bool {
+        let split = name.strip_suffix(".local").and_then(|name| name.rsplit_once('-'));
+        split.is_some_and(|(name, number)| {
+            let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+            is_number && self.names.iter().any(|own| own.strip_suffix(".local") == Some(name))
+        })
     }
 }
 
@@ -80,13 +91,24 @@ mod tests {
             "pi",
             "PI.local",
             "pi.local.:667",
+            "pi-2.local",
             "pi.example.org",
             "stat.example.com:80",
         ] {
             assert!(admission().knows(host), "{host}");
         }
-        for host in ["", "evil.example.com", "pi.evil.com", "192.168.1.5.evil.com", "[::1", "a:b:c"]
-        {
+        for host in [
+            "",
+            "evil.example.com",
+            "pi.evil.com",
+            "192.168.1.5.evil.com",
+            "[::1",
+            "a:b:c",
+            "pi-2.lan",
+            "pi-x.local",
+            "pj-2.local",
+            "pi-.local",
+        ] {
             assert!(!admission().knows(host), "{host}");
         }
     }

@@ -77,11 +77,12 @@ class Inside:
 
 
 # In a mount namespace of its own: systemd wants one pure cgroup2 tree, whatever this machine has.
+# From within the network: whoever mounts /sys decides whose network cards are in it.
 BOOT = """
 mount --make-rprivate /
 umount -R /sys/fs/cgroup 2>/dev/null || true
 mount -t cgroup2 none /sys/fs/cgroup
-exec systemd-nspawn --directory="$1" --boot --register=no --keep-unit \\
+exec nsenter --net="/run/netns/$2" systemd-nspawn --directory="$1" --boot --register=no --keep-unit \\
     --network-namespace-path="/run/netns/$2" --hostname=pi --console=pipe $3
 """
 
@@ -235,8 +236,8 @@ class Machine:
         """Waits until the page is there."""
         wait_for("the page", lambda: self.get("/api/v1/status", timeout=5)[0] == 200)
 
-    def send(self, count, source="10.99.0.7", size=200, pause=0.0):
-        """Sends so many UDP frames of `size` bytes from out0, from `source` to 10.99.0.9."""
+    def send(self, count, source="10.99.0.7", size=200, pause=0.0, namespace=None, interface="out0"):
+        """Sends so many UDP frames of `size` bytes, by default from out0, from `source` to 10.99.0.9."""
         payload = size - 14 - 20 - 8
         ip = bytes([0x45, 0]) + (28 + payload).to_bytes(2, "big") + bytes([0, 0, 0, 0, 64, 17, 0, 0]) \
             + socket.inet_aton(source) + socket.inet_aton("10.99.0.9")
@@ -246,9 +247,9 @@ class Machine:
         udp = (40_000).to_bytes(2, "big") + (4_242).to_bytes(2, "big") + (8 + payload).to_bytes(2, "big") \
             + b"\0\0"
         frame = b"\2\0\0\0\0\x09\2\0\0\0\0\x07\x08\0" + ip[:10] + check + ip[12:] + udp + bytes(payload)
-        with Inside(self.outside):
+        with Inside(namespace or self.outside):
             with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
-                out.bind(("out0", 0))
+                out.bind((interface, 0))
                 for _ in range(count):
                     out.send(frame)
                     if pause:

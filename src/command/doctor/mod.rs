@@ -60,6 +60,7 @@ pub fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
     let config = config.unwrap_or_default();
     let state = service::look(&config);
     report.show("Service", service::findings(&state))?;
+    report.show("To be seen to", service::notices(&state))?;
     report.show("Clock", machine::clock(&state))?;
     report.show("Disk and database", machine::disk(&config.database, state.is_active()))?;
     report.show("Power", machine::power())?;

@@ -61,6 +61,13 @@ impl State {
     }
 }
 
+/// What the daemon wants its owner to see to.
+pub(super) fn notices(state: &State) -> Vec<Finding> {
+    let notices = state.answer().and_then(|status| status["notices"].as_array());
+    let texts = notices.into_iter().flatten().filter_map(Value::as_str);
+    texts.map(|text| problem(text.replace('\n', "\n           "), "")).collect()
+}
+
 /// Asks systemd and the page.
 pub(super) fn look(config: &Config) -> State {
     let unit = Path::new("/run/systemd/system").exists().then(ask_systemd).flatten();
@@ -319,6 +326,17 @@ mod tests {
             "store": { "trouble": null, "intervals_lost": 0, "size_bytes": 5, "max_size_bytes": 100 },
         });
         assert_eq!(verdicts(&of_status(&calm)), [Verdict::Good]);
+    }
+
+    #[test]
+    fn what_the_daemon_wants_seen_to_is_a_problem_with_all_its_lines() {
+        let status = serde_json::json!({ "notices": ["A mistake.\nx.toml:7: mode"] });
+        let address = SocketAddr::from(([127, 0, 0, 1], 667));
+        let state = State { unit: None, page: Page::Answers(Box::new(status)), address };
+        let [finding] = &notices(&state)[..] else { panic!("one notice") };
+        assert_eq!(finding, &problem("A mistake.\n           x.toml:7: mode", ""));
+        let silent = State { unit: None, page: Page::Silent, address };
+        assert!(notices(&silent).is_empty());
     }
 
     #[test]

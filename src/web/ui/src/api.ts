@@ -75,6 +75,8 @@ export interface Status {
   packets: number;
   bytes: number;
   drops: Numbers;
+  /** Each may have several lines. */
+  notices?: string[];
   interfaces: { name: string; is_capturing: boolean; trouble: string | null; speed_bits_per_second?: number | null }[];
   hosts: { rows: number; limit: number; folded: number };
   clock: { state: string; held_intervals: number };

@@ -2,6 +2,7 @@
 
 import { render } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { get, useAsked, type Status as Answer } from "./api";
 import { duration, moment, ZONE } from "./format";
 import { History, One } from "./history";
 import { Now } from "./now";
@@ -56,6 +57,7 @@ function App() {
         </div>
       </header>
       <Health />
+      <Notices />
       <main id="main" ref={main} tabIndex={-1}>
         {view(route)}
       </main>
@@ -118,6 +120,20 @@ function Health() {
           Nothing is captured on {waiting.join(", ")}. It is absent or down, and waited for. See <a href="#/status">Status</a>.
         </p>
       )}
+    </>
+  );
+}
+
+/** What its owner has to see to, such as a mistake in the settings on the card; on every view. */
+function Notices() {
+  const { answer } = useAsked("notices", () => get<Answer>("status"), 60);
+  return (
+    <>
+      {(answer?.notices ?? []).map((notice) => (
+        <p key={notice} class="notice warn" role="alert" style={{ whiteSpace: "pre-line", overflowWrap: "anywhere" }}>
+          {notice}
+        </p>
+      ))}
     </>
   );
 }

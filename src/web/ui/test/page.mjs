@@ -478,6 +478,20 @@ await check("a daemon that is away, and one that has started anew", async () => 
   await close(page);
 });
 
+await check("what its owner has to see to stands above every view, line by line", async () => {
+  const page = await open("#/nowhere");
+  const answer = await api("status");
+  assert.deepEqual(answer.notices, []);
+  await page.route("**/api/v1/status", (route) => route.fulfill({ json: { ...answer, notices: ["A mistake.\ncard.toml:7: mode: <b>wrong</b>"] } }));
+  for (const view of ["", "#/status"]) {
+    await page.goto("about:blank");
+    await page.goto(PAGE_URL + view);
+    await seen(page, ".notice.warn", /A mistake/);
+    assert.equal(await page.locator(".notice.warn").first().innerText(), "A mistake.\ncard.toml:7: mode: <b>wrong</b>");
+  }
+  await close(page);
+});
+
 await check("no error in any console, and nothing was asked of any other host", async () => {
   assert.deepEqual(problems, []);
   assert.deepEqual(foreign, []);
