@@ -155,10 +155,8 @@ impl Flows {
         // Through a vector: built as an array it would pass over the stack, and what a
         // stack has grown to once stays resident.
         let flows = vec![Flow::NONE; PLACES].into_boxed_slice();
-        Flows {
-            flows: flows.try_into().unwrap_or_else(|_| Box::new([Flow::NONE; PLACES])),
-            overwritten: Vec::new(),
-        }
+        let Ok(flows) = flows.try_into() else { unreachable!("there are {PLACES} places") };
+        Flows { flows, overwritten: Vec::new() }
     }
 
     /// Forgets all flows.
