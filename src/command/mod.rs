@@ -3,6 +3,7 @@
 pub mod args;
 mod doctor;
 mod man;
+mod progress;
 pub mod query;
 pub mod report;
 pub mod run;
