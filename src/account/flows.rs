@@ -230,7 +230,7 @@ impl Flows {
     /// frame in eight finds its flow overwritten (measured).
     #[inline]
     pub fn remember(&mut self, place: usize, flow: Flow) {
-        if self.flows[(place ^ 1) % PLACES].count != 0 && self.overwritten.len() < OVERWRITTEN {
+        if self.overwritten.len() < OVERWRITTEN && self.flows[(place ^ 1) % PLACES].count != 0 {
             self.set_aside(place ^ 1);
         }
         self.flows[(place ^ 1) % PLACES] = self.flows[place % PLACES];

@@ -121,7 +121,7 @@ impl<K: Hash + Eq + Copy, V, const SPACE: usize> Table<K, V, SPACE> {
     }
 
     /// Picks the row that goes and takes it out of the index.
-    #[inline]
+    #[inline(always)]
     fn make_room(&mut self, keep: Option<u32>) -> u32 {
         loop {
             let slot = self.hand as u32;
