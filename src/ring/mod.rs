@@ -5,7 +5,7 @@
 //! owe the user on top: counted drops, and waking without a system call per frame.
 //!
 //! Theory of operation: the worker looks at its rings once a second of its own accord.
-//! A producer wakes it earlier only when a ring is half full, so that an idle or
+//! A producer wakes it earlier only when a ring is a quarter full, so that an idle or
 //! slow network costs no wake-ups and a fast one never fills the ring unseen. A producer
 //! that reads a file may wait for room; it then sleeps until the worker has drained half. A
 //! live one waits 20 ms at most, while the kernel's ring fills, and then counts drops.
@@ -19,9 +19,8 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::decode::PacketRecord;
 
-/// Records a ring holds by default: 256 KiB of them, all of which become resident, as a ring
-/// goes round. The kernel's ring behind it holds ten times as many frames.
-pub const DEFAULT_CAPACITY: usize = 4_096;
+/// Records a ring holds by default: 512 KiB of them.
+pub const DEFAULT_CAPACITY: usize = 8_192;
 
 /// Records that are pushed at once at most.
 pub const BATCH: usize = 256;
@@ -66,7 +65,7 @@ pub fn ring(capacity: usize, worker: Thread) -> (Sender, Receiver) {
         batch: Box::new([PacketRecord::default(); BATCH]),
         shared: shared.clone(),
         worker,
-        wake_at: capacity / 2,
+        wake_at: capacity / 4 * 3,
     };
     (sender, Receiver { ring: consumer, shared, producer: None })
 }
