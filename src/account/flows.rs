@@ -155,10 +155,8 @@ impl Flows {
         // Through a vector: built as an array it would pass over the stack, and what a
         // stack has grown to once stays resident.
         let flows = vec![Flow::NONE; PLACES].into_boxed_slice();
-        Flows {
-            flows: flows.try_into().unwrap_or_else(|_| Box::new([Flow::NONE; PLACES])),
-            overwritten: Vec::new(),
-        }
+        let Ok(flows) = flows.try_into() else { unreachable!("there are {PLACES} places") };
+        Flows { flows, overwritten: Vec::new() }
     }
 
     /// Forgets all flows.
@@ -232,7 +230,7 @@ impl Flows {
     /// frame in eight finds its flow overwritten (measured).
     #[inline]
     pub fn remember(&mut self, place: usize, flow: Flow) {
-        if self.flows[(place ^ 1) % PLACES].count != 0 && self.overwritten.len() < OVERWRITTEN {
+        if self.overwritten.len() < OVERWRITTEN && self.flows[(place ^ 1) % PLACES].count != 0 {
             self.set_aside(place ^ 1);
         }
         self.flows[(place ^ 1) % PLACES] = self.flows[place % PLACES];

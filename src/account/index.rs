@@ -1,6 +1,6 @@
 //! The hash index of a table: from a key's hash to the slot of its row.
 //!
-//! Open addressing with linear probing, at most a quarter full. An entry is 32 bits of the
+//! Open addressing with linear probing, with so many places per entry. An entry is 32 bits of the
 //! hash and a 32-bit slot, so that neither growing nor removing has to look at keys. It
 //! is our own because it is on the path of every packet of a busy network: a look-up
 //! takes 20 instructions less than one in `hashbrown`, measured; there are three a packet.
@@ -17,15 +17,16 @@ use foldhash::fast::SeedableRandomState;
 /// The least number of places; a power of two, as all are.
 const LEAST: usize = 64;
 
-/// An entry: the slot in the upper half, the hash in the lower; 0 is a free place.
-pub(super) struct Index {
+/// An entry: the slot in the upper half, the hash in the lower; 0 is a free place. There are
+/// at least `SPACE` places for each: 4 on the path of packets, 2 where memory matters more.
+pub(super) struct Index<const SPACE: usize> {
     entries: Vec<u64>,
     used: usize,
     hasher: SeedableRandomState,
 }
 
-impl Index {
-    pub(super) fn new() -> Index {
+impl<const SPACE: usize> Index<SPACE> {
+    pub(super) fn new() -> Index<SPACE> {
         static SEED: OnceLock<SharedSeed> = OnceLock::new();
         let random = || RandomState::new().hash_one(0u8);
         let shared = SEED.get_or_init(|| SharedSeed::from_u64(random()));
@@ -65,7 +66,7 @@ impl Index {
     /// Inlined into each table's own path, as are the others: a call costs 20 instructions.
     #[inline(always)]
     pub(super) fn insert(&mut self, hash: u32, slot: u32) {
-        if (self.used + 1) * 4 > self.entries.len() {
+        if (self.used + 1) * SPACE > self.entries.len() {
             self.grow();
         }
         self.used += 1;
@@ -140,7 +141,7 @@ mod tests {
 
     #[test]
     fn entries_are_found_until_they_are_removed_even_when_hashes_collide() {
-        let mut index = Index::new();
+        let mut index = Index::<2>::new();
         // Hashes that crowd around the end of the table, so that probing wraps.
         let hash = |slot: u32| (slot % 7).wrapping_sub(3) << 1 | 1;
         for slot in 0..500 {
@@ -159,8 +160,8 @@ mod tests {
     #[test]
     fn two_tables_hash_differently() {
         assert_ne!(
-            (0..4u32).map(|key| Index::new().hash(&key)).collect::<Vec<_>>(),
-            (0..4u32).map(|key| Index::new().hash(&key)).collect::<Vec<_>>()
+            (0..4u32).map(|key| Index::<4>::new().hash(&key)).collect::<Vec<_>>(),
+            (0..4u32).map(|key| Index::<4>::new().hash(&key)).collect::<Vec<_>>()
         );
     }
 }

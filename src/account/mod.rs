@@ -340,7 +340,7 @@ impl Accounts {
         });
         let (source, source_is_local) = match source {
             Ok(found) => found,
-            Err(hash) => self.new_host(hash, record, None),
+            Err(hash) => self.new_host::<false>(hash, record, 0),
         };
         let destination = self.hosts.find(&record.destination, |host| {
             host.traffic.interval.received += one;
@@ -349,7 +349,7 @@ impl Accounts {
         });
         let (destination, destination_is_local) = match destination {
             Ok(found) => found,
-            Err(hash) => self.new_host(hash, record, Some(source)),
+            Err(hash) => self.new_host::<true>(hash, record, source),
         };
         let port = self.ports.slot(record);
         match self.ports.get(port) {
@@ -361,10 +361,10 @@ impl Accounts {
         let cell = cell(record.network(), Direction::of(source_is_local, destination_is_local));
         let slots = (source, destination);
         let rows = (protocol, cell);
-        let flow = Flow::new(key, slots, port, record.next_sequence(), rows, record.wire_len);
         if source == destination {
-            self.remember_own_flow(interface, place, flow, record);
+            self.remember_own_flow(interface, place, (key, port), (slots, rows), record);
         } else {
+            let flow = Flow::new(key, slots, port, record.next_sequence(), rows, record.wire_len);
             self.flows.remember(place, flow);
         }
         cell
@@ -372,14 +372,19 @@ impl Accounts {
 
     /// Remembers the flow of a host to itself. Its packets always come through here, as
     /// [`Table::both`] lends no row twice; so that its sequence goes on, it is compared.
+    ///
+    /// The flow is made in here: were it handed over, the usual one would take a way round.
     #[cold]
+    #[inline(never)]
     fn remember_own_flow(
         &mut self,
         interface: usize,
         place: usize,
-        flow: Flow,
+        (key, port): (u64, u32),
+        (slots, rows): ((u32, u32), (u16, u8)),
         record: &PacketRecord,
     ) {
+        let flow = Flow::new(key, slots, port, record.next_sequence(), rows, record.wire_len);
         let known = self.flows.at(place);
         if !known.is_same(&flow) {
             return self.flows.remember(place, flow);
@@ -392,13 +397,18 @@ impl Accounts {
         known.count(record.wire_len);
     }
 
-    /// Makes the row of a packet's destination, if `source` is given as the slot of its
-    /// source, else that of its source, and counts the packet in it. Returns the slot, and
-    /// whether the host is local.
+    /// Makes the row of a packet's destination, whose source has the slot `source`, or else
+    /// that of its source, and counts the packet in it. Returns the slot, and whether the host
+    /// is local.
     #[cold]
     #[inline(never)]
-    fn new_host(&mut self, hash: u32, record: &PacketRecord, source: Option<u32>) -> (u32, bool) {
-        let address = if source.is_some() { record.destination } else { record.source };
+    fn new_host<const IS_DESTINATION: bool>(
+        &mut self,
+        hash: u32,
+        record: &PacketRecord,
+        source: u32,
+    ) -> (u32, bool) {
+        let address = if IS_DESTINATION { record.destination } else { record.source };
         let timestamp = record.timestamp;
         let mut host = Host {
             traffic: Split::default(),
@@ -409,7 +419,7 @@ impl Accounts {
             born: self.hosts.evicted_by_next() as u32,
         };
         let one = Volume { packets: 1, bytes: u64::from(record.wire_len) };
-        if source.is_some() {
+        if IS_DESTINATION {
             host.traffic.interval.received = one;
         } else {
             host.traffic.interval.sent = one;
@@ -422,7 +432,8 @@ impl Accounts {
             other.fold(&evicted.traffic);
             fine.fold(slot);
         };
-        (self.hosts.insert(hash, address, host, source, fold), host.local)
+        let keep = IS_DESTINATION.then_some(source);
+        (self.hosts.insert(hash, address, host, keep, fold), host.local)
     }
 
     /// Counts what is remarkable about a frame.

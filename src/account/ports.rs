@@ -59,7 +59,7 @@ impl Ports {
     pub fn new() -> Ports {
         // Through a vector, as that is zeroed where it lies: by the system, on first touch.
         let slots = vec![0; PORT_KEYS].into_boxed_slice();
-        let slots = slots.try_into().unwrap_or_else(|_| Box::new([0; PORT_KEYS]));
+        let Ok(slots) = slots.try_into() else { unreachable!("there are {PORT_KEYS} ports") };
         Ports { slots, rows: Vec::new() }
     }
 

@@ -32,15 +32,20 @@ pub enum Service {
 }
 
 /// What one host did with one service.
+///
+/// There are thousands of these beside few hosts, twice while one snapshot follows another:
+/// so a row has no address, which would make it 56 bytes instead of 40.
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceRow {
-    /// The host.
-    pub address: Addr,
+    /// The host: its place in [`super::Snapshot::hosts`].
+    pub host: u32,
     /// The service.
     pub service: Service,
     /// What the host received and sent.
     pub traffic: InOut,
 }
+
+const _: () = assert!(size_of::<ServiceRow>() == 40);
 
 /// What one host did with one service.
 #[derive(Clone, Copy)]
@@ -52,7 +57,7 @@ struct Row {
 
 /// The rows, by the slot of the host and the number of the service.
 pub(super) struct Services {
-    rows: Table<(u32, u32), Row>,
+    rows: Table<(u32, u32), Row, 2>,
     /// How many hosts had been folded at the last walk.
     folded: u32,
 }
@@ -95,10 +100,10 @@ impl Services {
         }
     }
 
-    /// The rows, in no order. They are those of the last walk.
+    /// The rows, in no order. They are those of the last walk; a host's place is its slot.
     pub(super) fn rows(&self, hosts: &Table<Addr, Host>, ports: &Ports) -> Vec<ServiceRow> {
         let row = |((slot, number), row): (&(u32, u32), &Row)| {
-            let (address, host) = hosts.at(*slot)?;
+            let (_, host) = hosts.at(*slot)?;
             if host.born != row.born {
                 return None;
             }
@@ -106,9 +111,12 @@ impl Services {
                 0 => Service::Port(ports.key(*number)?),
                 _ => Service::Protocol((number & !NO_PORT) as u16),
             };
-            Some(ServiceRow { address: *address, service, traffic: row.traffic })
+            Some(ServiceRow { host: *slot, service, traffic: row.traffic })
         };
-        self.rows.iter().filter_map(row).collect()
+        // Not collected: what grows as it goes is up to twice as large in the end.
+        let mut rows = Vec::with_capacity(self.rows.iter().len());
+        rows.extend(self.rows.iter().filter_map(row));
+        rows
     }
 }
 

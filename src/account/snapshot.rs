@@ -185,7 +185,7 @@ pub struct Snapshot {
     pub span: Option<(i64, i64)>,
     /// The interfaces, in the order in which they were added.
     pub interfaces: Vec<InterfaceRow>,
-    /// The hosts, in no order.
+    /// The hosts, in no order but one that [`ServiceRow::host`] refers to.
     pub hosts: Vec<HostRow>,
     /// Traffic of hosts that had to be folded.
     pub other_hosts: InOut,
@@ -261,6 +261,7 @@ impl Accounts {
             kernel: i.kernel,
             is_capturing: i.is_capturing,
         };
+        // In the order of their slots.
         let hosts = self.hosts.iter().map(|(address, host)| HostRow {
             address: *address,
             mac: host.mac,

@@ -22,18 +22,18 @@ struct Row<K, V> {
     seen: bool,
 }
 
-/// A table of at most `limit` rows. `K` is cheap to copy.
-pub struct Table<K, V> {
-    index: Index,
+/// A table of at most `limit` rows. `K` is cheap to copy. `SPACE` is that of [`Index`].
+pub struct Table<K, V, const SPACE: usize = 4> {
+    index: Index<SPACE>,
     rows: Vec<Row<K, V>>,
     hand: usize,
     limit: usize,
     evicted: u64,
 }
 
-impl<K: Hash + Eq + Copy, V> Table<K, V> {
+impl<K: Hash + Eq + Copy, V, const SPACE: usize> Table<K, V, SPACE> {
     /// An empty table for at most `limit` rows (at least 2: the two ends of a packet).
-    pub fn new(limit: usize) -> Table<K, V> {
+    pub fn new(limit: usize) -> Table<K, V, SPACE> {
         Table {
             index: Index::new(),
             rows: Vec::new(),
@@ -121,7 +121,7 @@ impl<K: Hash + Eq + Copy, V> Table<K, V> {
     }
 
     /// Picks the row that goes and takes it out of the index.
-    #[inline]
+    #[inline(always)]
     fn make_room(&mut self, keep: Option<u32>) -> u32 {
         loop {
             let slot = self.hand as u32;
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn the_sum_survives_any_number_of_keys() {
-        let mut table = Table::new(100);
+        let mut table = Table::<_, _>::new(100);
         let mut other = 0;
         for key in 0..100_000 {
             add(&mut table, key % 7_919, &mut other);
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_row_that_is_seen_again_outlives_a_flood() {
-        let mut table = Table::new(64);
+        let mut table = Table::<_, _>::new(64);
         let mut other = 0;
         for key in 1_000..50_000 {
             add(&mut table, 7, &mut other);
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_least_recently_seen_row_goes_first() {
-        let mut table = Table::new(3);
+        let mut table = Table::<_, _>::new(3);
         let mut other = 0;
         for key in [1, 2, 3, 1, 4] {
             add(&mut table, key, &mut other);
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn the_row_to_keep_is_kept_even_in_the_smallest_table() {
-        let mut table: Table<u32, u64> = Table::new(2);
+        let mut table: Table<u32, u64> = Table::<_, _>::new(2);
         for key in (0..1_000).step_by(2) {
             let first = slot(&mut table, key, 0, None, &mut 0);
             let second = slot(&mut table, key + 1, 0, Some(first), &mut 0);

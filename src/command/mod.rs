@@ -4,6 +4,7 @@ pub mod args;
 mod doctor;
 mod import;
 mod man;
+mod progress;
 pub mod query;
 pub mod report;
 pub mod run;

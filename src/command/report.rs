@@ -1,14 +1,12 @@
 //! `brightstat report`: capture files through the same decoder, ring and worker as the
 //! daemon.
 
-use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::thread;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
 use super::args::ReportArguments;
 use super::print;
+use super::progress::Progress;
 use crate::account::{Accounts, LocalNetworks};
 use crate::capture::file::CaptureFile;
 use crate::daemon::worker::Worker;
@@ -64,14 +62,13 @@ fn read(worker: &mut Worker, path: &Path, file: CaptureFile) -> Result<(), Failu
         .map_err(|e| Failure::new(Exit::Unavailable, format!("cannot start a thread: {e}")))?;
     receiver.set_producer(reader.thread().clone());
     worker.add(&path.display().to_string(), &link_type, receiver);
-    match progress_bar(path) {
-        Some((bar, size)) => {
+    match Progress::of(path) {
+        Some(mut progress) => {
             let start = worker.accounts().captured();
             worker.run_to_end(|accounts| {
                 let done = accounts.captured() - start;
-                bar.set_position((done.bytes + done.packets * HEADER).min(size));
+                progress.show(done.bytes + done.packets * HEADER);
             });
-            bar.finish_and_clear();
         }
         None => worker.run_to_end(|_| ()),
     }
@@ -82,18 +79,3 @@ fn read(worker: &mut Worker, path: &Path, file: CaptureFile) -> Result<(), Failu
 
 /// Bytes of a classic capture file in front of each frame.
 const HEADER: u64 = 16;
-
-/// A progress bar on a terminal, for a file that takes a moment; and the file's size.
-fn progress_bar(path: &Path) -> Option<(ProgressBar, u64)> {
-    const WORTH_A_BAR: u64 = 16 << 20;
-    let size = path.metadata().ok()?.len();
-    if size < WORTH_A_BAR || !io::stderr().is_terminal() {
-        return None;
-    }
-    let bar = ProgressBar::new(size);
-    let style =
-        ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {eta}").ok()?;
-    bar.set_style(style);
-    bar.set_message(path.display().to_string());
-    Some((bar, size))
-}

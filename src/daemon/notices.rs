@@ -34,12 +34,12 @@ fn lonely_bridge(root: &Path, name: &str) -> Option<String> {
     let ends = fs::read_dir(root.join("sys/class/net").join(name).join("brif")).ok()?;
     let ends: Vec<String> =
         ends.filter_map(|end| end.ok()?.file_name().into_string().ok()).collect();
-    (ends.len() < 2).then(|| {
-        let has = ends.first().map_or("no end".to_owned(), |end| format!("one end, {end}"));
-        format!(
-            "The bridge {name} has {has}, and sees no more than a single cable does. Plug in the \
-             second Ethernet adapter."
-        )
+    (ends.len() < 2).then(|| match ends.first() {
+        Some(end) => format!(
+            "The bridge {name} has one end, {end}, and sees no more than a single cable does. \
+                 Plug in the second Ethernet adapter."
+        ),
+        None => format!("The bridge {name} has no end and sees nothing. Plug in both cables."),
     })
 }
 

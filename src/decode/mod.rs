@@ -26,8 +26,10 @@ pub use record::{Addr, Defect, Fragment, Mac, NO_TIME, Network, PacketRecord, pr
 /// in nanoseconds since 1970 UTC (or [`NO_TIME`]). Anything may be wrong with the bytes:
 /// the record then says so in [`PacketRecord::defect`] and holds what could be read.
 ///
-/// The record is written in place: to return it and copy it costs some 30 instructions.
-#[inline]
+/// The record is written in place: to return it and copy it costs some 30 instructions. Inlined
+/// in the loops that read frames, which the compiler, being told to make things small, would
+/// not do.
+#[inline(always)]
 pub fn decode(
     link: LinkLayer,
     frame: &[u8],

@@ -290,8 +290,9 @@ impl From<&ServiceRow> for ServiceLine {
 pub fn host(snapshot: &Snapshot, address: IpAddr) -> String {
     let is_it = |row: &&HostRow| row.address.ip() == address;
     let (found, rest): (Vec<&HostRow>, Vec<_>) = snapshot.hosts.iter().partition(is_it);
+    let place = snapshot.hosts.iter().position(|row| row.address.ip() == address);
     let mut services: Vec<&ServiceRow> =
-        snapshot.services.iter().filter(|row| row.address.ip() == address).collect();
+        snapshot.services.iter().filter(|row| Some(row.host as usize) == place).collect();
     let order = |row: &ServiceRow| match row.service {
         Service::Port(key) => (u16::from(key.transport.number()), Some(key.port)),
         Service::Protocol(number) => (number, None),

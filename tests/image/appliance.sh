@@ -11,14 +11,15 @@ mkdir -p "$work"
 if [ ! -e "$root" ]; then
     echo "Making a root of Debian trixie with both network managers (mmdebstrap)"
     mmdebstrap --quiet --variant=minbase \
-        --include=systemd-sysv,dbus,udev,iproute2,procps,network-manager,avahi-daemon \
+        --include=systemd-sysv,dbus,udev,iproute2,procps,libpcap0.8t64,network-manager,avahi-daemon \
         trixie "$root.part.tar"
     mv "$root.part.tar" "$root"
 fi
 # Most of the time is spent waiting for spanning tree and reboots: all at the same time.
 mkdir -p "$work/logs"
 running=""
-for class in $(sed -n "s/^class \([A-Za-z]*\)(\(OnAppliance\|Bridge\)):$/\1/p" "$here/test_appliance.py"); do
+classes=$(sed -n 's/^class \([A-Za-z]*\)(\(OnAppliance\|Bridge\)):$/\1/p' "$here/test_appliance.py")
+for class in $classes; do
     python3 -u "$here/test_appliance.py" --deb "$deb" --root "$root" --logs "$work/logs" "$class" \
         > "$work/logs/$class.log" 2>&1 &
     running="$running $class:$!"

@@ -25,7 +25,7 @@ sys.path.insert(0, os.path.join(HERE, "../package"))
 from machine import OURS, THEIRS, Inside, Machine, run, wait_for  # noqa: E402
 
 OPTIONS = argparse.Namespace()
-DEVICE = "10.99.0.50"
+DEVICE, PINGER = "10.99.0.50", "10.99.0.51"
 # The built-in plug's, and the adapter's: the lower one, which a bridge would take by itself.
 MACS = {"eth0": "02:00:00:00:00:20", "eth1": "02:00:00:00:00:10"}
 CARD = "/boot/firmware/brightstat.toml"
@@ -188,6 +188,12 @@ class OnAppliance(unittest.TestCase):
         self.assertEqual(self.machine.api("status")["notices"], [])
         self.assertEqual(self.machine.run("systemctl", "--failed", "--no-legend").stdout, "")
 
+    def wait_for_watching(self, name):
+        """Waits until this interface is watched, and no other. Nobody has named one: it is the one
+        with the default route, once DHCP has answered."""
+        wait_for(f"{name} to be watched", lambda: [(i["name"], i["is_capturing"]) for i in self.machine.api(
+            "status")["interfaces"]] == [(name, True)], 30)
+
     def assert_counts(self, namespace, interface, other, count=500, size=200):
         """What one side sends is counted once and arrives at the other side."""
         before = self.machine.counted()
@@ -211,16 +217,17 @@ class OnAppliance(unittest.TestCase):
         self.assertEqual(machine.address(), {"br0": OURS + "/24"})
         mac = run("ip", "-n", machine.name, "-o", "link", "show", "br0").stdout
         self.assertIn(MACS["eth0"], mac)
-        wait_for("br0 to be watched", lambda: [
-            (i["name"], i["is_capturing"]) for i in machine.api("status")["interfaces"]] == [("br0", True)])
+        self.wait_for_watching("br0")
         self.assert_fine()
         self.assert_counts(machine.inside, "in0", (machine.outside, "out0"))
         self.assert_counts(machine.outside, "out0", (machine.inside, "in0"))
         # The Pi's own frames, to the side that is farther from any one plug.
-        before = machine.counted(DEVICE)
         self.assertEqual(machine.page(80, side=machine.inside), 200)
-        run("ip", "netns", "exec", machine.inside, "ping", "-c10", "-i0.2", "-q", OURS)
-        wait_for("the Pi's own frames", lambda: machine.counted(DEVICE)[0] >= before[0] + 10 + 3, 10)
+        before = machine.counted(PINGER)
+        run("ip", "-n", machine.inside, "addr", "replace", PINGER + "/24", "dev", "in0")
+        run("ip", "netns", "exec", machine.inside, "ping", "-I", PINGER, "-c10", "-i0.2", "-q", OURS)
+        expected = (before[0] + 10, before[1] + 10 * 98)
+        wait_for(f"{expected} of the Pi's own frames", lambda: machine.counted(PINGER) == expected, 10)
 
 
 class Settings(OnAppliance):
@@ -241,7 +248,10 @@ class Settings(OnAppliance):
         self.assertIn(f"http://brightstat.local/  or  http://{OURS}/", machine.console())
         self.assertEqual(machine.run("hostname").stdout, "brightstat\n")
         self.assertIn("imported", self.journal())
+        self.wait_for_watching("eth0")
         self.assert_counts(machine.outside, "out0", None)
+        # There is no udev in here to follow them.
+        machine.run("udevadm", "verify", "/usr/lib/udev/rules.d/90-brightstat-offload.rules")
         # The sandbox of what runs as root.
         said = machine.run("systemd-analyze", "security", "brightstat-import.service").stdout
         print("    " + said.strip().splitlines()[-1].strip())
@@ -326,8 +336,7 @@ class BrokenFromTheStart(OnAppliance):
         self.assertIn("the defaults hold", notice)
         self.assertIn(f"{CARD}:2: keep:", machine.console())
         self.assertIn(f"{CARD}:2: keep:", self.journal("-p", "err"))
-        wait_for("eth0 to be watched", lambda: [
-            i["name"] for i in machine.api("status")["interfaces"]] == ["eth0"])
+        self.wait_for_watching("eth0")
         self.assertEqual(machine.page(80), 200)
         self.assert_counts(machine.outside, "out0", None)
 
@@ -365,7 +374,28 @@ class Bridge(OnAppliance):
         wait_for("the notice", lambda: len(machine.api("status")["notices"]) == 1)
         self.assertEqual(machine.address(), {"br0": OURS + "/24"})
 
-    def test_5_back_to_one_cable(self):
+    def test_5_both_cables_in_one_switch_make_no_loop(self):
+        machine = self.machine
+        machine.plug("eth1", machine.outside, "in0", DEVICE)
+        # A switch without spanning tree of its own, as they are sold.
+        for command in ("link add sw type bridge", "addr flush dev out0", "addr flush dev in0",
+                        f"addr add {THEIRS}/24 dev sw", "link set out0 master sw", "link set in0 master sw",
+                        "link set sw up"):
+            run("ip", "-n", machine.outside, *command.split())
+        forwarding, blocking = "3", "4"  # BR_STATE_* of the kernel
+        states = "cat /sys/class/net/eth0/brport/state /sys/class/net/eth1/brport/state"
+        wait_for("one end to be blocked", lambda: sorted(machine.sh(states).split()) == [forwarding, blocking])
+        machine.wait_for_page()
+        before = machine.counted("10.99.0.8")
+        machine.send(10, source="10.99.0.8", interface="sw")
+        expected = (before[0] + 10, before[1] + 10 * 200)
+        wait_for(f"{expected} to be counted", lambda: machine.counted("10.99.0.8") == expected, 10)
+        time.sleep(2)
+        self.assertEqual(machine.counted("10.99.0.8"), expected)
+        machine.unplug(["eth1"])
+        run("ip", "-n", machine.outside, "link", "del", "sw")
+
+    def test_6_back_to_one_cable(self):
         machine = self.machine
         machine.card("#mode = \"bridge\"\n")
         machine.reboot()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::traffic::{Load, Packet, Step, host_limit, local_networks, steps};
-use crate::account::{Accounts, InOut, PortKey, Service, Snapshot, Transport};
+use crate::account::{Accounts, InOut, PortKey, Service, ServiceRow, Snapshot, Transport};
 use crate::decode::{Addr, PacketRecord};
 
 fn accounts(host_limit: usize) -> Accounts {
@@ -26,9 +26,15 @@ fn number(service: Service) -> (u16, Option<u16>) {
     }
 }
 
+fn address(snapshot: &Snapshot, row: &ServiceRow) -> Addr {
+    snapshot.hosts[row.host as usize].address
+}
+
 fn rows(snapshot: &Snapshot) -> Rows {
-    let rows =
-        snapshot.services.iter().map(|row| ((row.address, number(row.service)), row.traffic));
+    let rows = snapshot
+        .services
+        .iter()
+        .map(|row| ((address(snapshot, row), number(row.service)), row.traffic));
     let all: Rows = rows.collect();
     assert_eq!(all.len(), snapshot.services.len(), "a row stands there twice");
     all
@@ -40,7 +46,7 @@ fn are_within_their_hosts(snapshot: &Snapshot) {
         snapshot.hosts.iter().map(|row| (row.address, row.traffic)).collect();
     for row in &snapshot.services {
         // Subtraction panics below zero.
-        let left = left.get_mut(&row.address).unwrap();
+        let left = left.get_mut(&address(snapshot, row)).unwrap();
         *left = *left - row.traffic;
     }
 }

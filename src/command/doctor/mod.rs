@@ -67,6 +67,7 @@ pub fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
     let all = interfaces::list();
     let names = network::watched(&config, state.answer());
     report.show("Interfaces", network::interfaces(&names, &all, state.answer()))?;
+    report.show("Segments", network::merging(&names))?;
     for name in names.iter().filter(|name| all.iter().any(|i| i.name == **name)) {
         report.show(
             &format!("What {name} sees"),

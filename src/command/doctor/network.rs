@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -77,6 +78,34 @@ fn of_interface(name: &str, all: &[Interface], status: Option<&Value>) -> Findin
     }
     let speed = interface.speed.map_or(String::new(), |speed| format!(", {speed} Mbit/s"));
     good(format!("{name}: up{speed}"))
+}
+
+/// Whether the kernel hands frames over as they came. Where ethtool(8) is not installed that
+/// cannot be told: the question takes a socket that we do not open.
+pub(super) fn merging(names: &[String]) -> Vec<Finding> {
+    let found = names.iter().filter_map(|name| {
+        let output = Command::new("ethtool").args(["--show-features", name]).output().ok()?;
+        of_features(name, &String::from_utf8_lossy(&output.stdout))
+    });
+    found.collect()
+}
+
+fn of_features(name: &str, features: &str) -> Option<Finding> {
+    let is_on = |feature: &str| {
+        features.lines().any(|line| {
+            line.trim().strip_prefix(feature).is_some_and(|state| state.starts_with(": on"))
+        })
+    };
+    let merged = ["generic-receive-offload", "large-receive-offload"].map(is_on);
+    merged.contains(&true).then(|| {
+        note(
+            format!(
+                "{name}: the kernel merges the segments of TCP streams before they are counted: \
+                 fewer frames, and about a twentieth fewer bytes of such streams"
+            ),
+            format!("sudo ethtool -K {name} gro off lro off (costs some CPU; lost at a restart)"),
+        )
+    })
 }
 
 /// What the frames of an interface tell of what it can see.
@@ -232,6 +261,16 @@ mod tests {
         }
         assert!(findings[3].remedy.ends_with("eth0, eth1, eth2"));
         assert_eq!(interfaces(&[], &all, None)[0].verdict, Verdict::Problem);
+    }
+
+    #[test]
+    fn segments_that_the_kernel_merges_are_told() {
+        let features = "Features for eth0:\ntx-checksumming: on\ngeneric-receive-offload: on\n\
+            large-receive-offload: off [fixed]\n";
+        let finding = of_features("eth0", features).unwrap();
+        assert!(finding.remedy.starts_with("sudo ethtool -K eth0 gro off"), "{finding:?}");
+        assert_eq!(of_features("eth0", &features.replace("offload: on", "offload: off")), None);
+        assert_eq!(of_features("eth0", ""), None);
     }
 
     #[test]
