@@ -112,6 +112,13 @@ class Fetch(unittest.TestCase):
         self.assertEqual(code, 66)
         self.assertIn("BASE is raspios, debian, or the path of an image", text)
 
+    def test_a_file_with_the_name_of_a_pinned_image_has_to_be_that(self):
+        pinned = tomllib.loads((STEPS / "bases.toml").read_text(encoding="utf8"))["raspios"]["arm64"]["url"].rsplit("/", 1)[1]
+        shutil.copy(self.host / "os.img.xz", self.folder / pinned)
+        code, text = step("fetch", self.folder / pinned, "arm64", self.folder / "own")
+        self.assertEqual(code, 65)
+        self.assertIn("it is not the image that was chosen", text)
+
 
 class Bases(unittest.TestCase):
     """The data file."""
