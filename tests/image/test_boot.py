@@ -268,7 +268,7 @@ def main():
     """Runs the tests, or those that are named."""
     global OPTIONS  # pylint: disable=global-statement
     parser = argparse.ArgumentParser()
-    for name in ("arm64", "armhf", "base", "tools", "logs"):
+    for name in ("arm64", "armhf", "tools", "logs"):
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("tests", nargs="*")
     OPTIONS = parser.parse_args()
