@@ -14,6 +14,7 @@ use rusqlite::{Connection, Result, Transaction};
 
 use super::catalog::Catalog;
 use super::rows::{Interval, Limits};
+use super::tables::delete;
 use super::tiers::{self, StoredTier, newest, starts};
 use super::work::Work;
 use crate::account::ClosedInterval;
@@ -85,6 +86,11 @@ impl Writer {
             make_anew(&transaction, &before, limits, &mut stale)?;
         }
         let (tiers, added) = tiers::sync(&transaction, tiers)?;
+        // A tier that comes back may hold what a clock that was set back has moved away since.
+        // Only intervals with finer rows are made anew, and all those rows are there.
+        for tier in added.iter().filter(|at| **at > 0).map(|at| &tiers[*at]) {
+            delete(&transaction, tier.seconds, tier.kept_since, i64::MAX)?;
+        }
         let mut stale = left_behind(&transaction, &tiers, &added)?;
         if !added.is_empty() {
             // In the same transaction: a tier that says since when it is kept must be.
