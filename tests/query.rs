@@ -319,6 +319,14 @@ fn backup_check_stats_and_compact_work() {
     assert!(text(&path, &["db", "check"]).contains("the database is sound."));
 }
 
+struct EndOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for EndOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 #[test]
 fn a_backup_that_is_made_while_history_is_written_is_of_one_moment() {
     let directory = tempfile::tempdir().unwrap();
@@ -329,6 +337,8 @@ fn a_backup_that_is_made_while_history_is_written_is_of_one_moment() {
     let (sender, messages) = mpsc::sync_channel(1);
     let store = Store::open(&path, history::options()).unwrap();
     thread::scope(|scope| {
+        // Also if a check fails: the scope waits for its threads.
+        let _guard = EndOnDrop(is_over);
         scope.spawn(move || store.run(&messages, status));
         scope.spawn(move || {
             let intervals = (INTERVALS..).map(history::interval).map(Message::Closed);
@@ -350,7 +360,6 @@ fn a_backup_that_is_made_while_history_is_written_is_of_one_moment() {
             assert!(text(&copy, &["db", "check"]).contains("the database is sound."));
             counts.push(count);
         }
-        is_over.store(true, Ordering::Release);
         assert!(counts.windows(2).all(|pair| pair[0] < pair[1]), "nothing was written: {counts:?}");
     });
     assert_eq!((status.trouble(), status.lost()), (None, 0));

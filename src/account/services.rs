@@ -64,7 +64,7 @@ pub(super) struct Services {
 
 impl Services {
     pub(super) fn new() -> Services {
-        Services { rows: Table::new(ROWS), folded: 0 }
+        Services { rows: Table::with_room(ROWS), folded: 0 }
     }
 
     fn gather(&mut self, flows: &mut Flows, hosts: &Table<Addr, Host>) {
@@ -113,8 +113,9 @@ impl Services {
             };
             Some(ServiceRow { host: *slot, service, traffic: row.traffic })
         };
-        // Not collected: what grows as it goes is up to twice as large in the end.
-        let mut rows = Vec::with_capacity(self.rows.iter().len());
+        // Not collected, as what grows as it goes leaves holes behind; and of a size that the
+        // hole of the last snapshot but one fits.
+        let mut rows = Vec::with_capacity(self.rows.iter().len().next_power_of_two());
         rows.extend(self.rows.iter().filter_map(row));
         rows
     }

@@ -43,6 +43,13 @@ impl<K: Hash + Eq + Copy, V, const SPACE: usize> Table<K, V, SPACE> {
         }
     }
 
+    /// As [`Table::new`], with room for all rows: what is not used is not resident, and rows
+    /// that never move leave no holes in memory.
+    pub fn with_room(limit: usize) -> Table<K, V, SPACE> {
+        let table = Table::new(limit);
+        Table { rows: Vec::with_capacity(table.limit), ..table }
+    }
+
     /// Rows that had to make room, in all.
     pub fn evicted(&self) -> u64 {
         self.evicted

@@ -143,7 +143,13 @@ impl Store {
             "started",
             concat!("brightstat ", env!("CARGO_PKG_VERSION"), " has started").to_owned(),
         );
-        let mut due = Instant::now() + status.period();
+        let base = self.options.tiers.iter().find(|tier| !tier.in_memory);
+        let base = Duration::from_secs(base.map_or(1, |tier| tier.seconds.into()));
+        // In the usual way a commit comes with the interval that makes a period's worth wait.
+        // Together with the one that is open no more than a period is in memory then. The
+        // time is for what comes without: events, and what a full disk has held up.
+        let later = |period: Duration| Instant::now() + period + period.min(base);
+        let mut due = later(status.period());
         loop {
             status.heartbeat.fetch_add(1, Ordering::Relaxed);
             let pause = due.saturating_duration_since(Instant::now()).min(HEARTBEAT);
@@ -154,9 +160,14 @@ impl Store {
                         due = Instant::now();
                     }
                     self.take(message, status);
-                    if !status.is_failing.load(Ordering::Relaxed) && self.recent.lock().is_much() {
-                        // Before there is no room for more: a commit period may be long, and
-                        // intervals large.
+                    let recent = self.recent.lock();
+                    let waiting = u32::try_from(recent.pending.len()).unwrap_or(u32::MAX);
+                    let is_enough = waiting > 0 && base.saturating_mul(waiting) >= status.period();
+                    // Before there is no room for more: a commit period may be long, and
+                    // intervals large.
+                    let is_much = recent.is_much();
+                    drop(recent);
+                    if !status.is_failing.load(Ordering::Relaxed) && (is_enough || is_much) {
                         due = Instant::now();
                     }
                     false
@@ -170,7 +181,8 @@ impl Store {
             if is_over || Instant::now() >= due {
                 let is_written = self.commit(is_over, status);
                 let period = status.period();
-                due = Instant::now() + if is_written { period } else { TRY_AGAIN.min(period) };
+                due =
+                    if is_written { later(period) } else { Instant::now() + TRY_AGAIN.min(period) };
             }
             if is_over {
                 let waiting = status.waiting();

@@ -124,11 +124,8 @@ pub(super) fn first(connection: &Connection, seconds: i64) -> Result<Option<i64>
     connection.prepare_cached(&sql)?.query_row([], |row| row.get(0))
 }
 
-/// Starts of the intervals of a tier from `from` on; the newest one only for `i64::MIN`.
+/// Starts of the intervals of a tier from `from` on.
 pub(super) fn starts(connection: &Connection, seconds: i64, from: i64) -> Result<Vec<i64>> {
-    if from == i64::MIN {
-        return Ok(newest(connection, seconds)?.into_iter().collect());
-    }
     let table = INTERFACE.table(seconds);
     let sql = format!("SELECT DISTINCT start FROM {table} WHERE start >= ?1 ORDER BY start");
     connection.prepare_cached(&sql)?.query_map([from], |row| row.get(0))?.collect()

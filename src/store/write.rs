@@ -14,6 +14,7 @@ use rusqlite::{Connection, Result, Transaction};
 
 use super::catalog::Catalog;
 use super::rows::{Interval, Limits};
+use super::tables::delete;
 use super::tiers::{self, StoredTier, newest, starts};
 use super::work::Work;
 use crate::account::ClosedInterval;
@@ -85,6 +86,11 @@ impl Writer {
             make_anew(&transaction, &before, limits, &mut stale)?;
         }
         let (tiers, added) = tiers::sync(&transaction, tiers)?;
+        // A tier that comes back may hold what a clock that was set back has moved away since.
+        // Only intervals with finer rows are made anew, and all those rows are there.
+        for tier in added.iter().filter(|at| **at > 0).map(|at| &tiers[*at]) {
+            delete(&transaction, tier.seconds, tier.kept_since, i64::MAX)?;
+        }
         let mut stale = left_behind(&transaction, &tiers, &added)?;
         if !added.is_empty() {
             // In the same transaction: a tier that says since when it is kept must be.
@@ -189,16 +195,22 @@ fn wanted_lengths(tiers: &[Tier]) -> impl Iterator<Item = i64> {
 
 /// By tier: starts of intervals that may be older than the finer rows under them, as open
 /// ones are after a crash, and all of a tier that was `added`.
+///
+/// What is open is where the finest tier ends, as it was for the commits before. A coarser
+/// one may end later: what a clock that was set back could not move is still there.
 fn left_behind(
     connection: &Connection,
     tiers: &[StoredTier],
     added: &[usize],
 ) -> Result<Vec<BTreeSet<i64>>> {
     let mut stale = vec![BTreeSet::new(); tiers.len()];
+    let open = tiers.first().map(|base| newest(connection, base.seconds)).transpose()?.flatten();
     for at in 1..tiers.len() {
         let (finer, tier) = (&tiers[at - 1], &tiers[at]);
-        let first = if added.contains(&at) { tier.kept_since } else { i64::MIN };
-        let mut finer_starts = starts(connection, finer.seconds, first)?;
+        let mut finer_starts: Vec<i64> = open.into_iter().collect();
+        if added.contains(&at) {
+            finer_starts.extend(starts(connection, finer.seconds, tier.kept_since)?);
+        }
         // What is about to be made anew below is news here.
         finer_starts.extend(&stale[at - 1]);
         let starts = finer_starts.into_iter().map(|start| tier.start_of(start));

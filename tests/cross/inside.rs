@@ -83,7 +83,8 @@ fn no_object_of_our_c_libraries_is_beyond_armv6() {
     let mut files = vec![target.join("toolchain/pi").join(triple).join("lib/libpcap.a")];
     let build = target.join(triple).join("release/build");
     files.extend(find(&build, &|name| name == "libsqlite3.a"));
-    assert_eq!(files.len(), 2, "libpcap and SQLite: {files:?}");
+    // A target folder that has been in use may hold SQLite of earlier builds beside the last.
+    assert!(files.len() >= 2, "libpcap and SQLite: {files:?}");
     let zig = find(&target.join("toolchain/pi/zig-cache/o"), &|name| {
         name == "crt1.o" || (name.starts_with("lib") && name.ends_with(".a"))
     });

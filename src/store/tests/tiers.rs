@@ -212,3 +212,26 @@ fn what_a_crash_has_left_behind_is_made_good_before_the_tiers_change() {
     let store = Store::open(&path, without).unwrap();
     assert_eq!(sum(&store, day), 660 * 642);
 }
+
+/// Hours were not written for a while, in which the clock was set back and all minutes of the
+/// newest hour went elsewhere. When hours came back, that hour was still there with its bytes,
+/// and they were in the hour that they had gone to as well.
+#[test]
+fn a_tier_that_comes_back_forgets_what_was_moved_away_in_the_meantime() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("b.db");
+    let with_hours = options(&[("minute", 60, YEAR), ("hour", 3_600, YEAR)], 200);
+    let mut store = Store::open(&path, with_hours.clone()).unwrap();
+    assert!(commit(&mut store, (0..10).chain(130..135).map(|m| some(m * 60))));
+    drop(store);
+    let minutes = options(&[("minute", 60, YEAR)], 200);
+    let mut store = Store::open(&path, minutes).unwrap();
+    // Now it is minute 125, and minutes 130 to 134 were 100 to 104.
+    store.take(Message::SetBack { now: 125 * 60, by: 30 * 60 }, &Status::default());
+    assert!(store.commit(true, &Status::default()));
+    drop(store);
+    let store = Store::open(&path, with_hours).unwrap();
+    assert_conservation(&store);
+    assert_eq!(sum(&store, "SELECT sum(bytes) FROM v_interface WHERE tier = 'minute'"), 15 * 642);
+    assert_eq!(sum(&store, "SELECT sum(bytes) FROM v_interface WHERE tier = 'hour'"), 15 * 642);
+}

@@ -24,6 +24,34 @@ fn what_lay_in_the_future_of_a_wrong_clock_is_moved() {
     assert_eq!(sum(&store, "SELECT count(*) FROM v_interface WHERE tier = 'minute'"), 156);
 }
 
+/// The clock was a day ahead for longer than minutes are kept. Hours of tomorrow stayed, and
+/// after a crash it was tomorrow that was made good, not today.
+#[test]
+fn what_a_crash_leaves_behind_is_made_good_though_there_are_hours_in_the_future() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("b.db");
+    let tiers = [("minute", 60, 7_200), ("hour", 3_600, YEAR), ("day", 86_400, YEAR)];
+    let options = options(&tiers, 200);
+    let mut store = Store::open(&path, options.clone()).unwrap();
+    for hour in 0..10 {
+        assert!(commit(&mut store, (0..60).map(|m| some(86_400 + (hour * 60 + m) * 60))));
+    }
+    store.take(Message::SetBack { now: 600 * 60, by: 86_400 }, &Status::default());
+    assert!(store.commit(false, &Status::default()));
+    take(&mut store, [some(601 * 60)]);
+    assert!(store.commit(false, &Status::default()));
+    let day = "SELECT sum(bytes) FROM v_interface WHERE tier = 'day'";
+    assert_eq!(sum(&store, day), 600 * 642, "else this test shows nothing");
+    let tomorrow = "SELECT count(*) FROM v_interface WHERE tier = 'hour' AND start >= 86400";
+    assert!(sum(&store, tomorrow) > 0, "else this test shows nothing");
+    // Killed.
+    drop(store);
+    let mut store = Store::open(&path, options).unwrap();
+    assert!(store.commit(true, &Status::default()));
+    assert_eq!(sum(&store, day), 601 * 642);
+    assert_conservation(&store);
+}
+
 /// The clock was a year ahead until the daemon was stopped. From then on all minutes and hours
 /// were older than they are kept, counted from the newest.
 #[test]

@@ -64,3 +64,28 @@ fn a_file_that_is_mostly_free_is_made_small_when_it_is_opened() {
     store.writer.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     assert!(std::fs::metadata(&path).unwrap().len() < 1_000_000);
 }
+
+/// With five minutes between commits, four closed minutes and the one that is open are all
+/// that a power cut takes.
+#[test]
+fn a_commit_comes_with_the_interval_that_makes_its_period_full() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(&directory.path().join("b.db"));
+    let status = &Status::new(Duration::from_secs(300));
+    let (sender, messages) = std::sync::mpsc::sync_channel(0);
+    std::thread::scope(|scope| {
+        scope.spawn(move || store.run(&messages, status));
+        for minute in 0..23_i64 {
+            // It is taken when this returns; those before it are done with, it may be.
+            sender.send(Message::Closed(some(minute * 60))).unwrap();
+            let full = |minutes: i64| minutes.cast_unsigned() / 5 * 5;
+            let committed = status.committed();
+            assert!(
+                [full(minute), full(minute + 1)].contains(&committed),
+                "{committed} at minute {minute}"
+            );
+        }
+        drop(sender);
+    });
+    assert_eq!(status.committed(), 23);
+}
