@@ -41,11 +41,7 @@ test: ui ## everything that .ci/run runs: check, unit tests, captures, crashes, 
 	@$(MAKE) --no-print-directory check
 	$(CARGO) test --locked --lib --bins --test corpus --test crash
 	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cli --test query --test live --test web --test full --test page
-<<<<<<< HEAD
 	@$(MAKE) --no-print-directory test-package test-appliance test-cross test-boot
-=======
-	@$(MAKE) --no-print-directory test-package test-appliance test-cross test-boot
->>>>>>> main
 
 CROSS_NEEDS := qemu-arm-static:qemu-user-static ip:iproute2 lintian:lintian
 test-cross: ui ## the programs for the Pis under QEMU, held against this machine's (root)
