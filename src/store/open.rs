@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use log::{info, warn};
+use nix::sys::statvfs::{FsFlags, statvfs};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::schema::{APPLICATION_ID, VERSION, migrate};
@@ -136,6 +137,17 @@ fn judge(path: &Path, error: &rusqlite::Error) -> Trouble {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             Trouble::Damaged(error.to_string())
         }
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly)
+            if is_read_only(path) =>
+        {
+            failure(
+                Exit::Io,
+                format!(
+                    "{shown}: the file system is read-only; worn SD cards end so ('dmesg' tells \
+                     more): replace the card, or 'mount -o remount,rw /' if it was done on purpose"
+                ),
+            )
+        }
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => failure(
             Exit::Permission,
             format!(
@@ -156,6 +168,12 @@ fn judge(path: &Path, error: &rusqlite::Error) -> Trouble {
         ),
         _ => failure(Exit::Io, format!("{shown}: {error}")),
     }
+}
+
+/// Whether the file system that the database is on lets nobody write.
+fn is_read_only(path: &Path) -> bool {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    statvfs(directory).is_ok_and(|disk| disk.flags().contains(FsFlags::ST_RDONLY))
 }
 
 /// Renames the database and its companions to a name that is free.
