@@ -22,6 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.join(HERE, "../..")
 sys.path.insert(0, os.path.join(HERE, "../package"))
 # pylint: disable=wrong-import-position
+import runner  # noqa: E402
 from machine import OURS, THEIRS, Inside, Machine, run, wait_for  # noqa: E402
 
 OPTIONS = argparse.Namespace()
@@ -417,37 +418,5 @@ class BridgeOfNetworkManager(Bridge):
             self.assertIn(f"{name}:{kind}:/etc/NetworkManager/system-connections/05-brightstat-", said)
 
 
-class Result(unittest.TextTestResult):
-    """One line for each test, with the time that it took."""
-
-    def startTest(self, test):
-        super().startTest(test)
-        test.since = time.monotonic()
-
-    def addSuccess(self, test):
-        unittest.TestResult.addSuccess(self, test)
-        self.stream.writeln(f"ok ({time.monotonic() - test.since:.1f} s)")
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--deb", required=True, type=os.path.abspath)
-    parser.add_argument("--root", required=True, type=os.path.abspath)
-    parser.add_argument("--logs", required=True, type=os.path.abspath)
-    parser.add_argument("tests", nargs="*")
-    parser.parse_args(namespace=OPTIONS)
-    if os.geteuid() != 0:
-        sys.exit("test_appliance.py: needs root")
-    os.makedirs(OPTIONS.logs, exist_ok=True)
-    loader = unittest.defaultTestLoader
-    this = sys.modules[__name__]
-    suite = loader.loadTestsFromNames(OPTIONS.tests, this) if OPTIONS.tests else loader.loadTestsFromModule(this)
-    runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Result)
-    result = runner.run(suite)
-    failed = len(result.failures) + len(result.errors)
-    print(f"{result.testsRun - failed} passed, {failed} failed")
-    sys.exit(0 if result.wasSuccessful() and result.testsRun else 1)
-
-
 if __name__ == "__main__":
-    main()
+    runner.main(sys.modules[__name__], OPTIONS, "--root")

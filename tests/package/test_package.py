@@ -21,6 +21,7 @@ import threading
 import time
 import unittest
 
+import runner
 from machine import OURS, THEIRS, Asking, Inside, Machine, run, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -457,37 +458,5 @@ class FromTheRepository(OnMachine):
         self.assertRegex(done.stdout, "BADSIG|not valid|verification|[Ss]ignature")
 
 
-class Result(unittest.TextTestResult):
-    """One line for each test, with the time that it took."""
-
-    def startTest(self, test):
-        super().startTest(test)
-        test.since = time.monotonic()
-
-    def addSuccess(self, test):
-        unittest.TestResult.addSuccess(self, test)
-        self.stream.writeln(f"ok ({time.monotonic() - test.since:.1f} s)")
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--deb", required=True, type=os.path.abspath)
-    parser.add_argument("--roots", required=True, type=os.path.abspath)
-    parser.add_argument("--logs", required=True, type=os.path.abspath)
-    parser.add_argument("tests", nargs="*")
-    parser.parse_args(namespace=OPTIONS)
-    if os.geteuid() != 0:
-        sys.exit("test_package.py: needs root")
-    os.makedirs(OPTIONS.logs, exist_ok=True)
-    loader = unittest.defaultTestLoader
-    this = sys.modules[__name__]
-    suite = loader.loadTestsFromNames(OPTIONS.tests, this) if OPTIONS.tests else loader.loadTestsFromModule(this)
-    runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Result)
-    result = runner.run(suite)
-    failed = len(result.failures) + len(result.errors)
-    print(f"{result.testsRun - failed} passed, {failed} failed")
-    sys.exit(0 if result.wasSuccessful() and result.testsRun else 1)
-
-
 if __name__ == "__main__":
-    main()
+    runner.main(sys.modules[__name__], OPTIONS, "--roots")
