@@ -275,37 +275,67 @@ fn root_is_given_up_but_for_the_right_to_capture() {
     assert_eq!(daemon.stop(), 0);
 }
 
+/// A socket on which systemd would listen, and the environment that leads there.
+fn listen_as_systemd(directory: &std::path::Path) -> (std::os::unix::net::UnixDatagram, String) {
+    let path = directory.join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    (socket, format!("NOTIFY_SOCKET={}", path.display()))
+}
+
+fn hear(socket: &std::os::unix::net::UnixDatagram, wanted: &str) {
+    let mut buffer = [0; 1_024];
+    wait_for(wanted, 25, || {
+        let length = socket.recv(&mut buffer).ok()?;
+        String::from_utf8_lossy(&buffer[..length]).contains(wanted).then_some(())
+    });
+}
+
 #[test]
 fn systemd_hears_when_the_daemon_is_ready_alive_and_stopping() {
     let cable = Cable::new();
     let directory = directory();
-    let path = directory.path().join("notify");
-    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
-    std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let mut child = cable
-        .receiver
-        .command(binary())
-        .args(["run", "--interface", "rx", "--database"])
-        .arg(directory.path().join("db/brightstat.db"))
-        .env("NOTIFY_SOCKET", &path)
-        .env("WATCHDOG_USEC", "4000000")
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let hear = |wanted: &str| {
-        let mut buffer = [0; 1_024];
-        wait_for(wanted, 25, || {
-            let length = socket.recv(&mut buffer).ok()?;
-            String::from_utf8_lossy(&buffer[..length]).contains(wanted).then_some(())
-        });
-    };
-    hear("READY=1");
-    hear("STATUS=");
-    hear("WATCHDOG=1");
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();
-    hear("STOPPING=1");
-    assert!(child.wait().unwrap().success());
+    let (systemd, environment) = listen_as_systemd(directory.path());
+    let program = ["env", &environment, "WATCHDOG_USEC=4000000", binary()];
+    let arguments = ["--interface", "rx"];
+    let daemon = Daemon::start_as(&program, &cable.receiver, directory.path(), &arguments);
+    for wanted in ["READY=1", "STATUS=", "WATCHDOG=1"] {
+        hear(&systemd, wanted);
+    }
+    daemon.signal(Signal::SIGTERM);
+    hear(&systemd, "STOPPING=1");
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn ready_means_that_what_comes_next_is_counted() {
+    let cable = Cable::new();
+    let directory = directory();
+    let (systemd, environment) = listen_as_systemd(directory.path());
+    let config = directory.path().join("brightstat.toml");
+    std::fs::write(&config, "[capture]\ninterfaces = [\"rx\"]\n").unwrap();
+    let program = ["env", &environment, binary()];
+    let arguments = ["--config", config.to_str().unwrap()];
+    let daemon = Daemon::start_as(&program, &cable.receiver, directory.path(), &arguments);
+    let (frames, expected) = mixture(200);
+    // Open before, so that nothing is between the word and the first frame.
+    cable.sender.run(|| {
+        let mut out = pcap::Capture::from_device("send0").unwrap().open().unwrap();
+        let mut send = || frames.iter().for_each(|frame| out.sendpacket(&frame[..]).unwrap());
+        hear(&systemd, "READY=1");
+        send();
+        daemon.wait_for_frames(expected.packets);
+        // Opened anew, with another buffer.
+        std::fs::write(&config, "[capture]\ninterfaces = [\"rx\"]\nkernel_buffer = 1048576\n")
+            .unwrap();
+        daemon.signal(Signal::SIGHUP);
+        hear(&systemd, "READY=1");
+        send();
+    });
+    let live = daemon.wait_for_frames(2 * expected.packets);
+    assert_eq!(pair(&live["totals"]), (2 * expected.packets, 2 * expected.bytes));
+    assert_eq!(daemon.stop(), 0);
 }
 
 #[test]

@@ -10,6 +10,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -164,7 +165,15 @@ pub fn open(name: &str, options: &Options) -> Result<Capture<Active>, Error> {
 }
 
 /// The body of a capture thread: captures `name` until stopped, through all its absences.
-pub fn run(name: &str, options: &Options, mut ring: Sender, status: &Status, stop: &StopSignal) {
+/// `tried` hears of the first attempt to open it, however that ends.
+pub fn run(
+    name: &str,
+    options: &Options,
+    mut ring: Sender,
+    status: &Status,
+    stop: &StopSignal,
+    tried: &SyncSender<()>,
+) {
     while !stop.is_stopped() {
         status.rounds.fetch_add(1, Ordering::Relaxed);
         let trouble = match open(name, options) {
@@ -174,6 +183,8 @@ pub fn run(name: &str, options: &Options, mut ring: Sender, status: &Status, sto
                 *status.link_type.lock().unwrap_or_else(PoisonError::into_inner) =
                     link_type_name(capture.get_datalink());
                 status.capturing.store(true, Ordering::Relaxed);
+                // Nobody may listen any more; then nobody needs to know.
+                let _ = tried.try_send(());
                 let ended = read(name, capture, &mut ring, status, stop);
                 status.capturing.store(false, Ordering::Relaxed);
                 match ended {
@@ -186,6 +197,7 @@ pub fn run(name: &str, options: &Options, mut ring: Sender, status: &Status, sto
         if status.set_trouble(Some(trouble.clone())) {
             warn!("{name}: {trouble}; trying again every second");
         }
+        let _ = tried.try_send(());
         stop.wait(TRY_AGAIN);
     }
 }

@@ -1,9 +1,10 @@
 //! Which interfaces are watched, and their capture threads.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, Thread};
+use std::time::Duration;
 
 use log::{info, warn};
 
@@ -14,6 +15,10 @@ use crate::capture::live::{self, Options, Status, StopSignal, explain};
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::ring::ring;
+
+/// An interface opens within a fraction of a second; a driver in trouble must not keep the
+/// others and the page waiting for longer than this.
+const OPENING: Duration = Duration::from_secs(5);
 
 /// The interfaces to watch: those of the configuration, else the [`usual`] one. Tries each
 /// once, so that what will never work is said at the start.
@@ -126,7 +131,8 @@ impl Interfaces {
         self.captures.keys().cloned().collect()
     }
 
-    /// Starts a capture thread for an interface.
+    /// Starts a capture thread for an interface, and waits until it captures or knows why not:
+    /// whoever is told that we are ready may rely on being counted.
     pub(super) fn watch(&mut self, name: &str, config: &Config) -> Result<(), Failure> {
         let options = options(config);
         let stop = StopSignal::new().map_err(|e| {
@@ -142,9 +148,13 @@ impl Interfaces {
         self.worker.unpark();
         self.lock().insert(name.to_owned(), status.clone());
         let (own_name, own_options, own_stop) = (name.to_owned(), options.clone(), stop.clone());
+        let (tried, first) = mpsc::sync_channel(1);
         let thread = super::spawn("capture", move || {
-            live::run(&own_name, &own_options, sender, &status, &own_stop);
+            live::run(&own_name, &own_options, sender, &status, &own_stop, &tried);
         })?;
+        if first.recv_timeout(OPENING).is_err() {
+            warn!("{name}: the kernel is slow to open it; going on without waiting");
+        }
         self.captures.insert(name.to_owned(), Capture { options, stop, thread });
         Ok(())
     }

@@ -201,7 +201,7 @@ class OnAppliance(unittest.TestCase):
         listening = Listening(*other, "10.99.0.7") if other else None
         self.machine.send(count, size=size, namespace=namespace, interface=interface, pause=0.0005)
         expected = (before[0] + count, before[1] + count * size)
-        wait_for(f"{expected} to be counted", lambda: self.machine.counted() == expected, 20)
+        self.machine.wait_for_count(expected)
         if listening:
             listening.join()
             self.assertEqual(listening.frames, count)
@@ -228,7 +228,7 @@ class OnAppliance(unittest.TestCase):
         run("ip", "-n", machine.inside, "addr", "replace", PINGER + "/24", "dev", "in0")
         run("ip", "netns", "exec", machine.inside, "ping", "-I", PINGER, "-c10", "-i0.2", "-q", OURS)
         expected = (before[0] + 10, before[1] + 10 * 98)
-        wait_for(f"{expected} of the Pi's own frames", lambda: machine.counted(PINGER) == expected, 10)
+        machine.wait_for_count(expected, PINGER)
 
 
 class Settings(OnAppliance):
@@ -390,7 +390,7 @@ class Bridge(OnAppliance):
         before = machine.counted("10.99.0.8")
         machine.send(10, source="10.99.0.8", interface="sw")
         expected = (before[0] + 10, before[1] + 10 * 200)
-        wait_for(f"{expected} to be counted", lambda: machine.counted("10.99.0.8") == expected, 10)
+        machine.wait_for_count(expected, "10.99.0.8")
         time.sleep(2)
         self.assertEqual(machine.counted("10.99.0.8"), expected)
         machine.unplug(["eth1"])

@@ -260,6 +260,16 @@ class Machine:
         hosts = self.api(f"hosts?name={source}")["hosts"]
         return (hosts[0]["packets_out"], hosts[0]["bytes_out"]) if hosts else (0, 0)
 
+    def wait_for_count(self, expected, source="10.99.0.7"):
+        """Waits until so many packets and bytes have been counted of a sender."""
+        try:
+            wait_for(f"{expected} of {source} to be counted", lambda: self.counted(source) == expected, 20)
+        except AssertionError as error:
+            status = self.api("status")
+            raise AssertionError(
+                f"{error}: {self.counted(source)}; drops {status['drops']}; interfaces {status['interfaces']}\n"
+                + self.sh("journalctl -b -u brightstat -o short-precise | tail -20")) from error
+
 
 class Asking(threading.Thread):
     """Asks the page over and over, one request after the other, until told to stop."""

@@ -82,8 +82,7 @@ class OnMachine(unittest.TestCase):
         """What is sent is what is counted, to the byte."""
         packets, octets = self.machine.counted()
         self.machine.send(count, size=size)
-        expected = (packets + count, octets + count * size)
-        wait_for(f"{expected} to be counted", lambda: self.machine.counted() == expected, 20)
+        self.machine.wait_for_count((packets + count, octets + count * size))
 
 
 class Installed(OnMachine):
@@ -174,7 +173,7 @@ class Installed(OnMachine):
                 self.machine.run("systemctl", "reload", "brightstat")
                 self.machine.send(300, source="10.99.0.8", pause=0.001)
         expected = (before[0] + 900, before[1] + 900 * 200)
-        wait_for("all to be counted", lambda: self.machine.counted("10.99.0.8") == expected, 20)
+        self.machine.wait_for_count(expected, "10.99.0.8")
         self.assertEqual(asking.failures, [])
         self.assertEqual(self.machine.show("brightstat.service", "MainPID"), pid)
         self.assertEqual(self.machine.show("brightstat.service", "NRestarts"), "1")
