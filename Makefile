@@ -36,12 +36,12 @@ help: ## list the targets
 run: build ## watch this machine's network and serve the page (asks for root)
 	@./tests/as-root.sh env HOME="$$HOME" $(BINARY) run --database "$(CURDIR)/target/run/brightstat.db" $(RUN)
 
-test: ui ## everything that .ci/run runs: check, unit tests, captures, crashes, live tests, packages
+test: ui ## everything that .ci/run runs: check, unit tests, captures, crashes, live tests, packages, images
 	@./tests/need.sh $(TEST_NEEDS)
 	@$(MAKE) --no-print-directory check
 	$(CARGO) test --locked --lib --bins --test corpus --test crash
 	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cli --test query --test live --test web --test full --test page
-	@$(MAKE) --no-print-directory test-package test-appliance test-cross test-boot
+	@$(MAKE) --no-print-directory test-package test-appliance test-cross test-boot test-image
 
 CROSS_NEEDS := qemu-arm-static:qemu-user-static ip:iproute2 lintian:lintian
 test-cross: ui ## the programs for the Pis under QEMU, held against this machine's (root)
@@ -184,21 +184,22 @@ apt-repo: ## an apt repository of target/deb, in target/apt: KEY=fingerprint URL
 	./debian/apt/make-repo.sh "$(KEY)" "$(URL)" target/apt $(filter-out %dbgsym%,$(wildcard target/deb/brightstat_*.deb))
 
 # A flashable image. BASE is raspios (the product), debian (a stand-in), or an image of your own.
-# URL is the folder where it will be published; LEVEL is xz's, 0 to 9.
+# URL is the folder where it will be published; LEVEL is xz's, 0 to 9. KEYRING is the archive
+# keyring of `make apt-repo`: with it baked in, `apt upgrade` on the card upgrades brightstat, too.
 BASE ?=
+KEYRING ?=
 LEVEL ?= 6
 IMAGE_ARCH = $(if $(filter arm64 armhf,$(ARCH)),$(ARCH),arm64)
 IMAGE_NEEDS := fakeroot:fakeroot debugfs:e2fsprogs mcopy:mtools sfdisk:fdisk fsck.fat:dosfstools xz:xz-utils \
 	bmaptool:bmap-tools readelf:binutils gpg:gnupg python3:python3 systemctl:systemd
 image: ## a flashable image, in target/image: ARCH=arm64|armhf BASE=raspios|debian|PATH.img[.xz]
 	@./tests/need.sh $(IMAGE_NEEDS)
-	@[ -e target/deb/brightstat_$(VERSION)_$(IMAGE_ARCH).deb ] || $(MAKE) --no-print-directory deb ARCH=$(IMAGE_ARCH)
-	@LEVEL=$(LEVEL) ./image/make $(IMAGE_ARCH) "$(BASE)" target/deb/brightstat_$(VERSION)_$(IMAGE_ARCH).deb $(VERSION) "$(URL)"
+	@$(MAKE) --no-print-directory deb ARCH=$(IMAGE_ARCH)
+	@LEVEL=$(LEVEL) ./image/make $(IMAGE_ARCH) "$(BASE)" target/deb/brightstat_$(VERSION)_$(IMAGE_ARCH).deb $(VERSION) "$(URL)" "$(KEYRING)"
 
 test-image: ## both images baked, looked into and booted in QEMU (root)
-	@./tests/need.sh $(IMAGE_NEEDS) mmdebstrap:mmdebstrap
-	@for arch in arm64 armhf; do \
-		[ -e target/deb/brightstat_$(VERSION)_$$arch.deb ] || $(MAKE) --no-print-directory deb ARCH=$$arch || exit; done
+	@./tests/need.sh $(IMAGE_NEEDS) $(APT_REPO_NEEDS) mmdebstrap:mmdebstrap
+	@for arch in arm64 armhf; do $(MAKE) --no-print-directory deb ARCH=$$arch || exit; done
 	@./tests/as-root.sh ./tests/image/run.sh target/deb/brightstat_$(VERSION)_arm64.deb target/deb/brightstat_$(VERSION)_armhf.deb
 
 clean: ## remove everything that was built

@@ -66,16 +66,43 @@ def qemu(name, tools):
     return disk.fail(f"{name} is missing: apt install qemu-system-arm qemu-utils", disk.UNAVAILABLE)
 
 
+class Cable:
+    """The cable of a second adapter: who holds this end sends and gets whole Ethernet frames."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.here = self.socket.getsockname()[1]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("127.0.0.1", 0))
+            self.there = other.getsockname()[1]
+
+    def send(self, frame):
+        """Sends a frame."""
+        self.socket.sendto(frame, ("127.0.0.1", self.there))
+
+    def receive(self, seconds):
+        """The frames that come within this time."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self.socket.settimeout(left)
+            try:
+                yield self.socket.recv(65536)
+            except TimeoutError:
+                return
+
+
 class Guest:
     """One card, and the machine it is in; `with Guest(image) as guest:` boots it."""
 
-    def __init__(self, image, tools, machine="virt", log=None, network=1, options=(), append=""):
+    def __init__(self, image, tools, machine="virt", log=None, network=1, options=(), append="", cable=False):
         self.image, self.tools, self.machine = Path(image).resolve(), Path(tools).resolve(), MACHINES[machine]
         self.network, self.options, self.append = network, list(options), append
         self.folder = Path(tempfile.mkdtemp(prefix="brightstat-guest-"))
         self.card = self.folder / "card.qcow2"
         self.log = Path(log) if log else self.folder / "console.log"
         self.process, self.shell_socket, self.started = None, None, 0.0
+        self.cable = Cable() if cable else None
         self.seen, self.number = b"", 0
         one = disk.Image(self.image)
         self.files = {}
@@ -137,6 +164,10 @@ class Guest:
             forward = f",hostfwd=tcp:127.0.0.1:{self.port}-:667,hostfwd=tcp:127.0.0.1:{self.port80}-:80" if number == 0 else ""
             command += ["-netdev", f"user,id=net{number},restrict=on,net=10.0.{2 + number}.0/24{forward}",
                         "-device", f"{machine['nic']},netdev=net{number},mac=52:54:00:12:34:{0x56 + number:02x}"]
+        if self.cable:
+            # Its address is lower than the built-in one's: a bridge would take it by itself.
+            command += ["-netdev", f"socket,id=cable,udp=127.0.0.1:{self.cable.here},localaddr=127.0.0.1:{self.cable.there}",
+                        "-device", f"{machine['nic']},netdev=cable,mac=52:54:00:12:34:10"]
         self.errors = open(self.folder / "qemu.log", "ab")  # pylint: disable=consider-using-with
         self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,  # pylint: disable=consider-using-with
                                         stdout=self.errors, stderr=self.errors, start_new_session=True)
@@ -171,6 +202,8 @@ class Guest:
                     return found
             except (OSError, ValueError, AssertionError) as error:
                 problem = error
+            if "Kernel panic" in self.console():
+                raise Timeout(f"no {what}: the kernel has given up\n" + "\n".join(self.console().splitlines()[-25:]))
             if time.monotonic() > deadline:
                 raise Timeout(f"waited {seconds} s for {what}: {problem}\n" + "\n".join(self.console().splitlines()[-25:]))
             time.sleep(pause)
@@ -271,4 +304,6 @@ class Guest:
         """Takes everything away."""
         if self.process is not None:
             self.cut()
+        if self.cable:
+            self.cable.socket.close()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -9,6 +9,8 @@ import argparse
 import json
 import re
 import shutil
+import socket
+import struct
 import sys
 import tempfile
 import time
@@ -48,6 +50,15 @@ def ask_inside(guest, path):
     return json.loads(found.group(0).replace("\n", ""))
 
 
+def ipv4_udp(to, source, source_ip, to_ip, size):
+    """An Ethernet frame with `size` bytes in UDP."""
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28 + size, 0, 0, 64, 17, 0, source_ip, to_ip)
+    total = sum(struct.unpack("!10H", head))
+    total = (total & 0xffff) + (total >> 16)
+    head = head[:10] + struct.pack("!H", ~((total & 0xffff) + (total >> 16)) & 0xffff) + head[12:]
+    return to + source + b"\x08\0" + head + struct.pack("!HHHH", 4_000, 4_000, 8 + size, 0) + bytes(size)
+
+
 def host(guest, name):
     """What was counted of a host: (bytes in, bytes out)."""
     hosts = guest.api(f"hosts?name={name}")["hosts"]
@@ -62,11 +73,13 @@ def stored(guest, name):
 
 
 class OnVirt(unittest.TestCase):
-    """One card in a 64-bit machine with 512 MB: its first start, a reboot, a power cut."""
+    """One card in a 64-bit machine with 512 MB: its first start, an upgrade, a reboot as a bridge,
+    a power cut. It has a second adapter, and a disk with an apt repository."""
 
     @classmethod
     def setUpClass(cls):
-        cls.guest = Guest(OPTIONS.arm64, OPTIONS.tools, "virt", log("virt"))
+        cls.guest = Guest(OPTIONS.arm64, OPTIONS.tools, "virt", log("virt"), cable=True, options=[
+            "-drive", f"if=none,id=apt,format=raw,readonly=on,file={OPTIONS.repository}", "-device", "virtio-blk-pci,drive=apt"])
         cls.guest.boot()
 
     @classmethod
@@ -89,6 +102,8 @@ class OnVirt(unittest.TestCase):
         self.assertEqual(guest.sh("systemctl --failed --no-legend --plain"), "")
         self.assertIn("Status: install ok installed", guest.sh("dpkg-query --status brightstat"))
         self.assertEqual(guest.sh("dpkg --audit"), "")
+        # Without that, what is counted is what the kernel has put together from several frames.
+        self.assertEqual(guest.sh("ethtool -k eth0 | grep generic-receive-offload"), "generic-receive-offload: off")
 
     def test_3_what_is_asked_of_the_page_is_counted(self):
         guest = self.guest
@@ -111,8 +126,23 @@ class OnVirt(unittest.TestCase):
         figure(f"virt: the daemon takes {rss / MIB:.1f} MiB of {guest.sh('sed -n 1p /proc/meminfo').split()[1]} kB")
         self.assertLessEqual(rss, 16 * MIB)
 
+    def test_3c_apt_upgrades_it_from_its_own_repository(self):
+        guest = self.guest
+        guest.sh("mount -o ro LABEL=apt /srv")
+        before = guest.sh("dpkg-query -W -f '${Version}' brightstat")
+        only = "-o Dir::Etc::SourceList=/etc/apt/sources.list.d/brightstat.sources -o Dir::Etc::SourceParts=-"
+        began = time.monotonic()
+        said = guest.sh(f"apt-get -q {only} update && DEBIAN_FRONTEND=noninteractive apt-get -q {only} --yes upgrade", 300)
+        self.assertEqual(guest.status, 0, said)
+        self.assertEqual(guest.sh("dpkg-query -W -f '${Version}' brightstat"), before + "+newer", said)
+        figure(f"virt: apt upgrade took {time.monotonic() - began:.0f} s")
+        guest.wait_for_page()
+        self.assertEqual(guest.sh("systemctl is-active brightstat.service brightstat.socket"), "active\nactive")
+
     def test_4_a_reboot_keeps_history(self):
         guest = self.guest
+        # For the next test: the settings as somebody edits them, here while the card is in.
+        guest.sh("echo 'mode = \"bridge\"' >> /boot/firmware/brightstat.toml; sync")
         guest.sh("mkdir -p /etc/brightstat/conf.d; printf '[history]\\ncommit = \"1min\"\\n' > /etc/brightstat/conf.d/test.toml")
         seen = host(guest, US)
         guest.shell_socket.sendall(b"\nsystemctl reboot\n")
@@ -126,6 +156,29 @@ class OnVirt(unittest.TestCase):
         for was, now in zip(seen, kept):
             self.assertGreaterEqual(now, was)
         self.assertEqual(guest.sh("brightstat db check >/dev/null; echo $?"), "0")
+
+    def test_4b_it_is_a_bridge_now_that_counts_every_frame_once(self):
+        guest, cable = self.guest, self.guest.cable
+        self.assertEqual(guest.api("status")["notices"], [])
+        self.assertEqual(guest.sh("ls -1 /sys/class/net/br0/brif"), "eth0\neth1")
+        self.assertEqual(guest.sh("cat /sys/class/net/br0/address"), guest.sh("cat /sys/class/net/eth0/address"))
+        device, router = bytes.fromhex("020000000077"), socket.inet_aton(US)
+        address = socket.inet_aton("10.0.2.77")
+        # Who has the router's address? It answers through the bridge.
+        arp = b"\xff" * 6 + device + bytes.fromhex("0806" "0001080006040001") + device + address + bytes(6) + router
+        def answer():
+            cable.send(arp)
+            return next((frame for frame in cable.receive(1) if frame[:6] == device and frame[28:32] == router), None)
+        found = guest.wait_for("the router to answer through the bridge", answer, 60)
+        udp = ipv4_udp(found[6:12], device, address, router, 1000)
+        for _ in range(200):
+            cable.send(udp)
+            time.sleep(0.01)
+        wanted = 200 * len(udp)
+        guest.wait_for(f"{wanted} bytes to be counted", lambda: host(guest, "10.0.2.77")[1] == wanted, 60)
+        time.sleep(3)
+        self.assertEqual(host(guest, "10.0.2.77"), (0, wanted))
+        figure(f"virt: a bridge of two adapters, {wanted} bytes went in and were counted once")
 
     def test_5_a_full_card_stops_neither_page_nor_counting(self):
         guest = self.guest
@@ -268,11 +321,12 @@ def main():
     """Runs the tests, or those that are named."""
     global OPTIONS  # pylint: disable=global-statement
     parser = argparse.ArgumentParser()
-    for name in ("arm64", "armhf", "tools", "logs"):
+    for name in ("arm64", "armhf", "repository", "tools", "logs"):
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("tests", nargs="*")
     OPTIONS = parser.parse_args()
-    unittest.main(argv=[sys.argv[0], *OPTIONS.tests], verbosity=2, failfast=False)
+    # Once a card is in a wrong state, what comes after says nothing and waits for long.
+    unittest.main(argv=[sys.argv[0], *OPTIONS.tests], verbosity=2, failfast=True)
 
 
 main()
