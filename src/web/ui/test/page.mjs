@@ -78,6 +78,20 @@ async function until(is, what) {
 
 const address = (page, pattern) => until(() => pattern.test(new URL(page.url()).hash), () => `an address that matches ${pattern}; it is ${page.url()}`);
 
+/** Where the graph is, once it stands still: it is made anew when its lines change. */
+async function graphBox(page) {
+  let box = null;
+  await until(
+    async () => {
+      const before = box;
+      box = await page.locator(".u-over").boundingBox();
+      return box !== null && JSON.stringify(box) === JSON.stringify(before);
+    },
+    () => "the graph to stand still",
+  );
+  return box;
+}
+
 /** What "Download CSV" gives, as objects. */
 async function csv(where) {
   const page = where.page?.() ?? where;
@@ -286,7 +300,8 @@ await check("ranges: buttons, a drag over the graph, from and to, compared with 
   await address(page, /compare=1/);
   await seen(page, ".legend", /In before/);
   await page.getByRole("button", { name: "Compare with before" }).click();
-  const box = await page.locator(".u-over").boundingBox();
+  await until(async () => !/In before/.test(await page.locator(".legend").first().textContent()), () => "the line of before to go");
+  const box = await graphBox(page);
   await page.mouse.move(box.x + box.width * 0.5, box.y + 40);
   await page.mouse.down();
   await page.mouse.move(box.x + box.width * 0.6, box.y + 40, { steps: 5 });
@@ -313,7 +328,7 @@ await check("a finger drags over the graph as a mouse does, and up and down stil
   const page = await open("#/history?range=week", PHONE);
   await page.locator(".u-over").waitFor();
   const session = await page.context().newCDPSession(page);
-  const box = await page.locator(".u-over").boundingBox();
+  const box = await graphBox(page);
   const drag = async (to) => {
     const from = { x: box.x + box.width * 0.2, y: box.y + box.height * 0.6 };
     await session.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [from] });
