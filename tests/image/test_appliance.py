@@ -228,7 +228,7 @@ class OnAppliance(unittest.TestCase):
         run("ip", "-n", machine.inside, "addr", "replace", PINGER + "/24", "dev", "in0")
         run("ip", "netns", "exec", machine.inside, "ping", "-I", PINGER, "-c10", "-i0.2", "-q", OURS)
         expected = (before[0] + 10, before[1] + 10 * 98)
-        machine.wait_for_count(expected, PINGER)
+        machine.wait_for_count(expected, PINGER, 10)
 
 
 class Settings(OnAppliance):
@@ -390,7 +390,7 @@ class Bridge(OnAppliance):
         before = machine.counted("10.99.0.8")
         machine.send(10, source="10.99.0.8", interface="sw")
         expected = (before[0] + 10, before[1] + 10 * 200)
-        machine.wait_for_count(expected, "10.99.0.8")
+        machine.wait_for_count(expected, "10.99.0.8", 10)
         time.sleep(2)
         self.assertEqual(machine.counted("10.99.0.8"), expected)
         machine.unplug(["eth1"])

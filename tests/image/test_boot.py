@@ -10,16 +10,17 @@ import json
 import re
 import shutil
 import socket
-import struct
 import sys
 import tempfile
 import time
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "image"))
+TOP = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(TOP / "image"), str(TOP / "tests/package")]
 import disk  # noqa: E402
 from guest import Guest  # noqa: E402
+from machine import udp_frame  # noqa: E402
 
 OPTIONS = None
 MIB = 1 << 20
@@ -48,15 +49,6 @@ def ask_inside(guest, path):
     found = re.search(r"\{.*\}", text, re.DOTALL)
     assert found, f"no answer from inside: {text}"
     return json.loads(found.group(0).replace("\n", ""))
-
-
-def ipv4_udp(to, source, source_ip, to_ip, size):
-    """An Ethernet frame with `size` bytes in UDP."""
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28 + size, 0, 0, 64, 17, 0, source_ip, to_ip)
-    total = sum(struct.unpack("!10H", head))
-    total = (total & 0xffff) + (total >> 16)
-    head = head[:10] + struct.pack("!H", ~((total & 0xffff) + (total >> 16)) & 0xffff) + head[12:]
-    return to + source + b"\x08\0" + head + struct.pack("!HHHH", 4_000, 4_000, 8 + size, 0) + bytes(size)
 
 
 def host(guest, name):
@@ -162,22 +154,21 @@ class OnVirt(unittest.TestCase):
         self.assertEqual(guest.api("status")["notices"], [])
         self.assertEqual(guest.sh("ls -1 /sys/class/net/br0/brif"), "eth0\neth1")
         self.assertEqual(guest.sh("cat /sys/class/net/br0/address"), guest.sh("cat /sys/class/net/eth0/address"))
-        device, router = bytes.fromhex("020000000077"), socket.inet_aton(US)
-        address = socket.inet_aton("10.0.2.77")
+        device, router, address = bytes.fromhex("020000000077"), socket.inet_aton(US), "10.0.2.77"
         # Who has the router's address? It answers through the bridge.
-        arp = b"\xff" * 6 + device + bytes.fromhex("0806" "0001080006040001") + device + address + bytes(6) + router
+        arp = b"\xff" * 6 + device + bytes.fromhex("0806" "0001080006040001") + device + socket.inet_aton(address) + bytes(6) + router
         def answer():
             cable.send(arp)
             return next((frame for frame in cable.receive(1) if frame[:6] == device and frame[28:32] == router), None)
         found = guest.wait_for("the router to answer through the bridge", answer, 60)
-        udp = ipv4_udp(found[6:12], device, address, router, 1000)
+        udp = udp_frame(found[6:12], device, address, US, 1042)
         for _ in range(200):
             cable.send(udp)
             time.sleep(0.01)
         wanted = 200 * len(udp)
-        guest.wait_for(f"{wanted} bytes to be counted", lambda: host(guest, "10.0.2.77")[1] == wanted, 60)
+        guest.wait_for(f"{wanted} bytes to be counted", lambda: host(guest, address)[1] == wanted, 60)
         time.sleep(3)
-        self.assertEqual(host(guest, "10.0.2.77"), (0, wanted))
+        self.assertEqual(host(guest, address), (0, wanted))
         figure(f"virt: a bridge of two adapters, {wanted} bytes went in and were counted once")
 
     def test_5_a_full_card_stops_neither_page_nor_counting(self):

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
@@ -49,6 +50,18 @@ def wait_for(what, ready, seconds=60):
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds} s for: {what}: {problem}")
         time.sleep(0.1)
+
+
+def udp_frame(to_mac, from_mac, source, to, size):
+    """An Ethernet frame of `size` bytes: UDP over IPv4, its payload zeros."""
+    payload = size - 14 - 20 - 8
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28 + payload, 0, 0, 64, 17, 0,
+                       socket.inet_aton(source), socket.inet_aton(to))
+    total = sum(struct.unpack("!10H", head))
+    total = (total & 0xFFFF) + (total >> 16)
+    check = struct.pack("!H", ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF)
+    udp = struct.pack("!HHHH", 40_000, 4_242, 8 + payload, 0)
+    return to_mac + from_mac + b"\x08\0" + head[:10] + check + head[12:] + udp + bytes(payload)
 
 
 class Inside:
@@ -238,15 +251,7 @@ class Machine:
 
     def send(self, count, source="10.99.0.7", size=200, pause=0.0, namespace=None, interface="out0"):
         """Sends so many UDP frames of `size` bytes, by default from out0, from `source` to 10.99.0.9."""
-        payload = size - 14 - 20 - 8
-        ip = bytes([0x45, 0]) + (28 + payload).to_bytes(2, "big") + bytes([0, 0, 0, 0, 64, 17, 0, 0]) \
-            + socket.inet_aton(source) + socket.inet_aton("10.99.0.9")
-        total = sum(int.from_bytes(ip[at:at + 2], "big") for at in range(0, 20, 2))
-        total = (total & 0xFFFF) + (total >> 16)
-        check = (~((total & 0xFFFF) + (total >> 16)) & 0xFFFF).to_bytes(2, "big")
-        udp = (40_000).to_bytes(2, "big") + (4_242).to_bytes(2, "big") + (8 + payload).to_bytes(2, "big") \
-            + b"\0\0"
-        frame = b"\2\0\0\0\0\x09\2\0\0\0\0\x07\x08\0" + ip[:10] + check + ip[12:] + udp + bytes(payload)
+        frame = udp_frame(bytes.fromhex("020000000009"), bytes.fromhex("020000000007"), source, "10.99.0.9", size)
         with Inside(namespace or self.outside):
             with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
                 out.bind((interface, 0))
@@ -260,10 +265,10 @@ class Machine:
         hosts = self.api(f"hosts?name={source}")["hosts"]
         return (hosts[0]["packets_out"], hosts[0]["bytes_out"]) if hosts else (0, 0)
 
-    def wait_for_count(self, expected, source="10.99.0.7"):
+    def wait_for_count(self, expected, source="10.99.0.7", seconds=20):
         """Waits until so many packets and bytes have been counted of a sender."""
         try:
-            wait_for(f"{expected} of {source} to be counted", lambda: self.counted(source) == expected, 20)
+            wait_for(f"{expected} of {source} to be counted", lambda: self.counted(source) == expected, seconds)
         except AssertionError as error:
             status = self.api("status")
             raise AssertionError(
