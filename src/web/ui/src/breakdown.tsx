@@ -5,7 +5,7 @@ import { bytes, count, exact, percent, rate } from "./format";
 import { Fact } from "./known";
 import { linkTo, type Kind } from "./route";
 import { service } from "./services";
-import { NOUN, number, SPLITS, sum, WAYS, type Span } from "./span";
+import { NOUN, number, share, SPLITS, sum, WAYS, type Span } from "./span";
 import { Share, Table, type Column } from "./table";
 
 /** Rows that a breakdown asks for. */
@@ -16,6 +16,14 @@ interface BreakdownProps {
   asked: Span;
   parameters: URLSearchParams;
 }
+
+/** What is in the rows that have no name of their own. */
+const REST: Record<Kind, Record<"other" | "none", string>> = {
+  hosts: { other: "quieter hosts, which are kept together", none: "frames that have no IP address" },
+  ports: { other: "quieter ports, which are kept together", none: "frames that have no port, such as pings" },
+  protocols: { other: "quieter protocols, which are kept together", none: "frames that have no IP protocol" },
+  interfaces: { other: "other interfaces", none: "" },
+};
 
 type Line = HistoryRow & { rest?: "other" | "none" };
 
@@ -41,9 +49,8 @@ const name = (kind: Kind, row: Line): string => {
 
 function Rows({ kind, answer, parameters }: { kind: Kind; answer: Answer; parameters: URLSearchParams }) {
   const ways = WAYS[kind];
-  // A packet has two hosts: it is received by one and sent by another.
-  const whole = sum(answer.total, "bytes", ways);
-  const most = answer.rows.reduce((top, row) => Math.max(top, sum(row, "bytes", ways)), 0);
+  const of = (row: Line) => share(kind, row, answer.total);
+  const most = answer.rows.reduce((top, row) => Math.max(top, of(row)[0]), 0);
   const isCounted = (row: HistoryRow) => sum(row, "packets", ways) > 0;
   const rest: Line[] = (["other", "none"] as const).map((rest) => ({ ...answer[rest], rest })).filter(isCounted);
   const label = kind === "hosts" ? "Host" : kind === "ports" ? "Port" : kind === "protocols" ? "Protocol" : "Interface";
@@ -52,10 +59,13 @@ function Rows({ kind, answer, parameters }: { kind: Kind; answer: Answer; parame
     {
       key: NOUN[kind],
       label,
+      isName: true,
       value: (row) => name(kind, row),
       show: (row) =>
         row.rest ? (
-          <i>{says[row.rest]}</i>
+          <>
+            <i>{says[row.rest]}</i> <small class="word">{REST[kind][row.rest]}</small>
+          </>
         ) : (
           <>
             <a href={linkTo(kind, name(kind, row), parameters)}>{name(kind, row)}</a>
@@ -74,13 +84,13 @@ function Rows({ kind, answer, parameters }: { kind: Kind; answer: Answer; parame
   });
   if (kind === "hosts") {
     columns.push(
-      { key: "mac", label: "MAC", value: (row) => row.mac ?? "", isWide: true },
+      { key: "mac", label: "MAC", value: (row) => row.mac ?? "", isName: true, isWide: true },
       { key: "where", label: "Where", value: (row) => (row.rest ? "" : row.local ? "local" : "outside"), isWide: true },
       amount("bytes_in", "Received", (row) => number(row, "bytes_in")),
       amount("bytes_out", "Sent", (row) => number(row, "bytes_out")),
     );
   } else if (kind === "ports") {
-    columns.push({ key: "service", label: "Usual service", value: (row) => service(row.protocol, row.port), isWide: true });
+    columns.push({ key: "service", label: "Usual service", value: (row) => service(row.protocol, row.port), isName: true, isWide: true });
   } else if (kind === "interfaces") {
     columns.push(
       amount("bytes_in", "In", (row) => number(row, "bytes_in"), true),
@@ -97,7 +107,7 @@ function Rows({ kind, answer, parameters }: { kind: Kind; answer: Answer; parame
       columns={[
         ...columns,
         ...more,
-        { key: "share", label: "Share", value: (row) => (whole > 0 ? sum(row, "bytes", ways) / whole : 0), show: (row) => <Share part={sum(row, "bytes", ways)} whole={whole} most={most} />, isNumber: true, isBar: true, isWide: kind === "interfaces" },
+        { key: "share", label: "Share", value: (row) => (of(row)[1] > 0 ? of(row)[0] / of(row)[1] : 0), show: (row) => <Share part={of(row)[0]} whole={of(row)[1]} most={most} />, isNumber: true, isBar: true, isWide: kind === "interfaces" },
       ]}
       rows={answer.rows as Line[]}
       rest={rest}
@@ -111,7 +121,7 @@ function Rows({ kind, answer, parameters }: { kind: Kind; answer: Answer; parame
   if (kind === "interfaces") return <Interfaces table={table} />;
   return (
     <>
-      {kind === "hosts" && <p class="note split-note">Each frame is received by one host and sent by another: shares are of both together.</p>}
+      {kind === "hosts" && <p class="note split-note">A share is of the network’s traffic. Each frame has a sender and a receiver, so the shares of all hosts add up to more than 100 %.</p>}
       {table()}
       {kind === "protocols" && <Errors />}
     </>

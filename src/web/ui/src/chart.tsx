@@ -4,7 +4,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { rate, roundRate, shortRate, tick, when } from "./format";
+import { timeTicks, type Tick } from "./axis";
+import { rate, roundRate, shortRate, when } from "./format";
 import { useSettings } from "./settings";
 import { download } from "./table";
 import { touches } from "./touch";
@@ -138,6 +139,7 @@ export function Chart(props: ChartProps) {
       font: `${12 * scale()}px system-ui, sans-serif`,
     };
     const height = heightOf(props.share);
+    let marks: Tick[] = [];
     const isNarrow = (u: uPlot) => u.width < NARROW * scale();
     const u = new uPlot(
       {
@@ -164,9 +166,17 @@ export function Chart(props: ChartProps) {
         axes: [
           {
             ...axis,
-            space: (u) => (isNarrow(u) ? 46 : 76) * scale(),
             size: 30 * scale(),
-            values: (_u, splits, _axis, _space, increment) => splits.map((s) => tick(s, increment)),
+            splits: (u, _axis, low, high) => {
+              // A label may be as wide as "25 Nov" or "23:59:30"; one that would be cut is left out.
+              const wide = (u.width || 300) - (isNarrow(u) ? 46 : 78) * scale();
+              const room = 58 * scale();
+              marks = timeTicks(low, high, Math.max(2, Math.floor(wide / room)));
+              const edge = ((high - low) * 22 * scale()) / wide;
+              marks = marks.filter((mark) => mark.at <= high - edge + ((high - low) * 16) / wide);
+              return marks.map((mark) => mark.at);
+            },
+            values: () => marks.map((mark) => mark.label),
           },
           {
             ...axis,

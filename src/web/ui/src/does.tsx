@@ -67,6 +67,7 @@ export function Does({ name, services, other, parameters }: DoesProps) {
       {
         key: label.toLowerCase(),
         label,
+        isName: true,
         value: (row) => row.name,
         show: (row) =>
           row.rest ? (
@@ -79,7 +80,7 @@ export function Does({ name, services, other, parameters }: DoesProps) {
           ),
       },
     ];
-    if (kind === "ports") columns.push({ key: "service", label: "Usual service", value: (row) => row.service, isWide: true });
+    if (kind === "ports") columns.push({ key: "service", label: "Usual service", value: (row) => row.service, isName: true, isWide: true });
     columns.push(
       amount("bytes_in", "Received"),
       amount("bytes_out", "Sent"),

@@ -104,7 +104,7 @@ const day = new Intl.DateTimeFormat(undefined, { weekday: "short", dateStyle: un
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const clockSeconds = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const dayMonth = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const monthYear = new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric" });
+const month = new Intl.DateTimeFormat(undefined, { month: "short" });
 
 /** A moment, in Unix seconds, to the second. */
 export const moment = (seconds: number) => full.format(seconds * 1000);
@@ -115,12 +115,12 @@ export function when(seconds: number, step: number): string {
   return (step >= 60 ? short : full).format(seconds * 1000);
 }
 
-/** The label of a tick on an axis of time whose ticks are that far apart. */
+/** The label of a tick on an axis of time whose ticks are that far apart: as short as it can be told from its neighbours. */
 export function tick(seconds: number, step: number): string {
   const date = new Date(seconds * 1000);
-  if (step >= 2_400_000) return monthYear.format(date);
+  if (step >= 2_400_000) return date.getMonth() === 0 ? String(date.getFullYear()) : month.format(date);
   if (step >= 86_000) return dayMonth.format(date);
-  if (date.getHours() === 0 && date.getMinutes() === 0 && step >= 3_600) return dayMonth.format(date);
+  if (date.getHours() === 0 && date.getMinutes() === 0 && date.getSeconds() === 0 && step >= 60) return dayMonth.format(date);
   return (step < 60 ? clockSeconds : clock).format(date);
 }
 

@@ -58,5 +58,17 @@ export const number = (row: HistoryRow | undefined, key: string) => Number(row?.
 /** A count of a row, over what is counted apart. */
 export const sum = (row: HistoryRow | undefined, what: string, ways: string[]) => ways.reduce((all, way) => all + number(row, `${what}${way}`), 0);
 
+/**
+ * The bytes that a row's share is of, and those of the row: of the network's traffic, so that a
+ * host that takes part in all of it has 100 %. Each frame has two hosts, so that the shares of
+ * hosts add up to more. A frame without a host (not IP) is counted on both sides, once here.
+ */
+export function share(kind: Kind, row: HistoryRow & { rest?: string }, total: HistoryRow): [part: number, whole: number] {
+  if (kind !== "hosts") return [sum(row, "bytes", WAYS[kind]), sum(total, "bytes", WAYS[kind])];
+  const whole = Math.max(number(total, "bytes_in"), number(total, "bytes_out"));
+  const part = row.rest === "none" ? Math.max(number(row, "bytes_in"), number(row, "bytes_out")) : sum(row, "bytes", WAYS.hosts);
+  return [Math.min(part, whole), whole];
+}
+
 /** One of them. */
 export const NOUN: Record<Kind, string> = { hosts: "host", ports: "port", protocols: "protocol", interfaces: "interface" };

@@ -12,6 +12,8 @@ export interface Column<T> {
   value: (row: T) => string | number | null;
   show?: (row: T) => ComponentChildren;
   isNumber?: boolean;
+  /** Names the row: what a search looks at. */
+  isName?: boolean;
   /** Left out where there is little room. */
   isWide?: boolean;
   /** Holds a bar, which takes the room that is left. */
@@ -38,6 +40,12 @@ interface Props<T> {
 }
 
 const PAGE = 25;
+
+/** Whether what names a row holds these words; amounts are not searched. */
+export function matches<T>(columns: Column<T>[], row: T, words: string): boolean {
+  const wanted = words.trim().toLowerCase();
+  return wanted === "" || columns.some((column) => column.isName && String(column.value(row) ?? "").toLowerCase().includes(wanted));
+}
 
 /** Parameters of the address that a table without a prefix uses. */
 export const TABLE = ["sort", "q", "page"];
@@ -76,7 +84,7 @@ export function Table<T>({ title, columns, rows, id, rest = [], file, empty, of,
 
   const by = columns.find((column) => column.key === order.key) ?? first;
   const wanted = words.trim().toLowerCase();
-  const found = wanted === "" ? rows : rows.filter((row) => columns.some((c) => String(c.value(row) ?? "").toLowerCase().includes(wanted)));
+  const found = wanted === "" ? rows : rows.filter((row) => matches(columns, row, wanted));
   const sorted = [...found].sort((a, b) => {
     const [x, y] = [by?.value(a) ?? "", by?.value(b) ?? ""];
     const less = typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y), undefined, { numeric: true });
@@ -153,7 +161,6 @@ export function Table<T>({ title, columns, rows, id, rest = [], file, empty, of,
                 </tr>
               ))}
               {wanted === "" &&
-                now === pages - 1 &&
                 rest.map((row) => (
                   <tr key={id(row)} class="rest">
                     {columns.map((column) => (

@@ -157,6 +157,13 @@ await check("hosts: every row of the download is the ground truth's, and the pag
   assert.equal(await page.locator("tbody tr td").first().textContent(), busiest[0]);
   const shown = await page.locator("tbody tr").first().locator("td").nth(3).textContent();
   assert.equal(shown, kilo(busiest[1].in_wire));
+  // A share is of the network's traffic, and what is in "other" and "not IP" is on every page.
+  const share = new Intl.NumberFormat("en-GB", { style: "percent", minimumFractionDigits: 1 }).format;
+  const part = Math.round(((busiest[1].in_wire + busiest[1].out_wire) / truth.totals.wire) * 1_000) / 1_000;
+  assert.equal(await page.locator("tbody tr").first().locator(".share > span").textContent(), share(part));
+  const rest = rows.filter((row) => ["other", "none"].includes(row.host)).length;
+  assert.equal(await page.locator("tbody tr.rest").count(), rest);
+  if (rest > 0) await seen(page, "tbody tr.rest .word", /kept together|no IP address/);
   await close(page);
 });
 
@@ -215,6 +222,9 @@ await check("tables are sorted, searched and paged", async () => {
   await page.getByRole("searchbox").fill(wanted);
   const found = await page.locator("tbody tr").count();
   assert.equal(found, Object.keys(truth.hosts).filter((host) => host.includes(wanted)).length);
+  // The digits of its volume do not name it.
+  await page.getByRole("searchbox").fill(String(truth.hosts[wanted].in_wire + truth.hosts[wanted].out_wire + 1_000_000).slice(1));
+  await seen(page, ".empty", /Nothing here matches/);
   await page.getByRole("searchbox").fill("no such host");
   await seen(page, ".empty", /Nothing here matches/);
   await close(page);
