@@ -126,13 +126,7 @@ pub fn load(path: Option<&Path>) -> Result<Loaded, Failure> {
         Err(e) => return Err(unreadable(main, &e)),
     }
     let directory = main.parent().unwrap_or_else(|| Path::new("")).join("conf.d");
-    let mut extra: Vec<PathBuf> = match fs::read_dir(&directory) {
-        Ok(entries) => entries.filter_map(Result::ok).map(|entry| entry.path()).collect(),
-        Err(_) => Vec::new(),
-    };
-    extra.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
-    extra.sort();
-    for path in extra {
+    for path in extra_files(&directory)? {
         let text = fs::read_to_string(&path).map_err(|e| unreadable(&path, &e))?;
         loaded.merge(&path, &text)?;
     }
@@ -140,11 +134,33 @@ pub fn load(path: Option<&Path>) -> Result<Loaded, Failure> {
     Ok(loaded)
 }
 
+/// The files `*.toml` of a directory in the order of their names; none if it is not there.
+/// Any other trouble is told: settings that cannot be read are not settings that are absent.
+fn extra_files(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(unreadable(directory, &e)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|e| unreadable(directory, &e))?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
     let (exit, advice) = match error.kind() {
         ErrorKind::NotFound => (Exit::NoInput, "no such file; check the path"),
-        ErrorKind::PermissionDenied => (Exit::Permission, "you may not read this file"),
+        ErrorKind::PermissionDenied => (Exit::Permission, "you may not read it; check its permissions (ls -ld)"),
         ErrorKind::InvalidData => (Exit::Config, "is not UTF-8 text"),
+        ErrorKind::NotADirectory => {
+            (Exit::NoInput, "is not a directory; make it one for files *.toml, or remove it")
+        }
         ErrorKind::IsADirectory => (Exit::NoInput, "is a directory; name the file in it"),
         _ => return Failure::new(Exit::NoInput, format!("{}: {error}", path.display())),
     };

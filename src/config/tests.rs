@@ -121,6 +121,24 @@ fn conf_d_is_read_in_the_order_of_names_and_the_last_word_counts() {
     assert_eq!(loaded.files.len(), 3);
 }
 
+/// An unreadable `conf.d` was taken for an empty one, and its settings were gone in silence.
+#[test]
+fn only_a_conf_d_that_is_not_there_is_empty() {
+    let directory = tempfile::tempdir().unwrap();
+    let main = directory.path().join("brightstat.toml");
+    let extra = directory.path().join("conf.d");
+    fs::write(&main, "").unwrap();
+    assert_eq!(load(Some(&main)).unwrap().files.len(), 1);
+    // Root may read everything, so that a mode of 0 shows nothing there; a file does.
+    fs::write(&extra, "").unwrap();
+    let failure = load(Some(&main)).unwrap_err();
+    assert!(failure.message.contains("conf.d: is not a directory"), "{failure}");
+    fs::remove_file(&extra).unwrap();
+    std::os::unix::fs::symlink("conf.d", &extra).unwrap();
+    let failure = load(Some(&main)).unwrap_err();
+    assert!(failure.message.contains("conf.d: "), "{failure}");
+}
+
 #[test]
 fn a_named_file_must_be_there() {
     let failure = load(Some(Path::new("/nonexistent/brightstat.toml"))).unwrap_err();
