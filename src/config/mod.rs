@@ -156,7 +156,9 @@ fn extra_files(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
     let (exit, advice) = match error.kind() {
         ErrorKind::NotFound => (Exit::NoInput, "no such file; check the path"),
-        ErrorKind::PermissionDenied => (Exit::Permission, "you may not read it; check its permissions (ls -ld)"),
+        ErrorKind::PermissionDenied => {
+            (Exit::Permission, "you may not read it; check its permissions (ls -ld)")
+        }
         ErrorKind::InvalidData => (Exit::Config, "is not UTF-8 text"),
         ErrorKind::NotADirectory => {
             (Exit::NoInput, "is not a directory; make it one for files *.toml, or remove it")
