@@ -53,10 +53,9 @@ impl IntervalInterface {
     }
 }
 
-/// Bytes a second over `covered` milliseconds. Less than a second counts as one: the start
-/// of a capture must not look like a spike.
+/// Bytes a second over `covered` milliseconds; see [`Rates::steady`].
 fn rate(bytes: u64, covered: u64) -> u64 {
-    bytes.saturating_mul(1_000) / covered.max(1_000)
+    Rates::steady(bytes, covered).greatest
 }
 
 fn steady(rate: u64) -> Rates {

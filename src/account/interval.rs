@@ -15,6 +15,15 @@ pub struct Rates {
     pub greatest: u64,
 }
 
+impl Rates {
+    /// The rates of what came in one piece: bytes over `covered` milliseconds. Less than a
+    /// second counts as one: the start of a capture must not look like a spike.
+    pub fn steady(bytes: u64, covered: u64) -> Rates {
+        let rate = bytes.saturating_mul(1_000) / covered.max(1_000);
+        Rates { least: rate, greatest: rate }
+    }
+}
+
 /// What an interface did in an interval.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct IntervalInterface {
@@ -126,6 +135,12 @@ impl ClosedInterval {
             }
             self.ports.shrink_to_fit();
         }
+    }
+
+    /// Milliseconds in which it was captured, on the interface that was captured longest: what
+    /// the rates of all rows are told over.
+    pub fn covered(&self) -> u64 {
+        self.interfaces.iter().map(|interface| interface.covered).max().unwrap_or(0)
     }
 
     /// Whether nothing happened: no frame, no drop. It may have been covered all the same.

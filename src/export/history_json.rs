@@ -35,6 +35,8 @@ impl Serialize for Whole<'_> {
         map.serialize_entry("step_seconds", &answer.step)?;
         map.serialize_entry("recorded_until", &answer.recorded_until.map(time))?;
         map.serialize_entry("approximate_before", &answer.approximate_before.map(time))?;
+        map.serialize_entry("widened_to_seconds", &answer.widened)?;
+        map.serialize_entry("kept_since", &answer.kept_since.map(time))?;
         let points = || answer.points.iter().map(|point| Time { point, zone });
         map.serialize_entry("points", &List(points))?;
         map.serialize_entry("count", &answer.count)?;

@@ -41,7 +41,7 @@ pub fn to_table(answer: &Answer, zone: &TimeZone) -> String {
     let mut table = TextTable::new(left, &heads.iter().map(String::as_str).collect::<Vec<_>>());
     if is_series {
         for (at, point) in answer.points.iter().enumerate() {
-            let time = [clock.show(point.start), coverage(point)];
+            let time = [clock.show(point.start), coverage(answer, point)];
             let shown = lines(answer).filter_map(|line| Some((line, at_point(line, at)?)));
             let before = table.len();
             let is_told = |(line, cells): &(&Line, &[Cell])| {
@@ -67,10 +67,29 @@ pub fn to_table(answer: &Answer, zone: &TimeZone) -> String {
     text.push_str(&table.render());
     text.push('\n');
     if !is_series && let Some(point) = answer.points.first() {
+        let is_written = answer.recorded_until.is_some_and(|until| until > answer.from);
         let _ = match point.covered {
+            0 if !is_written => writeln!(text, "Not written yet."),
             0 => writeln!(text, "Not covered: nothing was captured in this time."),
-            _ => writeln!(text, "Covered: {}.", coverage(point)),
+            _ => writeln!(text, "Covered: {}.", coverage(answer, point)),
         };
+    }
+    if let Some(seconds) = answer.widened {
+        let _ = writeln!(
+            text,
+            "Only whole intervals of {} are kept of this time: all of them that the span touches \
+             are shown.",
+            length(seconds)
+        );
+    }
+    if let Some(since) = answer.kept_since {
+        let _ = writeln!(
+            text,
+            "Intervals of the tier \"{}\" are kept since {} only; for the time before ask for a \
+             coarser one (--by).",
+            answer.tier,
+            clock.show(since)
+        );
     }
     if answer.count > answer.rows.len() && answer.rows.len() > 1 {
         let _ = writeln!(
@@ -237,12 +256,23 @@ fn numbers(answer: &Answer, line: &Line, cells: &[Cell], dropped: u64) -> Vec<St
     fields
 }
 
-fn coverage(point: &Point) -> String {
+fn coverage(answer: &Answer, point: &Point) -> String {
     let length = (point.end - point.start).cast_unsigned() * 1_000;
     match point.covered {
+        0 if answer.kept_since.is_some_and(|since| point.start < since) => "not kept".to_owned(),
         0 => "not covered".to_owned(),
         covered if covered >= length => "all".to_owned(),
         covered => share(covered, length),
+    }
+}
+
+/// A length of time, as in "1 h".
+fn length(seconds: u32) -> String {
+    match seconds {
+        s if s % 86_400 == 0 => format!("{} d", s / 86_400),
+        s if s % 3_600 == 0 => format!("{} h", s / 3_600),
+        s if s % 60 == 0 => format!("{} min", s / 60),
+        s => format!("{s} s"),
     }
 }
 
@@ -313,6 +343,8 @@ mod tests {
             none: line(Label::None, &[]),
             total: line(Label::Total, &[(0, 9), (2, 0)]),
             approximate_before: None,
+            widened: None,
+            kept_since: None,
             recorded_until: Some(180),
         }
     }

@@ -1,4 +1,11 @@
 //! How the span of a question is divided into points, and from which tiers they come.
+//!
+//! Theory of operation. A graph ([`Step::Auto`]) and a table ([`Step::Whole`]) of one span
+//! cover the same intervals, however many points the graph has: the span is widened first,
+//! to whole intervals of the finest tier that is still kept at each end ([`Ends`]), and
+//! divided then. So the first and the last point of a graph may be shorter than the others.
+//! A tier or days that are asked for by name are answered in whole intervals of that tier,
+//! or whole days.
 
 use rusqlite::Connection;
 
@@ -30,7 +37,50 @@ pub(super) struct Grid {
     /// Parts of the span, in order: the length of a tier's intervals, start, end.
     pub(super) segments: Vec<(i64, i64, i64)>,
     pub(super) approximate_before: Option<i64>,
+    pub(super) widened: Option<i64>,
+    pub(super) kept_since: Option<i64>,
     pub(super) recorded_until: Option<i64>,
+}
+
+/// A span that is widened to whole intervals of the finest tier that is kept at its ends.
+struct Ends {
+    from: i64,
+    to: i64,
+    /// The length of the intervals, seconds, if they make the span much longer than it was
+    /// asked for, because nothing finer is kept.
+    widened: Option<i64>,
+}
+
+impl Ends {
+    fn of(tiers: &[StoredTier], (from, to): (i64, i64)) -> Ends {
+        let finest = |time: i64| {
+            let at = (0..tiers.len()).find(|at| available(tiers, *at) <= time);
+            at.unwrap_or(tiers.len() - 1)
+        };
+        // The end's interval is the one that the last second lies in.
+        let (first, last) = (finest(from), finest(to - 1));
+        let ends = (tiers[first].start_of(from), tiers::round_up(to, tiers[last].seconds));
+        let (before, after) = (from - ends.0, ends.1 - to);
+        let added = [(first, before), (last, after)];
+        let is_much = |at: usize| match at {
+            0 => to - from < tiers[0].seconds,
+            _ => (before + after) * MUCH >= to - from,
+        };
+        let widened = added.into_iter().filter(|(at, added)| *added > 0 && is_much(*at));
+        Ends { from: ends.0, to: ends.1, widened: widened.map(|(at, _)| tiers[at].seconds).max() }
+    }
+}
+
+/// A span that was made longer by this part of it or more is told.
+const MUCH: i64 = 20;
+
+/// Since when all rows of a tier are there, to whole intervals of the next one. The coarsest
+/// has whatever there is.
+fn available(tiers: &[StoredTier], at: usize) -> i64 {
+    match tiers.get(at + 1) {
+        Some(coarser) => tiers::round_up(tiers[at].kept_since, coarser.seconds),
+        None => i64::MIN,
+    }
 }
 
 impl Grid {
@@ -39,12 +89,27 @@ impl Grid {
         let seconds = i64::from(tier.seconds);
         let from = question.from.div_euclid(seconds) * seconds;
         let to = tiers::round_up(question.to, seconds).max(from + seconds);
+        let whole = |step: i64| divided(from, to, step, question.most);
+        let (step, bounds) = match question.step {
+            Step::Whole | Step::Days(_) => (None, vec![from, to]),
+            Step::Tier(_) => (Some(seconds), whole(seconds)?),
+            Step::Auto(points) => {
+                let points = i64::try_from(points).unwrap_or(i64::MAX).max(2);
+                let mut step = seconds;
+                while points_of(&(from..to), step) > points {
+                    step += seconds;
+                }
+                (Some(step), whole(step)?)
+            }
+        };
         Ok(Grid {
             tier: tier.name.clone(),
-            step: Some(seconds),
-            bounds: uniform(from, to, seconds, question.most)?,
+            step,
+            bounds,
             segments: Vec::new(),
             approximate_before: None,
+            widened: (question.to - question.from < seconds).then_some(seconds),
+            kept_since: None,
             recorded_until: None,
         })
     }
@@ -63,66 +128,27 @@ impl Grid {
         let newest = newest(connection, base.seconds)?;
         let recorded_until = newest_pending.max(newest).map(|start| start + base.seconds);
         let (from, to) = (question.from, question.to.max(question.from + 1));
-        // Down to the finest tier that is still there.
-        let available = |at: usize| match tiers.get(at + 1) {
-            Some(coarser) => tiers::round_up(tiers[at].kept_since, coarser.seconds),
-            None => i64::MIN,
-        };
-        let snap = |time: i64| {
-            let at = (0..tiers.len()).find(|at| available(*at) <= time);
-            tiers[at.unwrap_or(tiers.len() - 1)].start_of(time)
-        };
+        let ends = Ends::of(&tiers, (from, to));
         let last = tiers.len() - 1;
+        let mut kept_since = None;
         let (top, step, mut bounds) = match &question.step {
-            Step::Whole => (last, None, vec![from, tiers::round_up(to, base.seconds)]),
+            Step::Whole => (last, None, vec![ends.from, ends.to]),
             Step::Tier(name) => {
                 let Some(at) = tiers.iter().position(|tier| tier.name == *name) else {
                     return Ok(Err(no_tier(name, &tiers, fresh)));
                 };
                 let seconds = tiers[at].seconds;
                 let bounds = (tiers[at].start_of(from), tiers::round_up(to, seconds));
-                match uniform(bounds.0, bounds.1, seconds, question.most) {
+                kept_since = Some(available(&tiers, at)).filter(|since| *since > bounds.0);
+                match divided(bounds.0, bounds.1, seconds, question.most) {
                     Ok(bounds) => (at, Some(seconds), bounds),
                     Err(failure) => return Ok(Err(failure)),
                 }
             }
             Step::Auto(points) => {
-                // A span may lie across a bound of however long a step.
-                let points = i64::try_from(*points).unwrap_or(i64::MAX).max(2);
-                let mut oldest = Vec::new();
-                for tier in &tiers {
-                    let first = first(connection, tier.seconds)?;
-                    oldest.push(first.unwrap_or(i64::MAX));
-                }
-                let fits = |at: usize| points_of(&(from..to), tiers[at].seconds) <= points;
-                // Reaches back to the beginning of the span, or as far as any other.
-                let reaches = |at: usize| {
-                    oldest[at] <= from
-                        || oldest[at + 1..]
-                            .iter()
-                            .all(|other| *other > oldest[at] - tiers[last].seconds)
-                };
-                let at = (0..=last).find(|at| fits(*at) && reaches(*at));
-                let mut at = at.or_else(|| (0..=last).find(|at| fits(*at))).unwrap_or(last);
-                let mut step = tiers[at].seconds;
-                let many = points_of(&(from..to), step);
-                if many > points {
-                    // Even the coarsest is too fine.
-                    step *= (to - from) / step / points + 1;
-                    while points_of(&(from..to), step) > points {
-                        step += tiers[at].seconds;
-                    }
-                } else if let Some((finer, shorter)) = at
-                    .checked_sub(1)
-                    .filter(|finer| many * COARSE < points && reaches(*finer))
-                    .and_then(|finer| {
-                        Some((finer, some_of(&tiers[finer], step, &(from..to), points)?))
-                    })
-                {
-                    (at, step) = (finer, shorter);
-                }
-                let start = from.div_euclid(step) * step;
-                match uniform(start, tiers::round_up(to, step), step, question.most) {
+                let span = ends.from..ends.to;
+                let (at, step) = automatic(connection, &tiers, &span, *points)?;
+                match divided(span.start, span.end, step, question.most) {
                     Ok(bounds) => (at, Some(step), bounds),
                     Err(failure) => return Ok(Err(failure)),
                 }
@@ -133,10 +159,11 @@ impl Grid {
             },
         };
         let mut approximate_before = None;
-        if step.is_none() {
+        if matches!(question.step, Step::Days(_)) {
             for bound in &mut bounds {
-                let snapped = snap(*bound);
-                if snapped != *bound && matches!(question.step, Step::Days(_)) {
+                let at = (0..tiers.len()).find(|at| available(&tiers, *at) <= *bound);
+                let snapped = tiers[at.unwrap_or(last)].start_of(*bound);
+                if snapped != *bound {
                     approximate_before = Some(*bound);
                 }
                 *bound = snapped;
@@ -165,7 +192,20 @@ impl Grid {
                 .map_or_else(|| base.name.clone(), |tier| tier.name.clone()),
             _ => tiers[top].name.clone(),
         };
-        Ok(Ok(Grid { tier, step, bounds, segments, approximate_before, recorded_until }))
+        let widened = match question.step {
+            Step::Whole | Step::Auto(_) => ends.widened,
+            Step::Tier(_) | Step::Days(_) => None,
+        };
+        Ok(Ok(Grid {
+            tier,
+            step,
+            bounds,
+            segments,
+            approximate_before,
+            widened,
+            kept_since,
+            recorded_until,
+        }))
     }
 
     /// The point that a time lies in.
@@ -173,6 +213,47 @@ impl Grid {
         let at = self.bounds.partition_point(|bound| *bound <= time);
         (at > 0 && at < self.bounds.len()).then(|| at - 1)
     }
+}
+
+/// The tier whose intervals, or some of them put together, make at most so many points (2 at
+/// least) of a span, and the length of such a point, seconds: the finest that tells of all of
+/// the span.
+fn automatic(
+    connection: &Connection,
+    tiers: &[StoredTier],
+    span: &std::ops::Range<i64>,
+    points: usize,
+) -> rusqlite::Result<(usize, i64)> {
+    // A span may lie across a bound of however long a step.
+    let points = i64::try_from(points).unwrap_or(i64::MAX).max(2);
+    let last = tiers.len() - 1;
+    let mut oldest = Vec::new();
+    for tier in tiers {
+        oldest.push(first(connection, tier.seconds)?.unwrap_or(i64::MAX));
+    }
+    let fits = |at: usize| points_of(span, tiers[at].seconds) <= points;
+    // No coarser tier tells of a part of the span that this one does not.
+    let reaches = |at: usize| {
+        let since = available(tiers, at);
+        since <= span.start || oldest[at + 1..].iter().all(|other| *other >= since)
+    };
+    let at = (0..=last).find(|at| fits(*at) && reaches(*at)).unwrap_or(last);
+    let mut step = tiers[at].seconds;
+    let many = points_of(span, step);
+    if many > points {
+        // Even the coarsest is too fine.
+        step *= (span.end - span.start) / step / points + 1;
+        while points_of(span, step) > points {
+            step += tiers[at].seconds;
+        }
+    } else if let Some(finer) = at.checked_sub(1)
+        && many * COARSE < points
+        && reaches(finer)
+        && let Some(shorter) = some_of(&tiers[finer], step, span, points)
+    {
+        return Ok((finer, shorter));
+    }
+    Ok((at, step))
 }
 
 /// Covers a span with whole intervals of tier `at`, and what is left with finer ones.
@@ -234,13 +315,13 @@ pub(super) fn points_of(span: &std::ops::Range<i64>, step: i64) -> i64 {
     (tiers::round_up(span.end, step) - span.start.div_euclid(step) * step) / step
 }
 
-/// The bounds of points of the same length.
-fn uniform(from: i64, to: i64, step: i64, most: usize) -> Result<Vec<i64>, Failure> {
-    let points = (to - from) / step;
-    match too_many(points, most) {
-        None => Ok((0..=points).map(|at| from + at * step).collect()),
-        Some(failure) => Err(failure),
+/// The bounds of points that begin at multiples of `step`, but for the first.
+fn divided(from: i64, to: i64, step: i64, most: usize) -> Result<Vec<i64>, Failure> {
+    if let Some(failure) = too_many(points_of(&(from..to), step), most) {
+        return Err(failure);
     }
+    let inner = from.div_euclid(step) + 1..tiers::round_up(to, step) / step;
+    Ok([from].into_iter().chain(inner.map(|at| at * step)).chain([to]).collect())
 }
 
 /// Whatever is asked for, memory stays bounded.

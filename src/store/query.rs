@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
-use super::grid::{Grid, points_of};
+use super::grid::Grid;
 use super::kind::{Key, host_key, port_key};
 use super::question::{Answer, Question, Step, Which};
 use super::reading::Reading;
@@ -182,16 +182,19 @@ impl History {
     }
 }
 
+/// Spans up to this length, seconds, are answered from the tier in memory, if that reaches
+/// back far enough: whatever the step is, so that a graph and a table tell the same.
+const FINE_SPAN: i64 = 600;
+
 /// Whether a question is answered from the tier in memory.
 fn wants_fine(question: &Question, tier: &Tier, since: Option<i64>) -> bool {
     match &question.step {
         Step::Tier(name) => *name == tier.name,
-        Step::Auto(points) => {
-            let span = question.from..question.to;
-            points_of(&span, i64::from(tier.seconds)) <= *points as i64
+        Step::Auto(_) | Step::Whole => {
+            question.to - question.from <= FINE_SPAN
                 && since.is_some_and(|since| since <= question.from)
         }
-        Step::Whole | Step::Days(_) => false,
+        Step::Days(_) => false,
     }
 }
 

@@ -121,7 +121,8 @@ pub struct Answer {
     pub tier: String,
     /// Length of a point, seconds; `None` if they differ (days, or the whole span).
     pub step: Option<u32>,
-    /// The span as it is answered: widened to whole intervals of the tier.
+    /// The span as it is answered: widened to whole intervals of the finest tier that is kept
+    /// at its ends; of the tier that was asked for, if one was.
     pub from: i64,
     /// Its end.
     pub to: i64,
@@ -140,6 +141,11 @@ pub struct Answer {
     /// Before this time, days are not those of the time zone but of UTC, because only
     /// coarser intervals are left.
     pub approximate_before: Option<i64>,
+    /// The length of the intervals, seconds, if those at the ends make the span much longer
+    /// than it was asked for, because nothing finer is kept.
+    pub widened: Option<u32>,
+    /// Before this time the intervals of the tier that was asked for are no longer kept.
+    pub kept_since: Option<i64>,
     /// Up to when history has been written, seconds since 1970 UTC; `None` if never.
     pub recorded_until: Option<i64>,
 }

@@ -139,6 +139,8 @@ impl<'a> Reading<'a> {
             none,
             total,
             approximate_before: grid.approximate_before,
+            widened: grid.widened.and_then(|seconds| u32::try_from(seconds).ok()),
+            kept_since: grid.kept_since,
             recorded_until: grid.recorded_until,
         })
     }

@@ -163,11 +163,9 @@ impl Interval {
     /// What the worker closed. `interface` tells an interface's key.
     pub fn new(closed: &ClosedInterval, mut interface: impl FnMut(&str) -> i64) -> Interval {
         let mut interval = Interval { start: closed.start, ..Interval::default() };
-        let seconds = u64::from(closed.length.max(1));
-        let steady = |volume: Volume| {
-            let rate = volume.bytes / seconds;
-            Cell::new(volume, Rates { least: rate, greatest: rate })
-        };
+        // As the rates of the rows are: over the time that was captured.
+        let covered = closed.covered();
+        let steady = |volume: Volume| Cell::new(volume, Rates::steady(volume.bytes, covered));
         let mut put = |kind: &'static Kind, key: Key, cells: &[Cell], extras: &[i64]| {
             let row = Row { cells: cells.to_vec(), extras: extras.to_vec(), parts: 1 };
             interval.rows[kind.at].add(kind, key, row);

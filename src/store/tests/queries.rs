@@ -74,9 +74,72 @@ fn a_span_is_covered_with_the_coarsest_tiers_that_fit_and_what_waits_counts_too(
     let hours = ask(&store, &question(0, end, tier("hour")));
     assert_eq!(hours.points.len(), 72);
     assert!(hours.total.series.iter().all(|(_, cells)| cells[0].bytes == 60 * 642));
-    // The minutes of the first day are gone: the span is widened to whole hours.
+    // The minutes of the first day are gone: the span is widened to whole hours at both ends.
     let early = ask(&store, &question(5_000, 9_000, Step::Whole));
-    assert_eq!((early.from, early.to), (3_600, 7_200));
+    assert_eq!((early.from, early.to, early.widened), (3_600, 10_800, Some(3_600)));
+    assert_eq!(early.total.total[0].bytes, 120 * 642);
+}
+
+#[test]
+fn a_span_that_is_finer_than_what_is_kept_is_answered_and_says_so() {
+    let (_directory, store) = three_days();
+    // 25 minutes within an hour of which only the hour is left, as a drag over a graph asks.
+    for step in [Step::Whole, Step::Auto(300), Step::Auto(2)] {
+        let answer = ask(&store, &question(5_000, 6_500, step));
+        assert_eq!((answer.from, answer.to, answer.widened), (3_600, 7_200, Some(3_600)));
+        assert_eq!((answer.tier.as_str(), answer.total.total[0].bytes), ("hour", 60 * 642));
+        assert_eq!(answer.points.iter().map(|point| point.covered).sum::<u64>(), 3_600_000);
+    }
+    let end = 3 * 86_400;
+    for (from, to, widened) in [
+        (end - 3_600, end - 1_800, None),
+        (end - 3_590, end - 1_810, None),
+        (end - 3_590, end - 3_560, Some(60)),
+        (3_600, 7_200, None),
+        // An hour more than two days is not worth a word.
+        (5_000, end, None),
+    ] {
+        let answer = ask(&store, &question(from, to, Step::Whole));
+        assert_eq!(answer.widened, widened, "{from} to {to}");
+    }
+    let minutes = ask(&store, &question(5_000, 6_500, tier("minute")));
+    assert_eq!(minutes.kept_since, Some(end - 7_200), "minutes before that are gone");
+    assert_eq!(minutes.total.total[0].bytes, 0);
+    assert_eq!(ask(&store, &question(end - 600, end, tier("minute"))).kept_since, None);
+}
+
+#[test]
+fn a_graph_and_a_table_of_one_span_cover_the_same_intervals() {
+    let (_directory, store) = three_days();
+    let end = 3 * 86_400;
+    for span in [1, 59, 61, 1_500, 3_601, 7_300, 86_399, 90_061, 2 * 86_400 + 7] {
+        for from in [0, 1, 59, 5_000, 86_399, end - 86_400, end - 10_807, end - 7_201, end - 601] {
+            let table = ask(&store, &question(from, from + span, Step::Whole));
+            assert!(table.from <= from && table.to >= from + span);
+            for points in [2, 3, 60, 300, 500] {
+                let graph = ask(&store, &question(from, from + span, Step::Auto(points)));
+                let ends = |answer: &Answer| (answer.from, answer.to, answer.widened);
+                assert_eq!(ends(&graph), ends(&table), "{from} {span} {points}");
+                assert_eq!(graph.total.total, table.total.total, "{from} {span} {points}");
+                let step = i64::from(graph.step.unwrap());
+                let inner = &graph.points[1..];
+                assert!(inner.iter().all(|point| point.start % step == 0), "{from} {span}");
+            }
+        }
+    }
+}
+
+#[test]
+fn rates_of_other_are_told_over_the_time_that_was_captured() {
+    let mut half = some(0);
+    half.interfaces[0].covered = 30_000;
+    half.other_hosts.sent.count(3_000);
+    half.other_ports.count(3_000);
+    let interval = Interval::new(&half, |_| 1);
+    for (kind, way) in [(&HOST, 1), (&PORT, 0)] {
+        let other = &interval.rows[kind.at].0[&kind.other.unwrap()].cells[way];
+        assert_eq!((other.least, other.greatest), (100, 100), "{}", kind.name);
+    }
 }
 
 #[test]
@@ -191,6 +254,11 @@ fn seconds_come_from_memory() {
     }
     let fresh = || Some(Fresh { recent: &store.recent, in_memory: Some(&memory) });
     let history = History::open(&store.path).unwrap();
+    let whole = history.ask(&question(100, 200, Step::Whole), fresh()).unwrap();
+    assert_eq!((whole.from, whole.to, whole.points.len()), (100, 200, 1));
+    let few = history.ask(&question(100, 200, Step::Auto(30)), fresh()).unwrap();
+    assert_eq!((few.from, few.to, few.step), (100, 200, Some(4)));
+    assert_eq!(few.total.total, whole.total.total);
     for step in [Step::Auto(300), tier("second")] {
         let answer = history.ask(&question(100, 200, step), fresh()).unwrap();
         assert_adds_up(&answer);
