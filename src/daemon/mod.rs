@@ -20,12 +20,14 @@ pub mod worker;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, RwLock, mpsc};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use log::{info, warn};
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use sd_notify::NotifyState;
 
 use crate::account::Accounts;
@@ -45,6 +47,10 @@ use worker::{Plan, Published, Worker};
 /// touched is not resident.
 const ANSWERING_STACK: usize = 1 << 20;
 const STACK: usize = 256 << 10;
+/// Of the store thread, which also brings old databases to a new schema.
+const STORE_STACK: usize = 1 << 20;
+/// How often a start that takes long looks whether it is to stop.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// How the daemon was called: what on the command line goes before the configuration.
 #[derive(Clone, Debug, Default)]
@@ -114,18 +120,45 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
     let limits = Limits { hosts: config.hosts_per_interval, ports: config.ports_per_interval };
     let options_of_store =
         store::Options { tiers: tiers.clone(), limits, max_size: config.max_size };
-    let store = Store::open(&config.database, options_of_store)?;
+    let store_status = Arc::new(store::Status::new(config.commit));
+    let (intervals, to_store) = mpsc::sync_channel(64);
+    let (path, status) = (config.database.clone(), store_status.clone());
+    let (opened, is_open) = mpsc::sync_channel(1);
+    let body = move || match Store::open_under(&path, options_of_store, status.pulse()) {
+        Ok(store) => {
+            let _ = opened.send(Ok((store.recent(), store.newest())));
+            store.run(&to_store, &status);
+        }
+        Err(failure) => drop(opened.send(Err(failure))),
+    };
+    let store = spawn_with("store", STORE_STACK, body)?;
+    // To bring a large database to other tiers takes a while.
+    let (recent, newest) = loop {
+        match is_open.recv_timeout(LOOK) {
+            Ok(Err(_)) if store_status.pulse().is_stopping() => {
+                info!("stopped before the database was ready");
+                return Ok(());
+            }
+            Ok(result) => break result?,
+            // The configuration has just been read: there is nothing to reload.
+            Err(RecvTimeoutError::Timeout) => {
+                let signal = signals.read_signal().ok().flatten();
+                let stops = |signal: siginfo| signal.ssi_signo != Signal::SIGHUP as u32;
+                if signal.is_some_and(stops) {
+                    store_status.stop();
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                let text = "the store thread ended badly".to_owned();
+                return Err(Failure::new(Exit::Unavailable, text));
+            }
+        }
+    };
     let directory = private_directory()?;
     let socket = directory.path.join("web.sock");
     let server = Arc::new(routes::listen(&socket)?);
 
     let published = Arc::new(Published::default());
-    let store_status = Arc::new(store::Status::new(config.commit));
-    let (recent, newest) = (store.recent(), store.newest());
-    let (intervals, to_store) = mpsc::sync_channel(64);
-    let status = store_status.clone();
-    let store = spawn("store", move || store.run(&to_store, &status))?;
-
     let (commands, to_worker) = mpsc::channel();
     let local = interfaces::local_networks(&config, &names);
     let plan = Plan {

@@ -97,6 +97,7 @@ impl Supervisor {
 
     /// Ends the capture threads, then lets the worker finish.
     pub(super) fn stop(&mut self) {
+        self.store.stop();
         self.captures.stop();
         let _ = self.commands.send(Command::Stop);
         self.worker.unpark();

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, Result, Transaction};
 
-use super::kind::{HOST, Key, addr_key};
-use super::tiers;
+use super::kind::{Key, addr_key};
+use super::sweep::{Step, Sweep};
 use crate::account::IntervalHost;
 use crate::decode::Mac;
 
@@ -26,6 +26,8 @@ pub(super) struct Catalog {
     stored_macs: usize,
     /// So many are too many.
     pub(super) many_macs: usize,
+    /// The search for those that nobody needs, while it goes on.
+    sweep: Option<Sweep>,
 }
 
 impl Catalog {
@@ -39,13 +41,17 @@ impl Catalog {
             new_interfaces: Vec::new(),
             macs: HashMap::new(),
             new_macs: BTreeMap::new(),
-            stored_macs: count_macs(connection)?,
+            stored_macs: count_macs(connection, MANY_MACS)?,
             many_macs: MANY_MACS,
+            sweep: None,
         })
     }
 
     /// Notes the MACs that are news.
     pub(super) fn note_macs(&mut self, hosts: &[IntervalHost]) {
+        if let Some(sweep) = &mut self.sweep {
+            hosts.iter().for_each(|host| sweep.add(&addr_key(&host.address)));
+        }
         for host in hosts.iter().filter(|host| host.mac.is_known()) {
             let key = addr_key(&host.address);
             if self.macs.get(&key) == Some(&host.mac) {
@@ -112,34 +118,45 @@ impl Catalog {
         self.new_macs.clear();
     }
 
-    /// Deletes the MACs of hosts that have no history (any more), if there are many: who makes
-    /// up addresses must not make the file grow for good.
-    pub(super) fn sweep(&mut self, transaction: &Transaction<'_>) -> Result<()> {
-        if self.stored_macs < self.many_macs {
-            return Ok(());
+    /// Looks for MACs of hosts without history, if there are many; a step each time. Returns
+    /// whether there is more to do.
+    ///
+    /// `may_begin` says that no interval waits.
+    ///
+    /// # Errors
+    /// Whatever SQLite says; the same step is done next time.
+    pub(super) fn sweep(&mut self, connection: &mut Connection, may_begin: bool) -> Result<bool> {
+        if self.sweep.is_none() {
+            if !may_begin || self.stored_macs < self.many_macs {
+                return Ok(false);
+            }
+            // Those that were written again have been counted twice.
+            self.stored_macs = count_macs(connection, self.many_macs)?;
+            if self.stored_macs < self.many_macs {
+                return Ok(false);
+            }
+            self.sweep = Some(Sweep::new(connection)?);
         }
-        // Those that were written again have been counted twice.
-        self.stored_macs = count_macs(transaction)?;
-        if self.stored_macs < self.many_macs {
-            return Ok(());
+        let Some(sweep) = &mut self.sweep else { return Ok(false) };
+        match sweep.step(connection)? {
+            Step::More(gone) => {
+                // Of those that are gone, some will be seen again.
+                self.macs.retain(|key, _| !gone.contains(key));
+                Ok(true)
+            }
+            Step::Done(kept) => {
+                self.sweep = None;
+                self.stored_macs = kept;
+                // Sweep again only after the table has grown by as many rows.
+                self.many_macs = MANY_MACS.max(2 * kept);
+                Ok(false)
+            }
         }
-        let named: Vec<String> = tiers::all_lengths(transaction)?
-            .into_iter()
-            .map(|seconds| {
-                let (table, condition) = (HOST.table(seconds), HOST.condition());
-                format!("SELECT k1, k2, k3 FROM {table} WHERE {condition}")
-            })
-            .collect();
-        let sql = format!(
-            "DELETE FROM host_mac WHERE (family, high, low) NOT IN ({})",
-            named.join(" UNION ")
-        );
-        self.stored_macs -= transaction.execute(&sql, [])?;
-        // That was much to read: not again before there are as many more.
-        self.many_macs = MANY_MACS.max(2 * self.stored_macs);
-        // Of those that are gone, some will be seen again.
-        self.macs.clear();
-        Ok(())
+    }
+
+    /// Rows have been moved to where a sweep may have been already: begin again.
+    pub(super) fn give_up_sweep(&mut self) {
+        self.sweep = None;
     }
 
     /// Takes the place of another one, whose names and numbers stay: all of them are new to
@@ -153,7 +170,9 @@ impl Catalog {
     }
 }
 
-fn count_macs(connection: &Connection) -> Result<usize> {
-    let count: i64 = connection.query_row("SELECT count(*) FROM host_mac", [], |row| row.get(0))?;
+/// How many MACs are in the database; no more than `most` are counted.
+fn count_macs(connection: &Connection, most: usize) -> Result<usize> {
+    let sql = format!("SELECT count(*) FROM (SELECT 1 FROM host_mac LIMIT {most})");
+    let count: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
     Ok(usize::try_from(count).unwrap_or(0))
 }

@@ -14,6 +14,7 @@ mod gathered;
 mod grid;
 pub mod kind;
 pub mod open;
+mod pulse;
 pub mod query;
 pub mod question;
 mod reading;
@@ -23,6 +24,7 @@ mod rows;
 mod scan;
 pub mod schema;
 mod status;
+mod sweep;
 mod tables;
 mod tiers;
 mod work;
@@ -39,9 +41,10 @@ use rusqlite::ErrorCode;
 
 use crate::account::ClosedInterval;
 use crate::config::Tier;
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use write::{Batch, Event, SetBack, Writer};
 
+pub use pulse::Pulse;
 pub use recent::Recent;
 use rows::Interval;
 pub use rows::Limits;
@@ -86,6 +89,7 @@ pub struct Store {
     writer: Writer,
     path: PathBuf,
     options: Options,
+    pulse: Arc<Pulse>,
     recent: Arc<Recent>,
     set_backs: Vec<SetBack>,
     events: Vec<Event>,
@@ -99,11 +103,22 @@ impl Store {
     /// # Errors
     /// See [`open::open`].
     pub fn open(path: &Path, options: Options) -> Result<Store, Failure> {
-        let (writer, aside) = begin(path, &options)?;
+        Store::open_under(path, options, &Arc::default())
+    }
+
+    /// Opens or makes the database; what takes long at that (bringing it to a new schema or to
+    /// other tiers, making it small) beats under `pulse`, and is given up when that is told to
+    /// stop.
+    ///
+    /// # Errors
+    /// See [`open::open`]; it was told to stop.
+    pub fn open_under(path: &Path, options: Options, pulse: &Arc<Pulse>) -> Result<Store, Failure> {
+        let (writer, aside) = begin(path, &options, pulse)?;
         let mut store = Store {
             writer,
             path: path.to_owned(),
             options,
+            pulse: pulse.clone(),
             recent: Arc::default(),
             set_backs: Vec::new(),
             events: Vec::new(),
@@ -139,6 +154,7 @@ impl Store {
 
     /// The body of the store thread: writes what comes until the sender is gone.
     pub fn run(mut self, messages: &Receiver<Message>, status: &Status) {
+        self.watch(&status.pulse);
         self.note(
             "started",
             concat!("brightstat ", env!("CARGO_PKG_VERSION"), " has started").to_owned(),
@@ -151,7 +167,7 @@ impl Store {
         let later = |period: Duration| Instant::now() + period + period.min(base);
         let mut due = later(status.period());
         loop {
-            status.heartbeat.fetch_add(1, Ordering::Relaxed);
+            status.pulse.beat();
             let pause = due.saturating_duration_since(Instant::now()).min(HEARTBEAT);
             let is_over = match messages.recv_timeout(pause) {
                 Ok(message) => {
@@ -184,7 +200,9 @@ impl Store {
                 due =
                     if is_written { later(period) } else { Instant::now() + TRY_AGAIN.min(period) };
             }
-            if is_over {
+            if !is_over {
+                self.tidy_up(status);
+            } else {
                 let waiting = status.waiting();
                 if waiting > 0 {
                     error!(
@@ -195,6 +213,24 @@ impl Store {
                 return;
             }
         }
+    }
+
+    /// Has long statements beat under this pulse from now on.
+    fn watch(&mut self, pulse: &Arc<Pulse>) {
+        self.pulse = pulse.clone();
+        if let Err(e) = pulse.watch(&mut self.writer.connection) {
+            warn!("{}: long statements are not watched: {e}", self.path.display());
+        }
+    }
+
+    /// Does a step of what can wait, if nothing is more urgent. Returns whether there is more.
+    fn tidy_up(&mut self, status: &Status) -> bool {
+        if self.pulse.is_stopping() || status.is_failing.load(Ordering::Relaxed) {
+            return false;
+        }
+        let nothing_waits = self.recent.lock().pending.is_empty();
+        // What fails here fails in the next commit as well, which says so.
+        self.writer.tidy_up(nothing_waits).unwrap_or(false)
     }
 
     /// Takes in what the worker says.
@@ -258,6 +294,11 @@ impl Store {
 
     /// Writes what waits in one transaction; what could not be written goes on waiting.
     fn commit(&mut self, is_last: bool, status: &Status) -> bool {
+        let pulse = self.pulse.clone();
+        pulse.needed(|| self.write_all(is_last, status))
+    }
+
+    fn write_all(&mut self, is_last: bool, status: &Status) -> bool {
         let mut result = self.try_commit(is_last, status);
         if let Err(error) = &result
             && let Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) =
@@ -337,18 +378,22 @@ impl Store {
             self.path.display(),
             aside.display()
         );
-        let (writer, _) = begin(&self.path, &self.options)?;
+        let (writer, _) = begin(&self.path, &self.options, &self.pulse)?;
         self.writer.take_over(writer);
         self.note_damage(&aside);
         Ok(())
     }
 }
 
-fn begin(path: &Path, options: &Options) -> Result<(Writer, Option<PathBuf>), Failure> {
-    let (connection, aside) = open::open(path)?;
+fn begin(
+    path: &Path,
+    options: &Options,
+    pulse: &Arc<Pulse>,
+) -> Result<(Writer, Option<PathBuf>), Failure> {
+    let (connection, aside) = open::open_under(path, pulse)?;
     open::compact_if_worth_it(&connection, options.max_size);
     let writer = Writer::new(connection, &options.tiers, options.limits, options.max_size)
-        .map_err(|e| Failure::new(Exit::Io, format!("{}: {e}", path.display())))?;
+        .map_err(|e| open::failure(path, &e))?;
     Ok((writer, aside))
 }
 

@@ -1,12 +1,14 @@
 //! How the database is opened: made, upgraded, or moved aside when it is damaged.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use log::{info, warn};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::pulse::Pulse;
 use super::schema::{APPLICATION_ID, VERSION, migrate};
 use crate::failure::{Exit, Failure};
 
@@ -17,7 +19,15 @@ use crate::failure::{Exit, Failure};
 /// A directory or file that cannot be written, a file that is another program's, or one
 /// that a newer brightstat has made.
 pub fn open(path: &Path) -> Result<(Connection, Option<PathBuf>), Failure> {
-    match open_once(path) {
+    open_under(path, &Arc::default())
+}
+
+/// The same; long statements beat under `pulse`.
+pub(super) fn open_under(
+    path: &Path,
+    pulse: &Arc<Pulse>,
+) -> Result<(Connection, Option<PathBuf>), Failure> {
+    match open_once(path, pulse) {
         Ok(connection) => Ok((connection, None)),
         Err(Trouble::Failure(failure)) => Err(failure),
         Err(Trouble::Damaged(what)) => {
@@ -27,12 +37,7 @@ pub fn open(path: &Path) -> Result<(Connection, Option<PathBuf>), Failure> {
                 path.display(),
                 aside.display()
             );
-            let connection = open_once(path).map_err(|trouble| match trouble {
-                Trouble::Failure(failure) => failure,
-                Trouble::Damaged(what) => {
-                    Failure::new(Exit::Io, format!("{}: {what}", path.display()))
-                }
-            })?;
+            let connection = open_once(path, pulse).map_err(|trouble| trouble.failure(path))?;
             Ok((connection, Some(aside)))
         }
     }
@@ -43,13 +48,23 @@ enum Trouble {
     Damaged(String),
 }
 
-fn open_once(path: &Path) -> Result<Connection, Trouble> {
+impl Trouble {
+    fn failure(self, path: &Path) -> Failure {
+        match self {
+            Trouble::Failure(failure) => failure,
+            Trouble::Damaged(what) => Failure::new(Exit::Io, format!("{}: {what}", path.display())),
+        }
+    }
+}
+
+fn open_once(path: &Path, pulse: &Arc<Pulse>) -> Result<Connection, Trouble> {
     let judge = |error: rusqlite::Error| judge(path, &error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(judge)?;
     connection.busy_timeout(Duration::from_secs(10)).map_err(judge)?;
+    pulse.watch(&mut connection).map_err(judge)?;
     let pragma = |name: &str| {
         connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i32>(0))
     };
@@ -121,6 +136,8 @@ pub(super) fn compact_if_worth_it(connection: &Connection, max_size: u64) {
     }
     match connection.execute_batch("VACUUM") {
         Ok(()) => info!("database compacted: it had {} MB of free pages", free * page / 1_000_000),
+        // The next start does it.
+        Err(e) if e.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {}
         Err(e) => warn!("the database keeps its free pages, which will be used again: {e}"),
     }
 }
@@ -129,6 +146,11 @@ pub(super) fn compact_if_worth_it(connection: &Connection, max_size: u64) {
 const HOLLOW: i64 = 16 << 20;
 /// Bytes that are compacted in a few seconds, even on an SD card.
 const QUICK: i64 = 64 << 20;
+
+/// What an error means for the person who starts the program.
+pub(super) fn failure(path: &Path, error: &rusqlite::Error) -> Failure {
+    judge(path, error).failure(path)
+}
 
 fn judge(path: &Path, error: &rusqlite::Error) -> Trouble {
     let shown = path.display();
@@ -159,6 +181,13 @@ fn judge(path: &Path, error: &rusqlite::Error) -> Trouble {
         Some(ErrorCode::DiskFull) => failure(
             Exit::Io,
             format!("{shown}: the disk is full; make room or set history.database to another disk"),
+        ),
+        Some(ErrorCode::OperationInterrupted) => failure(
+            Exit::Unavailable,
+            format!(
+                "{shown}: stopped before the database was ready; the next start begins again, and \
+                 nothing is lost"
+            ),
         ),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => failure(
             Exit::Unavailable,

@@ -1,13 +1,15 @@
 //! What the store thread lets others see, and how often it is to write.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use super::pulse::Pulse;
 
 /// What the store thread lets others see.
 #[derive(Default)]
 pub struct Status {
-    pub(super) heartbeat: AtomicU64,
+    pub(super) pulse: Arc<Pulse>,
     pub(super) committed: AtomicU64,
     pub(super) waiting: AtomicU64,
     pub(super) lost: AtomicU64,
@@ -35,9 +37,20 @@ impl Status {
         Duration::from_millis(self.period.load(Ordering::Relaxed))
     }
 
+    /// What beats while the thread works.
+    pub fn pulse(&self) -> &Arc<Pulse> {
+        &self.pulse
+    }
+
     /// Counts up while the thread is alive; the watchdog looks at it.
     pub fn heartbeat(&self) -> u64 {
-        self.heartbeat.load(Ordering::Relaxed)
+        self.pulse.beats()
+    }
+
+    /// The daemon is about to stop: the thread gives up what can wait, and writes what is
+    /// left when its messages have ended.
+    pub fn stop(&self) {
+        self.pulse.stop();
     }
 
     /// Intervals written since the start.

@@ -1,6 +1,7 @@
 //! What the store makes of what it is given, and what it answers.
 
 mod migration;
+mod pulse;
 mod queries;
 mod random;
 mod retention;

@@ -81,26 +81,25 @@ impl Work<'_> {
             }
         }
         let by = (set_back.by + base.seconds / 2).div_euclid(base.seconds) * base.seconds;
-        let mut moved = Vec::new();
-        for start in starts(self.transaction, base.seconds, from)? {
-            moved.push(read(self.transaction, base.seconds, start, start + base.seconds)?.0);
-            if let Some(interval) = moved.last_mut() {
-                interval.start = start;
-            }
+        if by <= 0 {
+            return Ok(());
         }
         // Tiers that are no longer written cannot be made anew; the others hold the same.
         let lengths = tiers::all_lengths(self.transaction)?;
-        for seconds in
-            lengths.into_iter().filter(|s| self.tiers[1..].iter().all(|t| t.seconds != *s))
-        {
+        for seconds in lengths.into_iter().filter(|s| self.tiers.iter().all(|t| t.seconds != *s)) {
             delete(self.transaction, seconds, from, i64::MAX)?;
         }
-        for interval in &mut moved {
+        // In the order of time, one after the other: where one goes, the one that was there has
+        // gone before.
+        let seconds = self.tiers[0].seconds;
+        for start in starts(self.transaction, seconds, from)? {
+            let (mut interval, _) = read(self.transaction, seconds, start, start + seconds)?;
+            delete(self.transaction, seconds, start, start + seconds)?;
             for at in 1..self.tiers.len() {
-                self.stale[at].insert(self.tiers[at].start_of(interval.start));
+                self.stale[at].insert(self.tiers[at].start_of(start));
             }
-            interval.start -= by;
-            self.write_interval(interval)?;
+            interval.start = start - by;
+            self.write_interval(&interval)?;
         }
         Ok(())
     }

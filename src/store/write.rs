@@ -172,7 +172,6 @@ impl Writer {
             work.let_go(present, batch.intervals.len())?;
         }
         work.make_room(horizon, *max_size, batch.intervals.len())?;
-        catalog.sweep(&transaction)?;
         let Work { tiers: tiers_now, fresh, .. } = work;
         seal(transaction)?;
         // Only now is it certain.
@@ -184,7 +183,19 @@ impl Writer {
             *refreshed = Some(horizon);
         }
         catalog.note_written();
+        if !batch.set_backs.is_empty() {
+            catalog.give_up_sweep();
+        }
         Ok(())
+    }
+
+    /// Does a step of what can wait. Returns whether there is more to do. `may_begin` says
+    /// that no interval waits.
+    ///
+    /// # Errors
+    /// Whatever SQLite says; nothing is lost, and the same step is done next time.
+    pub(super) fn tidy_up(&mut self, may_begin: bool) -> Result<bool> {
+        self.catalog.sweep(&mut self.connection, may_begin)
     }
 }
 
