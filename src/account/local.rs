@@ -71,12 +71,30 @@ const PRIVATE: [&str; 14] = [
     "ff00::/8",           // RFC 4291, multicast
 ];
 
+/// What is at home wherever the local networks are: a packet with such an address at one end
+/// does not leave the link or the site, so it is never a download or an upload of its own.
+const AT_HOME: [&str; 7] = [
+    "0.0.0.0/32",         // RFC 1122, a host without an address yet (DHCP)
+    "169.254.0.0/16",     // RFC 3927, link-local
+    "224.0.0.0/4",        // RFC 5771, multicast
+    "255.255.255.255/32", // RFC 919, limited broadcast
+    "::/128",             // RFC 4291, a host without an address yet
+    "fe80::/10",          // RFC 4291, link-local
+    "ff00::/8",           // RFC 4291, multicast
+];
+
 /// The local networks: a set of prefixes.
+///
+/// Two questions are asked of them. [`LocalNetworks::contains`] is about the prefixes to the
+/// letter: it decides who is let in to the page. [`LocalNetworks::has`] is about counting: to
+/// it, groups, broadcasts and link-local addresses are inside as well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalNetworks {
     prefixes: Vec<IpNet>,
     v4: Masks<u32>,
     v6: Masks<u128>,
+    /// The directed broadcasts of the IPv4 prefixes (RFC 919): their last addresses.
+    broadcasts: Vec<u32>,
 }
 
 /// The prefixes of one IP version. Every new host is held against all of them, which in a
@@ -113,19 +131,27 @@ impl<N: Copy + PartialEq + std::ops::BitAnd<Output = N>> Masks<N> {
 impl LocalNetworks {
     /// Exactly these prefixes.
     pub fn exactly(prefixes: Vec<IpNet>) -> LocalNetworks {
-        let v4 = prefixes.iter().filter_map(|prefix| match prefix {
+        let at_home = AT_HOME.iter().filter_map(|prefix| prefix.parse().ok());
+        let inside: Vec<IpNet> = prefixes.iter().copied().chain(at_home).collect();
+        let v4 = inside.iter().filter_map(|prefix| match prefix {
             IpNet::V4(net) => Some((net.netmask(), net.network())),
             IpNet::V6(_) => None,
         });
         let v4 =
             v4.map(|(mask, net)| (mask.into(), net.into(), [mask.octets()[0], net.octets()[0]]));
-        let v6 = prefixes.iter().filter_map(|prefix| match prefix {
+        let v6 = inside.iter().filter_map(|prefix| match prefix {
             IpNet::V4(_) => None,
             IpNet::V6(net) => Some((net.netmask(), net.network())),
         });
         let v6 =
             v6.map(|(mask, net)| (mask.into(), net.into(), [mask.octets()[0], net.octets()[0]]));
-        LocalNetworks { v4: Masks::new(v4), v6: Masks::new(v6), prefixes }
+        // Links of two hosts or one have no broadcast (RFC 3021).
+        let broadcasts = prefixes.iter().filter_map(|prefix| match prefix {
+            IpNet::V4(net) if net.prefix_len() <= 30 => Some(u32::from(net.broadcast())),
+            _ => None,
+        });
+        let broadcasts = broadcasts.collect();
+        LocalNetworks { v4: Masks::new(v4), v6: Masks::new(v6), broadcasts, prefixes }
     }
 
     /// The private ranges, and `on_link`: the prefixes of the watched interfaces.
@@ -135,20 +161,29 @@ impl LocalNetworks {
         LocalNetworks::exactly(private.chain(on_link).collect())
     }
 
-    /// Whether the address is inside.
+    /// Whether one of the prefixes holds the address.
     pub fn contains(&self, address: &IpAddr) -> bool {
-        match address {
-            IpAddr::V4(address) => self.v4.have(u32::from(*address), address.octets()[0]),
-            IpAddr::V6(address) => self.v6.have(u128::from(*address), address.octets()[0]),
-        }
+        self.prefixes.iter().any(|prefix| prefix.contains(address))
     }
 
-    /// As [`LocalNetworks::contains`], for an address as the counters know it.
+    /// Whether the address counts as inside: that of a local host, of a group or a broadcast,
+    /// or one that is valid on the link alone.
     #[inline]
     pub fn has(&self, address: &Addr) -> bool {
         match address.v4_number() {
             Some(number) => self.v4.have(number, (number >> 24) as u8),
             None => self.v6.have(u128::from_be_bytes(address.0), address.0[0]),
+        }
+    }
+
+    /// Whether the address is that of a group of hosts or of all of them, and so nobody's:
+    /// multicast, the limited broadcast, or the directed broadcast of a local prefix.
+    pub fn is_group(&self, address: &Addr) -> bool {
+        match address.v4_number() {
+            Some(number) => {
+                number >> 28 == 0xe || number == u32::MAX || self.broadcasts.contains(&number)
+            }
+            None => address.0[0] == 0xff,
         }
     }
 
@@ -177,6 +212,36 @@ mod tests {
         assert!(local.contains(&ip("192.0.2.255")));
         assert!(!local.contains(&ip("192.168.0.1")));
         assert!(!local.contains(&ip("224.0.0.251")));
+    }
+
+    #[test]
+    fn groups_and_broadcasts_are_at_home_whatever_the_prefixes_are() {
+        let local = LocalNetworks::exactly(vec!["192.168.1.0/24".parse().unwrap()]);
+        let way = |source: &str, destination: &str| {
+            let is_local = |address: &str| local.has(&Addr::from(ip(address)));
+            Direction::of(is_local(source), is_local(destination))
+        };
+        let groups = ["224.0.0.251", "239.255.255.250", "255.255.255.255", "192.168.1.255"];
+        for group in groups {
+            assert_eq!(way("192.168.1.5", group), Direction::Internal, "{group}");
+            assert!(local.is_group(&Addr::from(ip(group))), "{group}");
+        }
+        // DHCP's first words, neighbour discovery, mDNS.
+        assert_eq!(way("0.0.0.0", "255.255.255.255"), Direction::Internal);
+        assert_eq!(way("::", "ff02::1:ff00:1"), Direction::Internal);
+        assert_eq!(way("fe80::1", "ff02::fb"), Direction::Internal);
+        assert!(local.is_group(&Addr::from(ip("ff02::fb"))));
+        // A stream from outside to a group comes in, as any other.
+        assert_eq!(way("203.0.113.9", "239.1.2.3"), Direction::In);
+        assert_eq!(way("192.168.1.5", "203.0.113.255"), Direction::Out);
+        for host in ["192.168.1.254", "192.168.1.0", "203.0.113.255", "223.255.255.255", "fe80::1"]
+        {
+            assert!(!local.is_group(&Addr::from(ip(host))), "{host}");
+        }
+        // To be counted as inside is not to be let in.
+        assert!(!local.contains(&ip("fe80::1")) && !local.contains(&ip("169.254.3.4")));
+        let link = LocalNetworks::exactly(vec!["192.0.2.0/31".parse().unwrap()]);
+        assert!(!link.is_group(&Addr::from(ip("192.0.2.1"))));
     }
 
     #[test]

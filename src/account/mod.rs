@@ -502,6 +502,11 @@ impl Accounts {
         Volume { packets, bytes: self.interfaces.iter().map(|i| i.captured_bytes).sum() }
     }
 
+    /// What counts as inside.
+    pub fn local(&self) -> &LocalNetworks {
+        &self.local
+    }
+
     /// The prefixes that count as inside.
     pub fn local_prefixes(&self) -> &[IpNet] {
         self.local.prefixes()

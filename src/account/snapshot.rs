@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{
-    Accounts, ClosedInterval, Direction, ErrorKind, InOut, PROTOCOLS, ServiceRow, Transport, Volume,
+    Accounts, ClosedInterval, Direction, ErrorKind, InOut, LocalNetworks, PROTOCOLS, ServiceRow, Transport, Volume,
 };
 use crate::decode::{Addr, Mac, protocol};
 
@@ -50,6 +50,8 @@ pub struct HostRow {
     pub mac: Mac,
     /// Whether it counts as inside.
     pub local: bool,
+    /// Whether it is no host but a group of them: multicast or broadcast.
+    pub group: bool,
     /// First seen, nanoseconds since 1970 UTC.
     pub first: i64,
     /// Last seen, nanoseconds since 1970 UTC.
@@ -131,7 +133,8 @@ pub fn class_of(number: u16) -> usize {
     }
 }
 
-/// The busiest hosts of the latest fine interval.
+/// The busiest hosts of the latest fine interval. Groups are none: what went to them is in
+/// `other`.
 #[derive(Clone, Debug, Default)]
 pub struct Busiest {
     /// When it began, seconds since 1970 UTC by the system's clock.
@@ -146,13 +149,21 @@ pub struct Busiest {
 
 impl Busiest {
     /// The hosts that an interval names, as the one that began at `start`.
-    pub fn of(interval: &ClosedInterval, start: i64) -> Busiest {
-        Busiest {
+    pub fn of(interval: &ClosedInterval, start: i64, local: &LocalNetworks) -> Busiest {
+        let mut busiest = Busiest {
             start,
             length: interval.length,
-            hosts: interval.hosts.iter().map(|row| (row.address, row.traffic)).collect(),
+            hosts: Vec::with_capacity(interval.hosts.len()),
             other: interval.other_hosts,
+        };
+        for row in &interval.hosts {
+            if row.local && local.is_group(&row.address) {
+                busiest.other += row.traffic;
+            } else {
+                busiest.hosts.push((row.address, row.traffic));
+            }
         }
+        busiest
     }
 }
 
@@ -266,6 +277,8 @@ impl Accounts {
             address: *address,
             mac: host.mac,
             local: host.local,
+            // Groups are always inside: the many hosts outside need no second look.
+            group: host.local && self.local.is_group(address),
             first: host.first,
             last: host.last,
             traffic: host.traffic.total(),

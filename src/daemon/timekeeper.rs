@@ -407,7 +407,7 @@ impl Timekeeper {
         let mut interval = accounts.close_fine(self.fine, length);
         interval.keep_busiest(self.plan.hosts.min(FINE_HOSTS), self.plan.ports.min(FINE_PORTS));
         let ahead = self.clock.skew().div_euclid(SECOND);
-        self.busiest = Some(Busiest::of(&interval, self.fine + ahead));
+        self.busiest = Some(Busiest::of(&interval, self.fine + ahead, accounts.local()));
         if !interval.interfaces.is_empty() {
             self.outbox.push(Message::Fine(interval), is_held);
         }

@@ -17,6 +17,8 @@ use crate::decode::{Addr, Network};
 use crate::export::report::{HostLine, InOutLine, busiest, busiest_hosts, busiest_ports};
 use crate::export::time::rfc3339;
 
+pub(super) use super::one::one;
+
 /// A host that was seen this much before the snapshot is active, nanoseconds.
 const ACTIVE: i64 = 60 * 1_000_000_000;
 
@@ -119,7 +121,7 @@ pub fn live(snapshot: &Snapshot, seconds: usize, top: usize) -> String {
         errors: errors_json(snapshot.errors()),
         seconds: snapshot.seconds[skipped..].iter().map(LiveSecond::from).collect(),
         interfaces: snapshot.interfaces.iter().map(interface_json).collect(),
-        hosts: Hosts::new(snapshot, page),
+        hosts: Hosts::busiest(snapshot, top),
         ports: Ports::new(snapshot, page),
         protocols: protocols_json(snapshot),
     })
@@ -136,8 +138,14 @@ fn columns(volume: impl Fn(Direction) -> Volume, classes: [u64; CLASSES]) -> [u6
 }
 
 /// `GET /api/v1/pulse`: what a page needs every second, in few bytes. The seconds after
-/// `since` (none: the last one), the totals, and the `top` busiest hosts of the last second.
-pub fn pulse(snapshot: &Snapshot, since: Option<i64>, top: usize) -> String {
+/// `since` (none: the last one), the totals, the `top` busiest hosts of the last second, and
+/// the counters of `one` thing, if one was asked for.
+pub fn pulse(
+    snapshot: &Snapshot,
+    since: Option<i64>,
+    top: usize,
+    one: Option<Option<Vec<u64>>>,
+) -> String {
     let is_new = |second: &&Second| since.is_none_or(|since| second.start > since);
     let count = snapshot.seconds.iter().rev().take_while(is_new).count();
     let count = if since.is_none() { count.min(1) } else { count };
@@ -164,7 +172,7 @@ pub fn pulse(snapshot: &Snapshot, since: Option<i64>, top: usize) -> String {
     }
     let waiting = snapshot.interfaces.iter().filter(|interface| !interface.is_capturing);
     let drops = snapshot.drops();
-    text(&json!({
+    let mut answer = json!({
         "number": snapshot.number,
         "time": snapshot.taken_at.div_euclid(1_000_000_000),
         "uptime_seconds": snapshot.uptime.as_secs(),
@@ -173,7 +181,11 @@ pub fn pulse(snapshot: &Snapshot, since: Option<i64>, top: usize) -> String {
         "totals": columns(|direction| snapshot.direction(direction), snapshot.classes()),
         "seconds": seconds,
         "hosts": hosts,
-    }))
+    });
+    if let Some(one) = one {
+        answer["one"] = json!(one);
+    }
+    text(&answer)
 }
 
 fn errors_json(errors: [u64; ErrorKind::COUNT]) -> Map<String, Value> {
@@ -241,6 +253,18 @@ struct Hosts<'a> {
 impl Hosts<'_> {
     fn new(snapshot: &Snapshot, page: Page) -> Hosts<'_> {
         let (rows, rest) = page.cut(busiest_hosts(&snapshot.hosts, page.end()));
+        Hosts::of(snapshot, rows, &rest)
+    }
+
+    /// The `top` busiest that are hosts indeed: groups are in `other`.
+    fn busiest(snapshot: &Snapshot, top: usize) -> Hosts<'_> {
+        let key = |row: &HostRow| {
+            let bytes = if row.group { 0 } else { row.traffic.bytes() };
+            (bytes, row.address.number())
+        };
+        let (rows, mut rest) = busiest(&snapshot.hosts, top, key);
+        let (groups, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.group);
+        rest.extend(groups);
         Hosts::of(snapshot, rows, &rest)
     }
 
@@ -381,3 +405,6 @@ fn protocols_json(snapshot: &Snapshot) -> Value {
 pub fn protocols(snapshot: &Snapshot) -> String {
     text(&protocols_json(snapshot))
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ mod bundle;
 pub mod guard;
 mod history;
 pub mod names;
+mod one;
 mod request;
 pub mod routes;
 

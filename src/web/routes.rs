@@ -168,7 +168,13 @@ fn table(path: &str, query: &str, snapshot: &Snapshot) -> Result<String, (u16, S
         "/api/v1/pulse" => {
             let since = |value| i64::from_str(value).map_err(|_| wrong("since", value));
             let since = found("since").map(since).transpose()?;
-            Ok(api::pulse(snapshot, since, parameter("top", ROWS)?))
+            let text = |name: &str| {
+                form_urlencoded::parse(query.as_bytes()).find(|(k, _)| k == name).map(|(_, v)| v)
+            };
+            let one = text("what").zip(text("name"));
+            let one = one.map(|(what, name)| api::one(snapshot, &what, &name)).transpose();
+            let one = one.map_err(|problem| (400, problem))?;
+            Ok(api::pulse(snapshot, since, parameter("top", ROWS)?, one))
         }
         "/api/v1/hosts" => {
             match form_urlencoded::parse(query.as_bytes()).find(|(k, _)| k == "name") {
