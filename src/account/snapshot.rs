@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{
-    Accounts, ClosedInterval, Direction, ErrorKind, InOut, LocalNetworks, PROTOCOLS, ServiceRow, Transport, Volume,
+    Accounts, ClosedInterval, Direction, ErrorKind, InOut, LocalNetworks, PROTOCOLS, ServiceRow,
+    Transport, Volume,
 };
 use crate::decode::{Addr, Mac, protocol};
 

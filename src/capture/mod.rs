@@ -7,6 +7,7 @@
 pub mod file;
 pub mod interfaces;
 pub mod live;
+pub mod sight;
 
 use pcap::{Linktype, PacketHeader, Precision};
 

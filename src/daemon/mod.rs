@@ -11,6 +11,7 @@ mod machine;
 pub mod notices;
 mod outbox;
 mod privileges;
+mod sight;
 mod sockets;
 mod status;
 mod supervise;

@@ -3,17 +3,19 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
 use super::interfaces::{Interfaces, Statuses};
 use super::machine::machine;
 use super::notices::notices;
+use super::sight::{Machine, Watch};
 use super::worker::Published;
 use crate::account::Snapshot;
 use crate::capture::interfaces;
 use crate::config::{Config, Tier};
+use crate::decode::Addr;
 use crate::export::time::rfc3339;
 use crate::failure::Failure;
 use crate::store::query::{Fresh, History};
@@ -34,6 +36,8 @@ pub(super) struct Status {
     store: Arc<store::Status>,
     captures: Statuses,
     guard: Arc<Guard>,
+    is_promiscuous: bool,
+    watch: Mutex<Watch>,
 }
 
 impl Status {
@@ -55,6 +59,8 @@ impl Status {
             store: store.clone(),
             captures: captures.statuses(),
             guard: guard.clone(),
+            is_promiscuous: config.promiscuous,
+            watch: Mutex::default(),
         }
     }
 }
@@ -72,7 +78,18 @@ impl Source for Status {
 
     fn status(&self) -> Value {
         let snapshot = self.published.latest();
-        let speeds: HashMap<String, u64> = interfaces::list()
+        let all = interfaces::list();
+        let own: Vec<Addr> =
+            all.iter().flat_map(|i| &i.addresses).map(|net| Addr::from(net.addr())).collect();
+        let machine_seen = Machine {
+            own: &own,
+            is_wifi: interfaces::is_wifi,
+            is_promiscuous: self.is_promiscuous,
+        };
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let blind = watch.look(&snapshot, &machine_seen);
+        drop(watch);
+        let speeds: HashMap<String, u64> = all
             .into_iter()
             .filter_map(|i| Some((i.name, u64::from(i.speed?) * 1_000_000)))
             .collect();
@@ -96,6 +113,8 @@ impl Source for Status {
                 })
             })
             .collect();
+        let mut told = notices(captures.keys());
+        told.extend(blind);
         let written = written_bytes();
         // An hour tells something of a day; less does not.
         let uptime = snapshot.uptime.as_secs();
@@ -108,7 +127,7 @@ impl Source for Status {
             "packets": snapshot.total.packets,
             "bytes": snapshot.total.bytes,
             "drops": snapshot.drops(),
-            "notices": notices(captures.keys()),
+            "notices": told,
             "interfaces": interfaces,
             "hosts": { "rows": snapshot.hosts.len(), "limit": self.host_limit, "folded": snapshot.folded_hosts },
             "clock": {

@@ -10,11 +10,7 @@ use crate::account::{Snapshot, protocol_name};
 ///
 /// # Errors
 /// What is wrong with `what` or `name`, for people.
-pub(super) fn one(
-    snapshot: &Snapshot,
-    what: &str,
-    name: &str,
-) -> Result<Option<Vec<u64>>, String> {
+pub(super) fn one(snapshot: &Snapshot, what: &str, name: &str) -> Result<Option<Vec<u64>>, String> {
     match what {
         "hosts" => {
             let address: IpAddr =

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::{Finding, good, note, problem};
 use crate::capture::interfaces::{Interface, is_wifi, usual};
 use crate::capture::live::{self, explain};
+use crate::capture::sight::{NOTHING_REMEDY, Sight, View, own_remedy};
 use crate::config::Config;
 use crate::decode::{LinkLayer, PacketRecord, decode};
 
@@ -108,19 +109,6 @@ fn of_features(name: &str, features: &str) -> Option<Finding> {
     })
 }
 
-/// What the frames of an interface tell of what it can see.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Sample {
-    /// All frames.
-    frames: u64,
-    /// From or to this machine's addresses.
-    own: u64,
-    /// To everybody or to a group.
-    group: u64,
-    /// Between two others, as a mirror port, a bridge or a router sees them.
-    others: u64,
-}
-
 /// Looks at the frames of an interface for a while.
 pub(super) fn sight(name: &str, all: &[Interface], config: &Config, seconds: u32) -> Vec<Finding> {
     if seconds == 0 {
@@ -153,10 +141,10 @@ fn take(
     mut capture: Capture<Active>,
     own: &HashSet<IpAddr>,
     time: Duration,
-) -> Result<Sample, Error> {
+) -> Result<Sight, Error> {
     let link = LinkLayer::from_dlt(capture.get_datalink().0);
     let is_ethernet = capture.get_datalink().0 == 1;
-    let (mut sample, end) = (Sample::default(), Instant::now() + time);
+    let (mut sample, end) = (Sight::default(), Instant::now() + time);
     while let Some(left) = end.checked_duration_since(Instant::now()) {
         {
             let mut fds = [PollFd::new(capture.as_fd(), PollFlags::POLLIN)];
@@ -168,62 +156,44 @@ fn take(
             decode(link, packet.data, packet.header.len, 0, &mut record);
             // The lowest bit of an Ethernet address's first byte tells groups (IEEE 802).
             let is_group = is_ethernet && packet.data.first().is_some_and(|byte| byte & 1 != 0);
-            sample.count(&record, is_group, own);
+            count(&mut sample, &record, is_group, own);
         })?;
     }
     Ok(sample)
 }
 
-impl Sample {
-    fn count(&mut self, record: &PacketRecord, is_group: bool, own: &HashSet<IpAddr>) {
-        self.frames += 1;
-        let is_own = |ip: IpAddr| own.contains(&ip) || ip.is_loopback();
-        if record.is_ip() && (is_own(record.source.ip()) || is_own(record.destination.ip())) {
-            self.own += 1;
-        } else if is_group || record.destination.ip().is_multicast() {
-            self.group += 1;
-        } else if record.is_ip() {
-            self.others += 1;
-        }
+/// Counts a frame by whose it is.
+fn count(sight: &mut Sight, record: &PacketRecord, is_group: bool, own: &HashSet<IpAddr>) {
+    sight.frames += 1;
+    let is_own = |ip: IpAddr| own.contains(&ip) || ip.is_loopback();
+    if record.is_ip() && (is_own(record.source.ip()) || is_own(record.destination.ip())) {
+        sight.own += 1;
+    } else if is_group || record.destination.ip().is_multicast() {
+        sight.group += 1;
+    } else if record.is_ip() {
+        sight.others += 1;
     }
 }
 
 fn of_sample(
     name: &str,
-    sample: &Sample,
+    sample: &Sight,
     is_wifi: bool,
     is_promiscuous: bool,
     seconds: u32,
 ) -> Finding {
-    let Sample { frames, own, group, others } = sample;
+    let Sight { frames, own, group, others } = sample;
     let seen = format!(
         "{frames} frames in {seconds} s: {own} of this machine's own, {group} broadcasts, {others} of others"
     );
-    // A switch floods a frame now and then whose port it has forgotten: a few prove nothing.
-    if *others > 10 && *others * 50 > *frames {
-        return good(format!("{name} sees the traffic of others ({seen})"));
+    match sample.view() {
+        View::Others => good(format!("{name} sees the traffic of others ({seen})")),
+        View::Nothing => note(format!("{name}: not one frame came in {seconds} s"), NOTHING_REMEDY),
+        View::OnlyOwn => note(
+            format!("{name}: I see only broadcast and my own traffic ({seen})"),
+            own_remedy(is_wifi, is_promiscuous),
+        ),
     }
-    if *frames == 0 {
-        return note(
-            format!("{name}: not one frame came in {seconds} s"),
-            "a network is never that quiet: is this the right interface, and is the cable in?",
-        );
-    }
-    let what = format!("{name}: I see only broadcast and my own traffic ({seen})");
-    if !is_promiscuous {
-        return note(what, "capture.promiscuous is false; set it to true");
-    }
-    if is_wifi {
-        return note(
-            what,
-            "Wi-Fi shows a station nothing else; use a cable to a mirror port of the switch",
-        );
-    }
-    note(
-        what,
-        "connect to a mirror (SPAN) port of the switch, or let the Pi be the bridge or the \
-         gateway; without it you see this machine only",
-    )
 }
 
 #[cfg(test)]
@@ -285,7 +255,7 @@ mod tests {
     #[test]
     fn a_port_that_is_not_mirrored_is_told_from_one_that_is() {
         let verdict = |frames, own, others, is_wifi| {
-            let sample = Sample { frames, own, group: frames - own - others, others };
+            let sample = Sight { frames, own, group: frames - own - others, others };
             of_sample("eth0", &sample, is_wifi, true, 5)
         };
         assert_eq!(verdict(1_000, 100, 800, false).verdict, Verdict::Good);
@@ -299,7 +269,7 @@ mod tests {
     #[test]
     fn frames_are_sorted_by_whose_they_are() {
         let own: HashSet<IpAddr> = ["192.168.1.5".parse().unwrap()].into();
-        let mut sample = Sample::default();
+        let mut sample = Sight::default();
         let mut count = |ends: Option<(&str, &str)>, is_group| {
             let mut record = PacketRecord::default();
             if let Some((source, destination)) = ends {
@@ -312,13 +282,13 @@ mod tests {
                 decode(LinkLayer::from_dlt(1), &frame, 34, 0, &mut record);
                 assert_eq!(record.source, Addr::from(source.parse::<IpAddr>().unwrap()));
             }
-            sample.count(&record, is_group, &own);
+            count(&mut sample, &record, is_group, &own);
         };
         count(Some(("192.168.1.5", "9.9.9.9")), false);
         count(Some(("192.168.1.7", "9.9.9.9")), false);
         count(Some(("192.168.1.7", "239.1.1.1")), true);
         count(None, true);
         count(None, false);
-        assert_eq!(sample, Sample { frames: 5, own: 1, group: 2, others: 1 });
+        assert_eq!(sample, Sight { frames: 5, own: 1, group: 2, others: 1 });
     }
 }

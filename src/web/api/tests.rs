@@ -47,11 +47,8 @@ fn snapshot() -> Snapshot {
             .collect(),
         ..ClosedInterval::default()
     };
-    let port = |transport, bytes| PortRow {
-        transport,
-        port: 53,
-        volume: Volume { packets: 1, bytes },
-    };
+    let port =
+        |transport, bytes| PortRow { transport, port: 53, volume: Volume { packets: 1, bytes } };
     Snapshot {
         hosts: ROWS.into_iter().map(host).collect(),
         ports: vec![port(Transport::Tcp, 100), port(Transport::Udp, 200)],
@@ -80,9 +77,7 @@ fn json(text: &str) -> Value {
 #[test]
 fn a_group_is_nobodys_busiest_host_and_nothing_is_lost() {
     let snapshot = snapshot();
-    for (top, expected) in
-        [(1, vec!["192.168.1.5"]), (50, vec!["192.168.1.5", "203.0.113.9"])]
-    {
+    for (top, expected) in [(1, vec!["192.168.1.5"]), (50, vec!["192.168.1.5", "203.0.113.9"])] {
         let pulse = json(&pulse(&snapshot, None, top, None));
         let rows = pulse["hosts"]["rows"].as_array().unwrap();
         let names: Vec<_> = rows.iter().map(|row| row[0].as_str().unwrap()).collect();
