@@ -3,16 +3,54 @@
 //! A small memory of fixed size: old entries are written over, so a flood makes the count
 //! miss something, never grow. The totals do not depend on it.
 
-use crate::decode::{Fragment, PacketRecord};
+use crate::decode::{Addr, Fragment, Network, PacketRecord};
 
 const DATAGRAMS: usize = 256;
 const RANGES: usize = 8;
 /// How long the fragments of one datagram may trickle in (RFC 8200, section 4.5).
 const REASSEMBLY_NS: i64 = 60_000_000_000;
 
+/// What tells a datagram. RFC 791: its ends, its identification and its protocol. RFC 8200,
+/// section 4.5: its ends and its identification; the next header may differ between the
+/// fragments. And the interface, as one frame may pass two.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Key {
+    ends: (Addr, Addr),
+    identification: u32,
+    /// 0 for IPv6.
+    protocol: u8,
+    interface: usize,
+}
+
+impl Key {
+    const NONE: Key = Key {
+        ends: (Addr::NONE, Addr::NONE),
+        identification: 0,
+        protocol: 0,
+        interface: usize::MAX,
+    };
+
+    /// Where the datagram is remembered. Whoever aims at the place of another one makes the
+    /// count miss something, as a flood of fragments does.
+    fn place(&self) -> usize {
+        const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+        let parts = [
+            self.ends.0.number() as u64,
+            (self.ends.0.number() >> 64) as u64,
+            self.ends.1.number() as u64,
+            (self.ends.1.number() >> 64) as u64,
+            u64::from(self.identification) << 8 | u64::from(self.protocol),
+            self.interface as u64,
+        ];
+        // Multiplication carries upwards only: the rotation brings the upper bits down again.
+        let mix = |sum: u64, part: &u64| (sum.rotate_left(29) ^ part).wrapping_mul(MIX);
+        (parts.iter().fold(0, mix) >> 56) as usize % DATAGRAMS
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Datagram {
-    key: u64,
+    key: Key,
     since: i64,
     /// Byte ranges seen, start and end; unused ones are empty.
     ranges: [(u32, u32); RANGES],
@@ -26,21 +64,21 @@ pub struct Fragments {
 impl Fragments {
     /// Remembers nothing yet.
     pub fn new() -> Fragments {
-        let free = Datagram { key: 0, since: 0, ranges: [(0, 0); RANGES] };
+        let free = Datagram { key: Key::NONE, since: 0, ranges: [(0, 0); RANGES] };
         Fragments { datagrams: vec![free; DATAGRAMS].into_boxed_slice() }
     }
 
     /// Takes in a fragment seen on an interface. Whether it overlaps an earlier one of its
     /// datagram (a repeated fragment does).
     pub fn observe(&mut self, interface: usize, record: &PacketRecord, fragment: Fragment) -> bool {
-        // RFC 791 and RFC 8200: a datagram is told by its ends, its identification and
-        // (IPv4) its protocol.
-        let ends = record.source.tail().rotate_left(32) ^ record.destination.tail();
-        let id = u64::from(fragment.identification) << 8 | u64::from(record.protocol());
-        let key = (ends ^ id.rotate_left(20) ^ (interface as u64) << 60)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            | 1;
-        let place = &mut self.datagrams[(key >> 56) as usize % DATAGRAMS];
+        let is_v4 = record.network() == Network::Ipv4;
+        let key = Key {
+            ends: (record.source, record.destination),
+            identification: fragment.identification,
+            protocol: if is_v4 { record.protocol() } else { 0 },
+            interface,
+        };
+        let place = &mut self.datagrams[key.place()];
         let old = record.timestamp.wrapping_sub(place.since);
         if place.key != key || !(0..REASSEMBLY_NS).contains(&old) {
             *place = Datagram { key, since: record.timestamp, ranges: [(0, 0); RANGES] };
@@ -73,6 +111,10 @@ impl Default for Fragments {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::tests::frames::{
+        DESTINATION_V6, SOURCE_V6, cat, fragment_header, ipv6_between, options,
+    };
+    use crate::decode::{LinkLayer, decode};
 
     #[test]
     fn fragments_that_touch_do_not_overlap() {
@@ -84,5 +126,40 @@ mod tests {
         assert!(!seen.observe(0, &record, piece(1_480, 1_480)));
         assert!(seen.observe(0, &record, piece(1_000, 8)));
         assert!(!seen.observe(1, &record, piece(1_000, 8)));
+    }
+
+    /// A fragment of UDP in IPv6, from this prefix, with identification 7 and 8 bytes.
+    fn v6_piece(prefix: u8, next_header: u8, offset: u16, payload: &[u8]) -> PacketRecord {
+        let (mut source, mut destination) = (SOURCE_V6, DESTINATION_V6);
+        (source[7], destination[6]) = (prefix, prefix);
+        let payload = cat(&[&fragment_header(next_header, offset, true), payload]);
+        let frame = ipv6_between(source, destination, 44, &payload);
+        let mut record = PacketRecord::default();
+        decode(LinkLayer::RawIp, &frame, frame.len() as u32, 1, &mut record);
+        record
+    }
+
+    #[test]
+    fn hosts_whose_addresses_end_alike_have_datagrams_of_their_own() {
+        let mut seen = Fragments::new();
+        let mut observe =
+            |record: PacketRecord| seen.observe(0, &record, record.fragment().unwrap());
+        for prefix in 0..=255 {
+            assert!(!observe(v6_piece(prefix, 17, 64, &[0; 8])), "{prefix}");
+        }
+        assert!(observe(v6_piece(255, 17, 64, &[0; 8])));
+    }
+
+    #[test]
+    fn fragments_of_ipv6_belong_together_whatever_their_next_header_says() {
+        let mut seen = Fragments::new();
+        let mut observe =
+            |record: PacketRecord| seen.observe(0, &record, record.fragment().unwrap());
+        // The first has destination options in front of its UDP.
+        let first = v6_piece(1, 60, 0, &cat(&[&options(17), &[0; 16]]));
+        let second = v6_piece(1, 60, 16, &[0; 16]);
+        assert_eq!((first.protocol(), second.protocol()), (17, 60));
+        assert!(!observe(first));
+        assert!(observe(second));
     }
 }

@@ -441,10 +441,12 @@ impl Accounts {
     fn count_errors(&mut self, interface: usize, record: &PacketRecord) {
         let counters = &mut self.interfaces[interface];
         match record.defect() {
-            Defect::None => {}
-            Defect::BadChecksum => counters.count_error(ErrorKind::BadIpv4Checksum),
+            Defect::None | Defect::BadChecksum => {}
             Defect::Truncated => counters.count_error(ErrorKind::Truncated),
             Defect::Malformed => counters.count_error(ErrorKind::Malformed),
+        }
+        if record.has_bad_checksum() {
+            counters.count_error(ErrorKind::BadIpv4Checksum);
         }
         if record.is_reset() {
             counters.count_error(ErrorKind::TcpReset);

@@ -24,10 +24,10 @@ pub(super) fn any(data: &[u8], record: &mut PacketRecord) {
 pub(super) fn v4(data: &[u8], record: &mut PacketRecord) {
     match Ipv4HeaderSlice::from_slice(data) {
         Ok(header) => {
-            if !checksum_holds(header.slice()) {
-                record.set_defect(Defect::BadChecksum);
-            }
             v4_header(&header, data, header.slice().len(), record);
+            if !checksum_holds(header.slice()) {
+                record.set_bad_checksum();
+            }
         }
         Err(_) => v4_damaged(data, record),
     }

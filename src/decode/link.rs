@@ -3,8 +3,8 @@
 //! One [`LinkLayer`] per capture handle; [`walk`] runs per frame. Numbers are libpcap's
 //! DLT values (<https://www.tcpdump.org/linktypes.html>).
 
-use super::record::Defect;
-use super::{Network, PacketRecord, ip, wifi};
+use super::tags::{ethertype, llc, mpls};
+use super::{Defect, PacketRecord, ip, nflog, serial, wifi, wire_from};
 
 /// How the frames of one capture begin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +31,8 @@ pub enum LinkLayer {
     CiscoHdlc,
     /// Frame relay (DLT_FRELAY).
     FrameRelay,
+    /// MPLS label stacks (DLT_MPLS).
+    Mpls,
     /// IEEE 802.11 (DLT_IEEE802_11).
     Wifi,
     /// IEEE 802.11 behind a radiotap header (DLT_IEEE802_11_RADIO).
@@ -66,6 +68,7 @@ impl LinkLayer {
             163 => LinkLayer::Avs,
             166 => LinkLayer::PppDirection,
             192 => LinkLayer::Ppi,
+            219 => LinkLayer::Mpls,
             239 => LinkLayer::Nflog,
             276 => LinkLayer::Cooked2,
             _ => LinkLayer::Unknown,
@@ -73,9 +76,9 @@ impl LinkLayer {
     }
 }
 
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_ARP: u16 = 0x0806;
-const ETHERTYPE_IPV6: u16 = 0x86dd;
+pub(super) const ETHERTYPE_IPV4: u16 = 0x0800;
+pub(super) const ETHERTYPE_ARP: u16 = 0x0806;
+pub(super) const ETHERTYPE_IPV6: u16 = 0x86dd;
 
 /// Reads a frame's link layer and what follows into `record`.
 #[inline(always)]
@@ -107,7 +110,9 @@ fn uncommon(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
                 if header[4..6] == [0, 6] {
                     record.set_extra(mac(header, 6));
                 }
-                cooked(u16::from_be_bytes([header[14], header[15]]), &frame[16..], record);
+                let device = u16::from_be_bytes([header[2], header[3]]);
+                let protocol = u16::from_be_bytes([header[14], header[15]]);
+                cooked(device, protocol, &frame[16..], record);
             }
             None => record.set_short(),
         },
@@ -116,7 +121,9 @@ fn uncommon(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
                 if header[11] == 6 {
                     record.set_extra(mac(header, 12));
                 }
-                cooked(u16::from_be_bytes([header[0], header[1]]), &frame[20..], record);
+                let device = u16::from_be_bytes([header[8], header[9]]);
+                let protocol = u16::from_be_bytes([header[0], header[1]]);
+                cooked(device, protocol, &frame[20..], record);
             }
             None => record.set_short(),
         },
@@ -135,26 +142,12 @@ fn uncommon(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
             }
             None => record.set_short(),
         },
-        LinkLayer::Ppp => match frame {
-            [0xff, 0x03, rest @ ..] => ppp(rest, record),
-            // Cisco HDLC in a PPP capture: unicast or multicast, then an EtherType.
-            [0x0f | 0x8f, 0x00, high, low, rest @ ..] => {
-                ethertype(u16::from_be_bytes([*high, *low]), rest, record);
-            }
-            _ => ppp(frame, record),
-        },
-        LinkLayer::PppDirection => match frame {
-            [0x00 | 0x01, 0x03, rest @ ..] | [0xff, 0x03, rest @ ..] => ppp(rest, record),
-            _ => ppp(frame, record),
-        },
-        LinkLayer::Pppoe => pppoe(frame, record),
-        LinkLayer::CiscoHdlc => match frame {
-            [_, _, high, low, rest @ ..] => {
-                ethertype(u16::from_be_bytes([*high, *low]), rest, record);
-            }
-            _ => record.set_short(),
-        },
-        LinkLayer::FrameRelay => frame_relay(frame, record),
+        LinkLayer::Ppp => serial::framed_ppp(frame, record),
+        LinkLayer::PppDirection => serial::directed_ppp(frame, record),
+        LinkLayer::Pppoe => serial::pppoe(frame, record),
+        LinkLayer::CiscoHdlc => serial::cisco_hdlc(frame, record),
+        LinkLayer::FrameRelay => serial::frame_relay(frame, record),
+        LinkLayer::Mpls => mpls(frame, record),
         LinkLayer::Wifi => wifi::frame(frame, false, record),
         LinkLayer::Radiotap => wifi::radiotap(frame, record),
         LinkLayer::Prism => after(frame, Some(144), record, |rest, r| wifi::frame(rest, false, r)),
@@ -164,7 +157,7 @@ fn uncommon(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
             after(frame, length, record, |rest, r| wifi::frame(rest, false, r));
         }
         LinkLayer::Ppi => ppi(frame, record),
-        LinkLayer::Nflog => nflog(frame, record),
+        LinkLayer::Nflog => nflog::message(frame, record),
         LinkLayer::Unknown => {}
     }
 }
@@ -188,126 +181,39 @@ pub(super) fn after(
     }
 }
 
-/// Goes on by EtherType (or, up to 1,500, by the length field of IEEE 802.3).
-pub(super) fn ethertype(kind: u16, data: &[u8], record: &mut PacketRecord) {
-    match kind {
-        ETHERTYPE_IPV4 => ip::v4(data, record),
-        ETHERTYPE_IPV6 => ip::v6(data, record),
-        ETHERTYPE_ARP => record.set_network(Network::Arp),
-        _ => tagged(kind, data, record),
+/// The part of `data` that a length field in front of it counts, where the frame goes on
+/// behind that: padding, a trailer, a frame check sequence. The record's lengths become those
+/// of the frame without what is behind, until it has been read.
+///
+/// A length beyond the end of the frame is a defect, and `data` all there is.
+pub(super) fn narrow<'a>(data: &'a [u8], length: u32, record: &mut PacketRecord) -> &'a [u8] {
+    let on_wire = wire_from(data, record);
+    if length > on_wire {
+        record.set_defect(Defect::Malformed);
+        return data;
     }
+    let kept = data.get(..length as usize).unwrap_or(data);
+    record.wire_len = record.wire_len.wrapping_sub(on_wire - length);
+    record.captured_len -= (data.len() - kept.len()) as u32;
+    kept
 }
 
-/// VLAN tags, MPLS labels, PPPoE and 802.3 length fields. A loop, not a recursion: a
-/// frame may be nothing but tags, or nothing but SNAP headers that say "802.3 length".
-fn tagged(mut kind: u16, mut data: &[u8], record: &mut PacketRecord) {
-    loop {
-        let next = match kind {
-            ETHERTYPE_IPV4 => return ip::v4(data, record),
-            ETHERTYPE_IPV6 => return ip::v6(data, record),
-            ETHERTYPE_ARP => return record.set_network(Network::Arp),
-            // 802.1Q, 802.1ad and the tag types that came before it.
-            0x8100 | 0x88a8 | 0x9100 | 0x9200 | 0x9300 => match data {
-                [_, _, high, low, rest @ ..] => (u16::from_be_bytes([*high, *low]), rest),
-                _ => return record.set_short(),
-            },
-            0x8847 | 0x8848 => return mpls(data, record),
-            0x8864 => return pppoe(data, record),
-            0..=1500 => match snap(data, record) {
-                Some(next) => next,
-                None => return,
-            },
-            _ => return,
-        };
-        (kind, data) = next;
-    }
-}
-
-/// The protocol field of the Linux cooked headers: an EtherType, or a Linux number below
-/// 1,536 of which only 802.2 (4) can lead to IP.
-fn cooked(protocol: u16, data: &[u8], record: &mut PacketRecord) {
-    match protocol {
-        4 => llc(data, record),
-        0..=1535 => {}
+/// Linux "cooked": the protocol field is an EtherType or a Linux number below 1,536, of which
+/// only 802.2 (4) can lead to IP; but some kinds of devices (ARPHRD_ numbers) have their own.
+fn cooked(device: u16, protocol: u16, data: &[u8], record: &mut PacketRecord) {
+    const FRAME_RELAY: u16 = 770;
+    const GRE: u16 = 778;
+    const RADIOTAP: u16 = 803;
+    const NETLINK: u16 = 824;
+    match (device, protocol) {
+        (NETLINK, _) => {}
+        (FRAME_RELAY, _) => serial::frame_relay(data, record),
+        (RADIOTAP, _) => wifi::radiotap(data, record),
+        // Of GRE: a whole frame.
+        (GRE, 0x6558) => walk(LinkLayer::Ethernet, data, record),
+        (_, 4) => llc(data, record),
+        (_, 0..=1535) => {}
         _ => ethertype(protocol, data, record),
-    }
-}
-
-/// IEEE 802.2 LLC and what it carries.
-pub(super) fn llc(data: &[u8], record: &mut PacketRecord) {
-    tagged(0, data, record);
-}
-
-/// IEEE 802.2 LLC: with SNAP (RFC 1042), returns the EtherType and what it is the type
-/// of; otherwise reads what there is to read, behind the rare IP service access point.
-fn snap<'a>(data: &'a [u8], record: &mut PacketRecord) -> Option<(u16, &'a [u8])> {
-    match data {
-        [0xaa, 0xaa, 0x03, 0, 0, 0 | 0xf8, high, low, rest @ ..] => {
-            return Some((u16::from_be_bytes([*high, *low]), rest));
-        }
-        [0x06, 0x06, _, rest @ ..] => ip::v4(rest, record),
-        [_, _, _, ..] if !data.starts_with(&[0xaa, 0xaa, 0x03]) || data.len() >= 8 => {}
-        _ => record.set_short(),
-    }
-    None
-}
-
-/// The label stack (RFC 3032); what it carries is told by the first nibble, as routers do.
-fn mpls(mut data: &[u8], record: &mut PacketRecord) {
-    loop {
-        let Some(&[_, _, bottom, _]) = data.first_chunk::<4>() else {
-            return record.set_short();
-        };
-        data = &data[4..];
-        if bottom & 1 != 0 {
-            break;
-        }
-    }
-    match data.first().map(|first| first >> 4) {
-        Some(4) => ip::v4(data, record),
-        Some(6) => ip::v6(data, record),
-        Some(_) => {}
-        None => record.set_short(),
-    }
-}
-
-/// PPPoE (RFC 2516): 6 bytes, then PPP.
-fn pppoe(data: &[u8], record: &mut PacketRecord) {
-    after(data, Some(6), record, ppp);
-}
-
-/// The PPP protocol field (RFC 1661), compressed to one byte where it is odd.
-fn ppp(data: &[u8], record: &mut PacketRecord) {
-    let (protocol, rest) = match data {
-        [one, rest @ ..] if one & 1 != 0 => (u16::from(*one), rest),
-        [high, low, rest @ ..] => (u16::from_be_bytes([*high, *low]), rest),
-        _ => return record.set_short(),
-    };
-    match protocol {
-        0x0021 => ip::v4(rest, record),
-        0x0057 => ip::v6(rest, record),
-        0x0281 | 0x0283 => mpls(rest, record),
-        _ => {}
-    }
-}
-
-/// Frame relay (RFC 2427): an address of 2 to 4 bytes, a control byte, then an NLPID.
-fn frame_relay(frame: &[u8], record: &mut PacketRecord) {
-    // The last address byte has its lowest bit set.
-    let Some(last) = frame.iter().take(4).position(|byte| byte & 1 != 0) else {
-        return record.set_short();
-    };
-    match &frame[last + 1..] {
-        [0x03, 0xcc, rest @ ..] => ip::v4(rest, record),
-        [0x03, 0x8e, rest @ ..] => ip::v6(rest, record),
-        [0x03, 0x00, 0x80, 0, 0, 0, high, low, rest @ ..] => {
-            ethertype(u16::from_be_bytes([*high, *low]), rest, record);
-        }
-        [] | [_] => record.set_short(),
-        cut if cut.len() < 8 && [3, 0, 0x80, 0, 0, 0].starts_with(&cut[..cut.len().min(6)]) => {
-            record.set_short();
-        }
-        _ => {}
     }
 }
 
@@ -323,30 +229,4 @@ fn ppi(frame: &[u8], record: &mut PacketRecord) {
         return record.set_defect(Defect::Malformed);
     }
     after(frame, Some(length), record, |rest, record| walk(inner, rest, record));
-}
-
-/// Netfilter log: attributes in the writer's order (little-endian in practice), of which
-/// number 9 is the packet.
-fn nflog(frame: &[u8], record: &mut PacketRecord) {
-    let Some(mut rest) = frame.get(4..) else {
-        return record.set_short();
-    };
-    while let Some(&[a, b, c, d]) = rest.first_chunk::<4>() {
-        let length = usize::from(u16::from_le_bytes([a, b]));
-        if length < 4 {
-            return record.set_defect(Defect::Malformed);
-        }
-        if u16::from_le_bytes([c, d]) == 9 {
-            let packet = &rest[4..length.min(rest.len()).max(4)];
-            return match frame[0] {
-                2 => ip::v4(packet, record),
-                10 => ip::v6(packet, record),
-                _ => {}
-            };
-        }
-        rest = rest.get(length.next_multiple_of(4)..).unwrap_or(&[]);
-    }
-    if record.captured_len < record.wire_len {
-        record.set_short();
-    }
 }

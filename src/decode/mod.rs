@@ -3,9 +3,9 @@
 //! [`decode`] runs on the capture threads, once per frame. It is a pure function: no
 //! allocation, no lock, no I/O, no panic, whatever the bytes are.
 //!
-//! Theory of operation: [`link`] walks the link layer (and the VLAN tags, MPLS labels,
-//! PPPoE and LLC/SNAP headers that count as link layer) until it meets the outermost
-//! IPv4, IPv6 or ARP header. [`ip`] reads that header and, behind it, just enough of TCP,
+//! Theory of operation: [`link`] walks the link layer (and, with [`tags`] and [`serial`], the
+//! VLAN tags, MPLS labels, PPPoE and LLC/SNAP headers that count as link layer) until it meets
+//! the outermost IPv4, IPv6 or ARP header. [`ip`] reads that header and, behind it, just enough of TCP,
 //! UDP and ICMP. What lies inside is payload: the inner packet of a tunnel is not
 //! counted as a packet of its own. Only the headers that are needed are sliced: slicing
 //! whole packets costs about 440 instructions each, measured on etherparse 0.2x. [`quick`]
@@ -13,8 +13,11 @@
 
 mod ip;
 pub mod link;
+mod nflog;
 mod quick;
 mod record;
+mod serial;
+mod tags;
 mod wifi;
 
 pub use link::LinkLayer;
@@ -61,6 +64,8 @@ fn thorough(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
     let PacketRecord { timestamp, wire_len, captured_len, .. } = *record;
     *record = PacketRecord { timestamp, wire_len, captured_len, ..PacketRecord::default() };
     link::walk(link, frame, record);
+    // A length field may have narrowed them.
+    (record.wire_len, record.captured_len) = (wire_len, captured_len);
 }
 
 /// Bytes that were on the wire from `rest` (a tail of the frame) on. A capture that claims

@@ -165,7 +165,8 @@ impl Network {
     }
 }
 
-/// What is wrong with a frame's headers. At most one is told per frame, the gravest.
+/// What is wrong with a frame's headers. Of `Truncated` and `Malformed` the graver one is told;
+/// a checksum that does not match is told besides, see [`PacketRecord::has_bad_checksum`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Defect {
@@ -216,8 +217,9 @@ pub struct PacketRecord {
     /// lowest bit on, both ports as they stand in the frame (32 bits, source first, 0 where
     /// there are none), IP protocol (8), flags (8), and the last two bytes of `extra` (16).
     pub(super) facts: u64,
-    /// Fragments: the offset in bytes. TCP segments: the sequence number after the last
-    /// byte. Else 0.
+    /// Fragments: the offset in bytes, a multiple of 8. TCP segments: the sequence number after
+    /// the last byte. Else 0. Where there is no sequence number, [`CHECKSUM_TOO`] is set if a
+    /// graver defect has the place of a bad checksum.
     pub(super) sequence: u32,
     /// Fragments: identification (4 bytes) and length in bytes (2). Else the source MAC.
     /// These are the first four, the others are in `facts`.
@@ -237,6 +239,9 @@ pub(super) const DEFECT_SHIFT: u8 = 3;
 pub(super) const SIGNALS_ERROR: u8 = 0x20;
 pub(super) const FRAGMENT: u8 = 0x40;
 pub(super) const HAS_SEQUENCE: u8 = 0x80;
+
+/// In [`PacketRecord::sequence`]: the IPv4 header's checksum does not match either.
+const CHECKSUM_TOO: u32 = 1;
 
 /// Bits of the facts that are the same for all packets of a flow: ports, protocol, network,
 /// whether there are ports.
@@ -301,7 +306,7 @@ impl PacketRecord {
         (self.facts >> FLAGS_SHIFT).wrapping_add(1) & 2 != 0
     }
 
-    /// What is wrong with the frame.
+    /// What is wrong with the frame, the gravest defect.
     #[inline]
     pub fn defect(&self) -> Defect {
         match (self.flags() >> DEFECT_SHIFT) & 3 {
@@ -312,7 +317,18 @@ impl PacketRecord {
         }
     }
 
-    /// Source and destination port, where the frame shows them: TCP and UDP, not in a
+    /// Whether the IPv4 header's checksum does not match, whatever else is wrong.
+    pub fn has_bad_checksum(&self) -> bool {
+        match self.defect() {
+            Defect::None => false,
+            Defect::BadChecksum => true,
+            Defect::Truncated | Defect::Malformed => {
+                self.flags() & HAS_SEQUENCE == 0 && self.sequence & CHECKSUM_TOO != 0
+            }
+        }
+    }
+
+    /// Source and destination port, where the frame shows them: TCP, UDP and SCTP, not in a
     /// fragment after the first.
     #[inline]
     pub fn ports(&self) -> Option<(u16, u16)> {
@@ -365,7 +381,7 @@ impl PacketRecord {
         let [a, b, c, d, high, low] = self.extra();
         (self.flags() & FRAGMENT != 0).then_some(Fragment {
             identification: u32::from_be_bytes([a, b, c, d]),
-            offset: self.sequence,
+            offset: self.sequence & !CHECKSUM_TOO,
             length: u32::from(u16::from_be_bytes([high, low])),
         })
     }
@@ -430,6 +446,20 @@ impl PacketRecord {
         }
     }
 
+    /// Notes that the IPv4 header's checksum does not match. To be called when all else has
+    /// been read: a frame with another defect gives up its TCP sequence number for it, which
+    /// the lengths that contradict each other have made doubtful.
+    pub(super) fn set_bad_checksum(&mut self) {
+        if self.defect() == Defect::None {
+            return self.set_defect(Defect::BadChecksum);
+        }
+        if self.flags() & HAS_SEQUENCE != 0 {
+            self.facts &= !(u64::from(HAS_SEQUENCE) << FLAGS_SHIFT);
+            self.sequence = 0;
+        }
+        self.sequence |= CHECKSUM_TOO;
+    }
+
     /// A header is missing: the snap length's fault, or the frame's own?
     pub(super) fn set_short(&mut self) {
         let cut = self.captured_len < self.wire_len;
@@ -483,10 +513,16 @@ mod tests {
     }
 
     #[test]
-    fn the_graver_defect_stays() {
+    fn the_graver_defect_stays_and_a_bad_checksum_besides() {
         let mut record = PacketRecord::default();
+        assert!(!record.has_bad_checksum());
         record.set_defect(Defect::Malformed);
-        record.set_defect(Defect::BadChecksum);
-        assert_eq!(record.defect(), Defect::Malformed);
+        record.set_defect(Defect::Truncated);
+        assert_eq!((record.defect(), record.has_bad_checksum()), (Defect::Malformed, false));
+        record.set_bad_checksum();
+        assert_eq!((record.defect(), record.has_bad_checksum()), (Defect::Malformed, true));
+        let mut record = PacketRecord::default();
+        record.set_bad_checksum();
+        assert_eq!((record.defect(), record.has_bad_checksum()), (Defect::BadChecksum, true));
     }
 }

@@ -3,9 +3,9 @@
 //! Encrypted frames, A-MSDUs and everything that is not data count as frames and bytes
 //! of the interface, without a host: there is nothing to read in them.
 
-use super::PacketRecord;
-use super::link::{after, llc};
-use super::record::Defect;
+use super::link::after;
+use super::tags::llc;
+use super::{Defect, PacketRecord};
 
 /// Frame control bits (IEEE 802.11-2020, 9.2.4.1), the field read as little-endian.
 const TO_DS: u16 = 0x0100;
@@ -38,12 +38,14 @@ pub(super) fn frame(data: &[u8], padded: bool, record: &mut PacketRecord) {
     if let Some(mac) = data.get(source..).and_then(|rest| rest.first_chunk()) {
         record.set_extra(*mac);
     }
+    let mut qos = [0; 2];
     if subtype & 8 != 0 {
-        let Some(&qos) = data.get(length) else {
+        let Some(field) = data.get(length..).and_then(|rest| rest.first_chunk()) else {
             return record.set_short();
         };
+        qos = *field;
         length += if control & ORDER != 0 { 6 } else { 2 };
-        let aggregated = qos & 0x80 != 0;
+        let aggregated = qos[0] & 0x80 != 0;
         if aggregated {
             return;
         }
@@ -53,6 +55,33 @@ pub(super) fn frame(data: &[u8], padded: bool, record: &mut PacketRecord) {
     }
     if padded {
         length = usize::next_multiple_of(length, 4);
+    }
+    // Stations of a mesh say so in a bit that means something else between others, and send
+    // to one (four addresses) or to all (from the distribution system).
+    let may_be_mesh = both & FROM_DS != 0 && qos[1] & 1 != 0;
+    after(data, Some(length), record, |rest, record| {
+        if may_be_mesh { mesh(rest, record) } else { llc(rest, record) }
+    });
+}
+
+/// A mesh control field (IEEE 802.11-2020, 9.2.4.7.3), if it is one: flags, time to live,
+/// sequence (4 bytes), and the addresses of stations that are not in the mesh themselves: one,
+/// the sender's, where the frame goes to all; two, the sender's last, where it goes to one.
+fn mesh(data: &[u8], record: &mut PacketRecord) {
+    let Some(flags) = data.first() else {
+        return record.set_short();
+    };
+    let (length, sender) = match flags {
+        0 => (6, None),
+        1 => (12, Some(6)),
+        2 => (18, Some(12)),
+        // Reserved, so it is the first byte of LLC.
+        _ => return llc(data, record),
+    };
+    if let Some(sender) = sender
+        && let Some(mac) = data.get(sender..).and_then(|rest| rest.first_chunk())
+    {
+        record.set_extra(*mac);
     }
     after(data, Some(length), record, llc);
 }

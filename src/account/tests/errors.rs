@@ -118,6 +118,21 @@ fn defects_are_counted_by_their_kind() {
 }
 
 #[test]
+fn two_defects_of_one_frame_are_counted_both() {
+    let mut frame = [0; 34];
+    frame[12] = 8;
+    frame[14..18].copy_from_slice(&[0x45, 0, 0, 200]);
+    let mut record = PacketRecord::default();
+    decode(LinkLayer::Ethernet, &frame, 34, 1, &mut record);
+    let mut accounts = accounts();
+    accounts.count(1, &[record]);
+    let mut expected = [0; ErrorKind::COUNT];
+    expected[ErrorKind::Malformed as usize] = 1;
+    expected[ErrorKind::BadIpv4Checksum as usize] = 1;
+    assert_eq!(accounts.snapshot().errors(), expected);
+}
+
+#[test]
 fn every_kind_of_error_has_a_name() {
     assert_eq!(ErrorKind::NAMES[ErrorKind::TcpReset as usize], "tcp_reset");
     assert_eq!(ErrorKind::NAMES[ErrorKind::IcmpUnreachable as usize], "icmp_unreachable");

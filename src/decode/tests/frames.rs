@@ -10,6 +10,8 @@ pub const DESTINATION_V6: [u8; 16] = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0
 
 /// The station that sends, wherever a link layer shows it.
 pub const SENDER: [u8; 6] = [0x02, 0, 0, 0, 0, 0x01];
+/// A station that sends through another one, or another network.
+pub const OUTSIDER: [u8; 6] = [0x02, 0, 0, 0, 0, 0x04];
 const RECEIVER: [u8; 6] = [0x02, 0, 0, 0, 0, 0x02];
 const ACCESS_POINT: [u8; 6] = [0x02, 0, 0, 0, 0, 0x03];
 
@@ -153,6 +155,39 @@ pub fn ethernet_with_length(payload: &[u8]) -> Vec<u8> {
     ethernet(payload.len() as u16, payload)
 }
 
+/// A tag of zeros of this length, then a type.
+pub fn tag(length: usize, kind: u16, payload: &[u8]) -> Vec<u8> {
+    cat(&[&vec![0; length], &kind.to_be_bytes(), payload])
+}
+
+/// Cisco metadata with as many options as given.
+pub fn metadata(options: u8, kind: u16, payload: &[u8]) -> Vec<u8> {
+    cat(&[&[1, options], &[0, 1, 0, 10].repeat(options.into()), &kind.to_be_bytes(), payload])
+}
+
+/// A backbone service tag, then a customer's frame.
+pub fn backbone(frame: &[u8]) -> Vec<u8> {
+    cat(&[&[0, 0, 1, 2], frame])
+}
+
+/// TRILL with this many options of 4 bytes, then a frame.
+pub fn trill(options: u8, frame: &[u8]) -> Vec<u8> {
+    let bits = (u16::from(options) << 6).to_be_bytes();
+    cat(&[&bits, &[0, 1, 0, 2], &[9; 4].repeat(options.into()), frame])
+}
+
+/// A network service header of this many words of 4 bytes, then what it says it carries.
+pub fn service_function(words: u8, carried: u8, payload: &[u8]) -> Vec<u8> {
+    let more = [0xee; 4].repeat(usize::from(words.max(1)) - 1);
+    cat(&[&[0x0f, words, 1, carried], &more, payload])
+}
+
+/// MACsec without encryption, its channel named or not.
+pub fn macsec(is_named: bool, kind: u16, payload: &[u8]) -> Vec<u8> {
+    let (bits, channel): (u8, &[u8]) = if is_named { (0x20, &[7; 8]) } else { (0, &[]) };
+    cat(&[&[bits, 0, 0, 0, 0, 1], channel, &kind.to_be_bytes(), payload])
+}
+
 /// Two labels, the second at the bottom of the stack.
 pub fn mpls(payload: &[u8]) -> Vec<u8> {
     cat(&[&[0, 1, 0, 64, 0, 2, 1, 64], payload])
@@ -177,6 +212,19 @@ pub const TO_DS: u16 = 0x0100;
 pub const FROM_DS: u16 = 0x0200;
 pub const PROTECTED: u16 = 0x4000;
 pub const ORDER: u16 = 0x8000;
+
+/// A mesh data frame, with as many addresses of stations outside the mesh as given, the last
+/// of which is the sender.
+pub fn mesh(ways: u16, outside: u8, payload: &[u8]) -> Vec<u8> {
+    let mut header = wifi_header(DATA | QOS | ways);
+    let end = header.len();
+    header[end - 1] = 1;
+    let mut addresses = [ACCESS_POINT].repeat(outside.into());
+    if let Some(last) = addresses.last_mut() {
+        *last = OUTSIDER;
+    }
+    cat(&[&header, &[outside, 31, 1, 0, 0, 0], addresses.as_flattened(), &snap(IPV4, payload)])
+}
 
 /// An 802.11 MAC header as the bits of `control` ask for it, without padding.
 pub fn wifi_header(control: u16) -> Vec<u8> {
@@ -221,12 +269,16 @@ pub fn ppi(dlt: u32, frame: &[u8]) -> Vec<u8> {
     cat(&[&[0, 0, 12, 0], &dlt.to_le_bytes(), &[9; 4], frame])
 }
 
-/// A netfilter log message: a packet header and a prefix attribute, then the packet.
-pub fn nflog(family: u8, packet: &[u8]) -> Vec<u8> {
+/// A netfilter log message: packet header, sender and a prefix attribute, then the packet.
+pub fn nflog(family: u8, kind: u16, packet: &[u8]) -> Vec<u8> {
     let length = (4 + packet.len() as u16).to_le_bytes();
+    let [high, low] = kind.to_be_bytes();
     cat(&[
         &[family, 0, 0, 5],
-        &[8, 0, 1, 0, 8, 0, 1, 0],
+        &[8, 0, 1, 0, high, low, 1, 0],
+        &[16, 0, 8, 0, 0, 6, 0, 0],
+        &SENDER,
+        &[0, 0],
         &[5, 0, 10, 0, 0, 0xff, 0xff, 0xff],
         &length,
         &[9, 0],
@@ -234,10 +286,17 @@ pub fn nflog(family: u8, packet: &[u8]) -> Vec<u8> {
     ])
 }
 
+/// The same, as a big-endian machine captures it.
+pub fn nflog_big_endian(family: u8, kind: u16, packet: &[u8]) -> Vec<u8> {
+    let length = (4 + packet.len() as u16).to_be_bytes();
+    let [high, low] = kind.to_be_bytes();
+    cat(&[&[family, 0, 0, 5], &[0, 8, 0, 1, high, low, 1, 0], &length, &[0, 9], packet])
+}
+
 /// A well-made frame of every link layer, by name.
 pub fn every_kind() -> Vec<(&'static str, LinkLayer, Vec<u8>)> {
     use LinkLayer::{
-        Avs, CiscoHdlc, Cooked1, Cooked2, Ethernet, FrameRelay, Loop, Nflog, Null, Ppi, Ppp,
+        Avs, CiscoHdlc, Cooked1, Cooked2, Ethernet, FrameRelay, Loop, Mpls, Nflog, Null, Ppi, Ppp,
         PppDirection, Pppoe, Prism, Radiotap, RawIp, Wifi,
     };
     let (v4, v6) = (small(), small_v6());
@@ -289,7 +348,33 @@ pub fn every_kind() -> Vec<(&'static str, LinkLayer, Vec<u8>)> {
         ("AVS", Avs, avs(&wifi(DATA | QOS, &v4))),
         ("PPI, 802.11", Ppi, ppi(105, &wifi(DATA | FROM_DS, &v4))),
         ("PPI, Ethernet", Ppi, ppi(1, &ethernet(IPV4, &v4))),
-        ("NFLOG, IPv4", Nflog, nflog(2, &v4)),
-        ("NFLOG, IPv6", Nflog, nflog(10, &v6)),
+        ("NFLOG, IPv4", Nflog, nflog(2, IPV4, &v4)),
+        ("NFLOG, IPv6", Nflog, nflog(10, IPV6, &v6)),
+        ("NFLOG of a bridge", Nflog, nflog(7, 0x8100, &vlan(IPV6, &v6))),
+        ("NFLOG, big-endian", Nflog, nflog_big_endian(7, IPV4, &v4)),
+        ("MPLS alone", Mpls, mpls(&v4)),
+        ("VN-Tag", Ethernet, ethernet(0x8926, &tag(4, 0x8100, &vlan(IPV4, &v4)))),
+        ("HSR", Ethernet, ethernet(0x892f, &tag(4, IPV6, &v6))),
+        ("E-Tag", Ethernet, ethernet(0x893f, &tag(6, 0x8100, &vlan(IPV4, &v4)))),
+        ("security group tag", Ethernet, ethernet(0x8909, &metadata(1, IPV4, &v4))),
+        ("MACsec", Ethernet, ethernet(0x88e5, &macsec(false, IPV4, &v4))),
+        (
+            "MACsec, named",
+            Ethernet,
+            ethernet(0x88e5, &macsec(true, 0x8909, &metadata(2, IPV6, &v6))),
+        ),
+        ("backbone", Ethernet, ethernet(0x88a8, &vlan(0x88e7, &backbone(&ethernet(IPV6, &v6))))),
+        ("TRILL", Ethernet, ethernet(0x22f3, &trill(2, &ethernet(0x8100, &vlan(IPV4, &v4))))),
+        ("NSH, IPv4", Ethernet, ethernet(0x894f, &service_function(6, 1, &v4))),
+        ("NSH, IPv6", Ethernet, ethernet(0x894f, &service_function(2, 2, &v6))),
+        (
+            "NSH, Ethernet",
+            Ethernet,
+            ethernet(0x894f, &service_function(3, 3, &ethernet(IPV4, &v4))),
+        ),
+        ("NSH, MPLS", Ethernet, ethernet(0x894f, &service_function(2, 5, &mpls(&v4)))),
+        ("802.11s, to one", Wifi, mesh(TO_DS | FROM_DS, 0, &v4)),
+        ("802.11s, to one beyond", Wifi, mesh(TO_DS | FROM_DS, 2, &v4)),
+        ("802.11s, to all", Wifi, mesh(FROM_DS, 1, &v4)),
     ]
 }

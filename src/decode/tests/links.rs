@@ -144,6 +144,163 @@ fn a_vlan_tag_in_front_of_a_length_is_passed() {
 }
 
 #[test]
+fn a_length_that_is_longer_than_its_frame_is_malformed_and_the_packet_still_read() {
+    let inner = snap(IPV4, &small());
+    let length = inner.len() as u16;
+    let ppp = cat(&[&[0, 0x21], &small()]);
+    let mut session = pppoe(&ppp);
+    session[5] += 1;
+    for frame in [
+        ethernet(length + 1, &inner),
+        ethernet(0x8100, &vlan(1_500, &inner)),
+        ethernet(0x8864, &session),
+    ] {
+        let record = whole(LinkLayer::Ethernet, &frame);
+        assert_eq!((record.ports(), record.defect()), (Some((5353, 53)), Defect::Malformed));
+        // Where the capture has cut the frame, it may be right.
+        let cut = of_wire_length(LinkLayer::Ethernet, &frame, 1_600);
+        assert_eq!((cut.ports(), cut.defect()), (Some((5353, 53)), Defect::None));
+    }
+}
+
+#[test]
+fn what_is_behind_a_length_is_padding() {
+    let (inner, ppp) = (snap(IPV4, &small()), cat(&[&[0, 0x21], &small()]));
+    for frame in [ethernet_with_length(&inner), ethernet(0x8864, &pppoe(&ppp))] {
+        shows_the_packet(LinkLayer::Ethernet, &cat(&[&frame, &[0; 20]]));
+    }
+    // So the packet must end before it: here it ends one byte behind, in the padding.
+    let mut session = pppoe(&ppp);
+    session[5] -= 1;
+    for frame in [ethernet(inner.len() as u16 - 1, &inner), ethernet(0x8864, &session)] {
+        let frame = cat(&[&frame, &[0; 20]]);
+        let record = whole(LinkLayer::Ethernet, &frame);
+        assert_eq!((record.ports(), record.defect()), (Some((5353, 53)), Defect::Malformed));
+        assert_eq!(record.wire_len as usize, frame.len());
+        assert_eq!(record.captured_len as usize, frame.len());
+    }
+    // And a header that is not there is not read from the padding, whoever cut the frame.
+    let frame = cat(&[&ethernet(2, &[0xaa, 0xaa]), &snap(IPV4, &small())[2..]]);
+    for wire_len in [frame.len() as u32, 1_500] {
+        let record = of_wire_length(LinkLayer::Ethernet, &frame, wire_len);
+        assert_eq!((record.network(), record.defect()), (Network::Other, Defect::Malformed));
+        assert_eq!(record.wire_len, wire_len);
+    }
+}
+
+#[test]
+fn tags_of_switches_are_passed() {
+    let (v4, v6) = (&small(), &small_v6());
+    for frame in [
+        ethernet(0x8926, &tag(4, IPV4, v4)),
+        ethernet(0x893f, &tag(6, IPV6, v6)),
+        ethernet(0x892f, &tag(4, IPV4, v4)),
+        ethernet(0x8909, &metadata(1, IPV4, v4)),
+        ethernet(0x8100, &vlan(0x8909, &metadata(1, IPV6, v6))),
+        ethernet(0x8909, &metadata(3, 0x8100, &vlan(IPV4, v4))),
+        // A length behind a tag.
+        ethernet(0x893f, &tag(6, snap(IPV4, v4).len() as u16, &snap(IPV4, v4))),
+    ] {
+        let record = shows_the_packet(LinkLayer::Ethernet, &frame);
+        assert_eq!(record.source_mac(), Mac(SENDER));
+    }
+}
+
+#[test]
+fn macsec_is_passed_unless_it_is_encrypted_or_changed() {
+    for is_named in [false, true] {
+        let tag = macsec(is_named, IPV4, &cat(&[&small(), &[0x55; 16]]));
+        shows_the_packet(LinkLayer::Ethernet, &ethernet(0x88e5, &tag));
+        for bits in [0x04, 0x08, 0x0c] {
+            let mut hidden = tag.clone();
+            hidden[0] |= bits;
+            has_no_host(LinkLayer::Ethernet, &ethernet(0x88e5, &hidden));
+        }
+    }
+}
+
+#[test]
+fn a_frame_in_a_frame_is_of_the_inner_sender() {
+    let mut inner = ethernet(IPV4, &small());
+    inner[6..12].copy_from_slice(&OUTSIDER);
+    for frame in [
+        ethernet(0x88e7, &backbone(&inner)),
+        ethernet(0x88a8, &vlan(0x88e7, &backbone(&inner))),
+        ethernet(0x22f3, &trill(0, &inner)),
+        ethernet(0x22f3, &trill(31, &inner)),
+        ethernet(0x894f, &service_function(2, 3, &inner)),
+    ] {
+        let record = shows_the_packet(LinkLayer::Ethernet, &frame);
+        assert_eq!(record.source_mac(), Mac(OUTSIDER));
+    }
+}
+
+#[test]
+fn a_network_service_header_says_what_it_carries() {
+    let nested = service_function(2, 4, &service_function(6, 2, &small_v6()));
+    shows_the_packet(LinkLayer::Ethernet, &ethernet(0x894f, &nested));
+    shows_the_packet(
+        LinkLayer::Ethernet,
+        &ethernet(0x894f, &service_function(2, 5, &mpls(&small()))),
+    );
+    has_no_host(LinkLayer::Ethernet, &ethernet(0x894f, &service_function(2, 6, &small())));
+    let short = ethernet(0x894f, &service_function(1, 1, &small()));
+    assert_eq!(whole(LinkLayer::Ethernet, &short).defect(), Defect::Malformed);
+}
+
+#[test]
+fn a_frame_of_nothing_but_frames_ends() {
+    for unit in [service_function(2, 4, &[]), service_function(2, 3, &ethernet(0x894f, &[]))] {
+        let frame = ethernet(0x894f, &unit.repeat(20_000));
+        assert!(!whole(LinkLayer::Ethernet, &frame).is_ip());
+    }
+    let unit = backbone(&ethernet(0x88e7, &[])).repeat(20_000);
+    assert!(!whole(LinkLayer::Ethernet, &ethernet(0x88e7, &unit)).is_ip());
+}
+
+#[test]
+fn mesh_frames_show_the_packet_and_who_sent_it() {
+    for (ways, outside, sender) in [
+        (TO_DS | FROM_DS, 0, SENDER),
+        (TO_DS | FROM_DS, 2, OUTSIDER),
+        (FROM_DS, 0, SENDER),
+        (FROM_DS, 1, OUTSIDER),
+    ] {
+        let record = shows_the_packet(LinkLayer::Wifi, &mesh(ways, outside, &small()));
+        assert_eq!(record.source_mac(), Mac(sender), "{ways:04x} {outside}");
+    }
+    // Elsewhere the bit is part of a time or of a queue's length.
+    for ways in [0, TO_DS, FROM_DS, TO_DS | FROM_DS] {
+        let mut frame = wifi(DATA | QOS | ways, &small());
+        let end = wifi_header(DATA | QOS | ways).len();
+        frame[end - 1] = 1;
+        shows_the_packet(LinkLayer::Wifi, &frame);
+    }
+}
+
+#[test]
+fn cooked_frames_of_odd_devices_are_read_as_these_write_them() {
+    let inner = ethernet(IPV4, &small());
+    for (device, protocol, data) in [
+        (770_u16, 0, cat(&[&[0x18, 0x41, 3, 0xcc], &small()])),
+        (778, IPV4, small()),
+        (778, 0x6558, inner),
+        (803, 0, radiotap(0, &wifi(DATA, &small()))),
+    ] {
+        let mut one = cooked1(protocol, &data);
+        one[2..4].copy_from_slice(&device.to_be_bytes());
+        shows_the_packet(LinkLayer::Cooked1, &one);
+        let mut two = cooked2(protocol, &data);
+        two[8..10].copy_from_slice(&device.to_be_bytes());
+        shows_the_packet(LinkLayer::Cooked2, &two);
+    }
+    // Netlink: its protocol numbers are no EtherTypes.
+    let mut netlink = cooked1(IPV4, &small());
+    netlink[2..4].copy_from_slice(&824_u16.to_be_bytes());
+    has_no_host(LinkLayer::Cooked1, &netlink);
+}
+
+#[test]
 fn spanning_tree_has_no_host() {
     has_no_host(LinkLayer::Ethernet, &ethernet_with_length(&[0x42, 0x42, 3, 0, 0, 0, 0, 0]));
 }
@@ -303,11 +460,26 @@ fn per_packet_information_that_names_itself_is_malformed() {
 
 #[test]
 fn netfilter_log_attributes_are_passed_up_to_the_packet() {
-    shows_the_packet(LinkLayer::Nflog, &nflog(2, &small()));
-    shows_the_packet(LinkLayer::Nflog, &nflog(10, &small_v6()));
-    has_no_host(LinkLayer::Nflog, &nflog(7, &small()));
+    use LinkLayer::Nflog;
+    let record = shows_the_packet(Nflog, &nflog(2, 0, &small()));
+    assert_eq!(record.source_mac(), Mac(SENDER));
+    shows_the_packet(Nflog, &nflog(10, 0, &small_v6()));
+    // A bridge, ARP and a device do not say in their family what the packet is.
+    for family in [0, 3, 5, 7] {
+        let record = shows_the_packet(Nflog, &nflog(family, IPV4, &small()));
+        assert_eq!(record.source_mac(), Mac(SENDER));
+        shows_the_packet(Nflog, &nflog(family, 0x8100, &vlan(IPV6, &small_v6())));
+        assert_eq!(whole(Nflog, &nflog(family, ARP, &[0; 28])).network(), Network::Arp);
+        has_no_host(Nflog, &nflog(family, 0x88cc, &small()));
+    }
     let endless = [2, 0, 0, 5, 0, 0, 1, 0, 8, 0, 1, 0];
-    assert_eq!(whole(LinkLayer::Nflog, &endless).defect(), Defect::Malformed);
+    assert_eq!(whole(Nflog, &endless).defect(), Defect::Malformed);
+}
+
+#[test]
+fn netfilter_log_is_read_in_both_byte_orders() {
+    shows_the_packet(LinkLayer::Nflog, &nflog_big_endian(2, IPV4, &small()));
+    shows_the_packet(LinkLayer::Nflog, &nflog_big_endian(7, IPV6, &small_v6()));
 }
 
 #[test]

@@ -50,6 +50,34 @@ fn a_wrong_header_checksum_is_told_and_the_packet_still_read() {
 }
 
 #[test]
+fn a_wrong_header_checksum_is_told_beside_another_defect() {
+    let bad = Ipv4 { checksum: Some(0xbeef), ..Ipv4::of(6) };
+    let segment = tcp((40_000, 443), 1_001, ACK, &[0; 40]);
+    // The packet claims more than the frame has; ends and ports still stand.
+    let long = Ipv4 { total_len: Some(200), ..bad.clone() }.with(&segment);
+    let record = packet(&long);
+    assert_eq!((record.defect(), record.has_bad_checksum()), (Defect::Malformed, true));
+    assert_eq!(record.ports(), Some((40_000, 443)));
+    // Cut in the TCP header.
+    let whole = bad.with(&segment);
+    let record = packet_of(&whole[..30], whole.len());
+    assert_eq!((record.defect(), record.has_bad_checksum()), (Defect::Truncated, true));
+    // A fragment keeps its place.
+    for fragment in [0x2000, 0x2003, 0x1fff] {
+        let piece = Ipv4 { fragment, total_len: Some(200), ..bad.clone() }.with(&segment);
+        let record = packet(&piece);
+        assert_eq!((record.defect(), record.has_bad_checksum()), (Defect::Malformed, true));
+        assert_eq!(record.fragment().unwrap().offset, u32::from(fragment & 0x1fff) * 8);
+        assert_eq!(record.fragment().unwrap().length, 180);
+    }
+    // Neither an odd sequence number nor another defect alone looks like one.
+    let good = Ipv4 { total_len: Some(200), ..Ipv4::of(6) }.with(&segment);
+    let record = packet(&good);
+    assert_eq!((record.defect(), record.has_bad_checksum()), (Defect::Malformed, false));
+    assert_eq!(record.next_sequence(), Some(1_001 + 160));
+}
+
+#[test]
 fn every_flipped_bit_of_a_header_shows_in_its_checksum() {
     let good = Ipv4 { options: &[1, 1, 1, 0], ..Ipv4::of(253) }.with(&[0; 8]);
     for bit in 8..24 * 8 {

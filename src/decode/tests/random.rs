@@ -7,7 +7,7 @@ use super::frames::every_kind;
 use super::{LinkLayer, PacketRecord, of_wire_length, whole};
 use crate::decode::{Addr, Defect, Network};
 
-const LINKS: [LinkLayer; 18] = [
+const LINKS: [LinkLayer; 19] = [
     LinkLayer::Ethernet,
     LinkLayer::Cooked1,
     LinkLayer::Cooked2,
@@ -19,6 +19,7 @@ const LINKS: [LinkLayer; 18] = [
     LinkLayer::Pppoe,
     LinkLayer::CiscoHdlc,
     LinkLayer::FrameRelay,
+    LinkLayer::Mpls,
     LinkLayer::Wifi,
     LinkLayer::Radiotap,
     LinkLayer::Prism,
