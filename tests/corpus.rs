@@ -96,7 +96,9 @@ fn counted(report: &Value) -> Counts {
         counts.insert(format!("ip:{address} in"), pair(row, "packets_in", "bytes_in"));
         counts.insert(format!("ip:{address} out"), pair(row, "packets_out", "bytes_out"));
     }
-    for row in report["ports"].as_array().unwrap() {
+    // The truth knows no service ports of SCTP; conservation holds for them all the same.
+    let ports = report["ports"].as_array().unwrap().iter();
+    for row in ports.filter(|row| row["protocol"] != "sctp") {
         let key = format!("{}:{}", row["protocol"].as_str().unwrap(), row["port"]);
         counts.insert(key, pair(row, "packets", "bytes"));
     }

@@ -57,7 +57,7 @@ pub struct IntervalHost {
 /// What a service port saw in an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntervalPort {
-    /// TCP or UDP.
+    /// TCP, UDP or SCTP.
     pub transport: Transport,
     /// The service port.
     pub port: u16,

@@ -1,4 +1,4 @@
-//! Service ports: TCP and UDP, 65,536 each.
+//! Service ports: TCP, UDP and SCTP, 65,536 each.
 
 use super::flows::NO_SLOT;
 use super::volume::{Split, Volume};
@@ -11,14 +11,30 @@ pub enum Transport {
     Tcp,
     /// User Datagram Protocol.
     Udp,
+    /// Stream Control Transmission Protocol (RFC 9260).
+    Sctp,
 }
 
 impl Transport {
+    /// All of them.
+    pub const ALL: [Transport; 3] = [Transport::Tcp, Transport::Udp, Transport::Sctp];
+
+    /// The transport of that name, in lower case.
+    pub fn named(name: &str) -> Option<Transport> {
+        Transport::ALL.into_iter().find(|transport| transport.name() == name)
+    }
+
+    /// The transport with that IP protocol number.
+    pub fn numbered(number: u8) -> Option<Transport> {
+        Transport::ALL.into_iter().find(|transport| transport.number() == number)
+    }
+
     /// The name in reports, the API and the database.
     pub fn name(self) -> &'static str {
         match self {
             Transport::Tcp => "tcp",
             Transport::Udp => "udp",
+            Transport::Sctp => "sctp",
         }
     }
 
@@ -27,6 +43,7 @@ impl Transport {
         match self {
             Transport::Tcp => protocol::TCP,
             Transport::Udp => protocol::UDP,
+            Transport::Sctp => protocol::SCTP,
         }
     }
 }
@@ -34,22 +51,22 @@ impl Transport {
 /// A service port of a transport protocol.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct PortKey {
-    /// TCP or UDP.
+    /// TCP, UDP or SCTP.
     pub transport: Transport,
     /// The port.
     pub port: u16,
 }
 
-/// All keys there are.
-const PORT_KEYS: usize = 2 * 65_536;
+/// Ports by protocol, of which the last quarter is of none: a power of two needs no check.
+const PORT_KEYS: usize = 4 * 65_536;
 
 /// The counters by service port. There is room for every port: none is ever folded.
 ///
 /// Rows are packed, as most networks use few ports. Where a port's row is, an array of all
-/// ports tells: 512 KiB, of which the system provides the pages that are touched. A hash
+/// ports tells: 1 MiB, of which the system provides the pages that are touched. A hash
 /// index takes 30 instructions more per look-up, and twice the memory when it is full.
 pub struct Ports {
-    /// The slot of a port's row and 1, or 0; UDP after TCP.
+    /// The slot of a port's row and 1, or 0; UDP after TCP, SCTP after UDP.
     slots: Box<[u32; PORT_KEYS]>,
     rows: Vec<(PortKey, Split<Volume>)>,
 }
@@ -69,8 +86,9 @@ impl Ports {
         let Some(port) = record.service_port() else {
             return NO_SLOT;
         };
-        // Of the two protocols with ports, TCP is even and UDP odd.
-        let place = usize::from(record.protocol() & 1) << 16 | usize::from(port);
+        // Of the three protocols with ports, 6, 17 and 132, this makes 0, 1 and 2.
+        let transport = record.protocol() >> 6 | record.protocol() & 1;
+        let place = usize::from(transport) << 16 | usize::from(port);
         match self.slots[place] {
             0 => self.add(place),
             known => known - 1,
@@ -80,7 +98,11 @@ impl Ports {
     #[cold]
     #[inline(never)]
     fn add(&mut self, place: usize) -> u32 {
-        let transport = if place >> 16 == 0 { Transport::Tcp } else { Transport::Udp };
+        let transport = match place >> 16 {
+            0 => Transport::Tcp,
+            1 => Transport::Udp,
+            _ => Transport::Sctp,
+        };
         self.rows.push((PortKey { transport, port: place as u16 }, Split::default()));
         let count = self.rows.len() as u32;
         self.slots[place] = count;
@@ -121,13 +143,13 @@ mod tests {
     use crate::decode::{LinkLayer, decode};
 
     #[test]
-    fn every_port_of_both_transports_has_its_own_row() {
+    fn every_port_of_each_transport_has_its_own_row() {
         let mut ports = Ports::new();
         let mut frame = [0; 40];
         frame[0] = 0x45;
         frame[3] = 40;
         let mut seen = std::collections::HashSet::new();
-        for transport in [Transport::Tcp, Transport::Udp] {
+        for transport in Transport::ALL {
             frame[9] = transport.number();
             for port in [0_u16, 1, 53, 65_535] {
                 frame[20..22].copy_from_slice(&port.to_be_bytes());

@@ -25,7 +25,7 @@ const NO_PORT: u32 = 1 << 31;
 /// What a host may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Service {
-    /// TCP or UDP, with a service port.
+    /// TCP, UDP or SCTP, with a service port.
     Port(PortKey),
     /// An IP protocol without one; as in [`super::ProtocolRow`].
     Protocol(u16),

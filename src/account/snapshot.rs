@@ -64,7 +64,7 @@ pub struct HostRow {
 /// One service port in a snapshot.
 #[derive(Clone, Copy, Debug)]
 pub struct PortRow {
-    /// TCP or UDP.
+    /// TCP, UDP or SCTP.
     pub transport: Transport,
     /// The service port.
     pub port: u16,

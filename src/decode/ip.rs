@@ -211,7 +211,7 @@ fn extensions(mut next_header: u8, mut rest: &[u8], mut left: u32, record: &mut 
     }
 }
 
-/// TCP and UDP ports, the TCP reset flag and sequence, ICMP unreachable.
+/// TCP, UDP and SCTP ports, the TCP reset flag and sequence, ICMP unreachable.
 ///
 /// `data` is what was captured of the transport header, `length` what the IP header says
 /// is there, in bytes.
@@ -228,6 +228,9 @@ fn transport(data: &[u8], length: u32, record: &mut PacketRecord) {
         unreachable_message(data, length, 3, record);
     } else if record.protocol() == protocol::ICMPV6 {
         unreachable_message(data, length, 1, record);
+    } else if record.protocol() == protocol::SCTP {
+        // RFC 9260, section 3.1: the common header begins as that of UDP.
+        ports(data, length, record);
     }
 }
 

@@ -188,6 +188,8 @@ pub mod protocol {
     pub const TCP: u8 = 6;
     /// User Datagram Protocol.
     pub const UDP: u8 = 17;
+    /// Stream Control Transmission Protocol.
+    pub const SCTP: u8 = 132;
     /// Internet Control Message Protocol for IPv6.
     pub const ICMPV6: u8 = 58;
     /// In an IPv6 record: the chain of extension headers leaves the capture, so the

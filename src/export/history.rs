@@ -86,11 +86,8 @@ fn which(kind: &Kind, name: &str) -> Result<Which, String> {
             let (one, other) = name.split_once('/').ok_or_else(problem)?;
             let (transport, port) =
                 if one.parse::<u16>().is_ok() { (other, one) } else { (one, other) };
-            let transport = match transport.to_ascii_lowercase().as_str() {
-                "tcp" => Transport::Tcp,
-                "udp" => Transport::Udp,
-                _ => return Err(problem()),
-            };
+            let transport =
+                Transport::named(&transport.to_ascii_lowercase()).ok_or_else(problem)?;
             Ok(Which::Port(transport, port.parse().map_err(|_| problem())?))
         }
         "protocol" => {
@@ -141,4 +138,23 @@ pub fn columns(label: &Label) -> &'static [Column] {
 /// Whether rates mean something: those of different rows cannot be added or taken away.
 pub fn has_rates(label: &Label) -> bool {
     *label != Label::Other
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::kind::PORT;
+
+    #[test]
+    fn a_port_is_named_by_transport_and_number_in_either_order() {
+        for transport in Transport::ALL {
+            let name = transport.name();
+            let wanted = Ok(Which::Port(transport, 36_412));
+            assert_eq!(which(&PORT, &format!("{name}/36412")), wanted);
+            assert_eq!(which(&PORT, &format!("36412/{}", name.to_uppercase())), wanted);
+        }
+        for wrong in ["", "36412", "dccp/5", "sctp/", "sctp/65536", "sctp/-1", "132/36412"] {
+            assert!(which(&PORT, wrong).unwrap_err().contains("\"tcp/443\""), "{wrong}");
+        }
+    }
 }

@@ -226,11 +226,7 @@ pub fn port_key(transport: Transport, port: u16) -> Key {
 
 /// The transport's name and the port of a port's key; `None` for the rows of the rest.
 pub fn key_port(key: &Key) -> Option<(&'static str, u16)> {
-    let transport = match key[0] >> 16 {
-        6 => Transport::Tcp,
-        17 => Transport::Udp,
-        _ => return None,
-    };
+    let transport = Transport::numbered(u8::try_from(key[0] >> 16).ok()?)?;
     Some((transport.name(), (key[0] & 0xffff) as u16))
 }
 
@@ -259,7 +255,11 @@ mod tests {
             assert_eq!(key_address(&host_key(address)), Some(address));
         }
         assert_ne!(host_key("0.0.0.1".parse().unwrap()), host_key("::1".parse().unwrap()));
-        assert_eq!(key_port(&port_key(Transport::Udp, 65_535)), Some(("udp", 65_535)));
+        for transport in Transport::ALL {
+            assert_eq!(key_port(&port_key(transport, 65_535)), Some((transport.name(), 65_535)));
+        }
+        assert_eq!(key_port(&[1 << 16, 0, 0]), None);
+        assert_eq!(key_port(&[256 << 16, 0, 0]), None);
         assert_eq!(key_port(&[OTHER, 0, 0]), None);
     }
 }

@@ -33,7 +33,7 @@ pub enum Which {
     Interface(String),
     /// A host.
     Host(IpAddr),
-    /// `tcp` or `udp`, and a port.
+    /// `tcp`, `udp` or `sctp`, and a port.
     Port(crate::account::Transport, u16),
     /// An IP protocol by number.
     Protocol(u16),
@@ -88,7 +88,7 @@ pub enum Label {
     Host(IpAddr, Option<String>, bool),
     /// A device's name.
     Device(String),
-    /// `tcp` or `udp`, and the port.
+    /// `tcp`, `udp` or `sctp`, and the port.
     Port(&'static str, u16),
     /// A protocol's name and number.
     Protocol(String, u16),

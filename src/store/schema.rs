@@ -7,7 +7,7 @@
 use rusqlite::{Connection, Result, Transaction};
 
 use super::kind::{HOST, INTERFACE, KINDS, Kind};
-use crate::account::protocol_name;
+use crate::account::{Transport, protocol_name};
 
 /// `PRAGMA application_id`: "bsta", so that file(1) and we know our own files.
 pub const APPLICATION_ID: i32 = 0x6273_7461;
@@ -20,7 +20,7 @@ type Migration = fn(&Transaction<'_>) -> Result<()>;
 
 /// One for each version; the first begins with an empty file. A step that has been released
 /// stays as it is: there are databases that it has made.
-const MIGRATIONS: [Migration; 2] = [make_catalog, grade_events];
+const MIGRATIONS: [Migration; 3] = [make_catalog, grade_events, name_sctp];
 
 /// Brings the database from `version` to [`VERSION`], all in one transaction.
 ///
@@ -90,6 +90,12 @@ fn grade_events(transaction: &Transaction<'_>) -> Result<()> {
             SELECT time, datetime(time, 'unixepoch') AS time_utc, severity, kind, message
             FROM event;",
     )
+}
+
+/// Version 3: ports of SCTP, which the views of before call "udp". They are made anew after any
+/// step, so there is nothing to do but to be one.
+fn name_sctp(_: &Transaction<'_>) -> Result<()> {
+    Ok(())
 }
 
 /// From this length on, seconds, rows are sorted by kind before time.
@@ -178,11 +184,14 @@ fn part_of_view(kind: &Kind, seconds: i64, name: &str) -> String {
             join.push_str(" LEFT JOIN device_name n ON n.id = x.k1");
         }
         "port" => {
-            columns.push(
+            let names = Transport::ALL.map(|transport| {
+                format!("WHEN {} THEN '{}'", transport.number(), transport.name())
+            });
+            columns.push(format!(
                 "CASE WHEN x.k1 = 0 THEN 'other' WHEN x.k1 < 0 THEN 'none' \
-                 WHEN x.k1 >> 16 = 6 THEN 'tcp' ELSE 'udp' END AS protocol"
-                    .to_owned(),
-            );
+                 ELSE CASE x.k1 >> 16 {} END END AS protocol",
+                names.join(" ")
+            ));
             columns.push("CASE WHEN x.k1 > 0 THEN x.k1 & 65535 END AS port".to_owned());
         }
         _ => {

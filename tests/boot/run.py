@@ -157,7 +157,9 @@ def check(console, truth):
     keys = {"bytes_in": "in_wire", "bytes_out": "out_wire", "packets_in": "in_pkts", "packets_out": "out_pkts"}
     hosts = {row["addr"]: {key: row[key] for key in keys} for row in answers["hosts"]["hosts"]}
     expect("hosts", hosts, {a: {k: row[keys[k]] for k in keys} for a, row in truth["hosts"].items()})
-    ports = {(row["protocol"], row["port"]): (row["packets"], row["bytes"]) for row in answers["ports"]["ports"]}
+    ports = {(row["protocol"], row["port"]): (row["packets"], row["bytes"]) for row in answers["ports"]["ports"]
+        # The truth knows no service ports of SCTP.
+        if row["protocol"] != "sctp"}
     expect("ports", ports, {
         (transport, int(port)): (row["pkts"], row["wire"])
         for transport in ("tcp", "udp") for port, row in truth[f"{transport}_service"].items()

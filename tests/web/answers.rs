@@ -252,7 +252,7 @@ fn what_a_host_does_is_all_of_its_traffic() {
         }
         for service in services {
             let protocol = service["protocol"].as_str().unwrap();
-            let has_ports = ["tcp", "udp"].contains(&protocol);
+            let has_ports = ["tcp", "udp", "sctp"].contains(&protocol);
             assert!(has_ports || service["port"].is_null(), "{service}");
             named += 1;
         }

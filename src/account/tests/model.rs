@@ -48,8 +48,11 @@ impl Counts {
         self.protocols.entry(number).or_default().count(bytes);
         match record.ports() {
             Some((source, destination)) => {
-                let is_tcp = record.protocol() == 6;
-                let transport = if is_tcp { Transport::Tcp } else { Transport::Udp };
+                let transport = match record.protocol() {
+                    6 => Transport::Tcp,
+                    17 => Transport::Udp,
+                    _ => Transport::Sctp,
+                };
                 self.ports.entry((transport, source.min(destination))).or_default().count(bytes);
             }
             None => self.without_port.count(bytes),

@@ -15,6 +15,7 @@ pub enum Load {
     Udp(u16, u16),
     Tcp(u16, u16, u32, u8),
     Icmp(u8),
+    Sctp(u16, u16),
     /// Another IP protocol.
     Ip(u8),
     /// A fragment of UDP: the offset in units of 8 bytes.
@@ -84,6 +85,8 @@ impl Packet {
                 (6, tcp((source, destination), sequence, flags, b"data"))
             }
             Load::Icmp(kind) => (icmp, vec![kind, 0, 0, 0, 0, 0, 0, 0]),
+            // Its header begins as that of UDP.
+            Load::Sctp(source, destination) => (132, udp(source, destination, b"data")),
             Load::Ip(protocol) => (protocol, vec![0; 8]),
             Load::LostInHeaders => (0, options(0).to_vec()),
             Load::Fragment(offset) => {
@@ -129,6 +132,7 @@ fn load() -> impl Strategy<Value = Load> {
         6 => (port(), port(), 1_u32..40, flags).prop_map(|(a, b, s, f)| Load::Tcp(a, b, s * 4, f)),
         1 => (0_u8..5).prop_map(Load::Icmp),
         1 => any::<u8>().prop_map(Load::Ip),
+        1 => (port(), port()).prop_map(|(a, b)| Load::Sctp(a, b)),
         1 => (0_u16..20).prop_map(Load::Fragment),
         1 => Just(Load::LostInHeaders),
         1 => Just(Load::Arp),

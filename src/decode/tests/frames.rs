@@ -310,6 +310,7 @@ pub fn every_kind() -> Vec<(&'static str, LinkLayer, Vec<u8>)> {
         ("Ethernet, IPv4", Ethernet, ethernet(IPV4, &v4)),
         ("Ethernet, IPv6", Ethernet, ethernet(IPV6, &v6)),
         ("TCP", Ethernet, ethernet(IPV4, &ipv4(6, &segment))),
+        ("SCTP", Ethernet, ethernet(IPV4, &ipv4(132, &[0x8e, 0x3c, 0, 9, 0, 0, 0, 1, 0, 0, 0, 0]))),
         ("IPv6 extension headers", Ethernet, ethernet(IPV6, &extended)),
         ("IPv6 fragment", Ethernet, ethernet(IPV6, &pieces)),
         ("IPv4 fragment", Ethernet, ethernet(IPV4, &later)),

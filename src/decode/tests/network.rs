@@ -208,8 +208,25 @@ fn the_service_port_is_the_lower_one() {
 }
 
 #[test]
-fn only_tcp_and_udp_have_ports() {
-    for protocol in [1, 2, 4, 33, 41, 47, 50, 51, 58, 132, 136] {
+fn sctp_has_ports_as_udp_does() {
+    let common = [0x8e, 0x3c, 0xd0, 0x00, 0, 0, 0, 1, 0, 0, 0, 0];
+    for record in [packet(&ipv4(132, &common)), packet(&ipv6(132, &common))] {
+        has_ends(&record);
+        assert_eq!((record.ports(), record.service_port()), (Some((36_412, 53_248)), Some(36_412)));
+        assert_eq!((record.defect(), record.next_sequence()), (Defect::None, None));
+    }
+    let whole = ipv4(132, &common);
+    for length in 20..24 {
+        let cut = packet_of(&whole[..length], whole.len());
+        assert_eq!((cut.ports(), cut.defect()), (None, Defect::Truncated));
+    }
+    let later = Ipv4 { fragment: 2, ..Ipv4::of(132) }.with(&common);
+    assert_eq!(packet(&later).ports(), None);
+}
+
+#[test]
+fn only_tcp_udp_and_sctp_have_ports() {
+    for protocol in [1, 2, 4, 33, 41, 47, 50, 51, 58, 136] {
         let record = packet(&ipv4(protocol, &[0; 40]));
         assert_eq!((record.protocol(), record.ports()), (protocol, None));
         assert_eq!(record.service_port(), None);

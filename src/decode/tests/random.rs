@@ -41,7 +41,7 @@ fn is_sound(record: &PacketRecord, frame: &[u8], wire_len: u32) {
         assert!(!record.is_reset() && !record.is_unreachable());
     }
     if record.ports().is_some() {
-        assert!(matches!(record.protocol(), 6 | 17));
+        assert!(matches!(record.protocol(), 6 | 17 | 132));
     }
     if let Some(fragment) = record.fragment() {
         assert!(fragment.length <= 65_535 && fragment.offset <= 65_528);

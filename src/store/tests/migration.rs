@@ -3,7 +3,8 @@
 use rusqlite::{Connection, Transaction};
 
 use super::world::*;
-use crate::store::kind::HOST;
+use crate::account::Transport;
+use crate::store::kind::{HOST, port_key};
 use crate::store::query::History;
 use crate::store::question::{Question, Step};
 use crate::store::schema::{VERSION, migrate_by};
@@ -66,6 +67,26 @@ fn what_version_1_has_written_is_there_and_goes_on() {
     let answer = History::open(&path).unwrap().ask(&question, None).unwrap();
     assert_eq!((answer.rows.len(), answer.total.total[0].bytes), (4, 700 + 701 + 3 * 42));
     assert_eq!(admin::check(&path).unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn the_view_of_ports_names_sctp_in_a_database_of_before_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("b.db");
+    let connection = old(&path);
+    let key = port_key(Transport::Sctp, 36_412)[0];
+    let row = "INSERT INTO traffic_60 (start, kind, k1, k2, k3, packets_in, bytes_in)
+        VALUES (1782867540, 3, ?1, 0, 0, 1, 100)";
+    connection.execute(row, [key]).unwrap();
+    let named = |connection: &Connection| -> Vec<String> {
+        let sql = "SELECT protocol FROM v_port WHERE port = 36412";
+        let mut rows = connection.prepare(sql).unwrap();
+        rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    assert_eq!(named(&connection), ["udp"]);
+    drop(connection);
+    let store = Store::open(&path, tiers()).unwrap();
+    assert_eq!(named(&store.writer.connection), ["sctp"]);
 }
 
 /// A second version as there may be one: a column more, and a table that is made anew. The

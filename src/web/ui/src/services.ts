@@ -16,9 +16,21 @@ for (const entry of TEXT.split(/[|\n]/)) {
   NAMES.set(Number(entry.slice(0, space)), entry.slice(space + 1));
 }
 
+/** Over SCTP other things listen: telephone networks. */
+const SCTP = new Map([
+  [2905, "M3UA"],
+  [3868, "Diameter"],
+  [9899, "Tunnelled SCTP"],
+  [36412, "S1 (4G)"],
+  [36422, "X2 (4G)"],
+  [38412, "NG (5G)"],
+  [38422, "Xn (5G)"],
+]);
+
 /** The usual service on a port; over UDP, 443 and 80 are QUIC. */
 export function service(protocol: string | undefined, port: number | undefined): string {
   if (port === undefined) return "";
   if (protocol === "udp" && (port === 443 || port === 80)) return "QUIC (HTTP/3)";
+  if (protocol === "sctp") return SCTP.get(port) ?? "";
   return NAMES.get(port) ?? "";
 }
