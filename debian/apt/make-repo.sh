@@ -4,6 +4,8 @@
 # KEY is the fingerprint (or address) of a signing key in the owner's gpg keyring (GNUPGHOME
 # counts), URL where TO will be reached from outside. Every package goes into each of the
 # releases; the keyring packages, which set apt up on a user's machine, are made here.
+# The lists are valid for VALID days (90): apt refuses older ones, so that nobody can hold a
+# machine back on an old version by serving an old copy. Make the repository anew before.
 # TO/.reprepro holds the state; all the rest is to be put on a web server as it is.
 set -eu
 
@@ -39,6 +41,7 @@ Codename: $release
 Architectures: $ARCHITECTURES
 Components: main
 Description: brightstat, see your network
+ValidFor: ${VALID:-90}d
 SignWith: $fingerprint
 END
 done > "$to/.reprepro/conf/distributions"
@@ -59,5 +62,7 @@ for release in $RELEASES; do
         reprepro --ignore=extension includedeb "$release" "$deb"
     done
 done
+# A release whose packages are as they were is signed anew as well: its time runs out.
+reprepro export
 gpg --batch --export "$fingerprint" > "$to/brightstat-archive-keyring.pgp"
-echo "$to: a repository for $RELEASES, signed by $fingerprint"
+echo "$to: a repository for $RELEASES, signed by $fingerprint, valid for ${VALID:-90} days"

@@ -18,14 +18,21 @@ fi
 tarball=libpcap_$LIBPCAP_VERSION.orig.tar.xz
 if [ ! -e "$folder/$tarball" ]; then
     echo "Fetching the source of libpcap $LIBPCAP_VERSION with apt"
-    "$here/apt.sh" "$folder/apt" trixie -- update -qq
-    mkdir -p "$folder/new"
-    (cd "$folder/new" && "$here/apt.sh" ../apt trixie -- source -qq --download-only --tar-only libpcap)
-    if [ ! -e "$folder/new/$tarball" ]; then
-        echo "download.sh: Debian trixie no longer has $tarball, but $(ls "$folder/new");" \
-            "put the new version into debian/toolchain/pins.sh" >&2
+    apt() { # ARGUMENTS... - with the suites that may have it
+        "$here/apt.sh" "$folder/apt" trixie forky sid -- "$@"
+    }
+    apt update -qq
+    # Debian's revision (the -1 of 1.11.0-1) changes without the source.
+    version=$(APT_CONFIG=$folder/apt/apt.conf apt-cache showsrc libpcap |
+        sed -n "s/^Version: \($LIBPCAP_VERSION-[^ ]*\)$/\1/p" | head -n 1)
+    if [ -z "$version" ]; then
+        echo "download.sh: Debian no longer has libpcap $LIBPCAP_VERSION, but these:" \
+            "$(APT_CONFIG=$folder/apt/apt.conf apt-cache showsrc libpcap | sed -n 's/^Version: //p' | tr '\n' ' ');" \
+            "put the new version and its sha256 into debian/toolchain/pins.sh" >&2
         exit 69
     fi
+    mkdir -p "$folder/new"
+    (cd "$folder/new" && "$here/apt.sh" ../apt trixie forky sid -- source -qq --download-only --tar-only "libpcap=$version")
     mv "$folder/new/$tarball" "$folder/$tarball"
     rm -r "$folder/new"
 fi

@@ -1,6 +1,8 @@
 # What the cross toolchain is made of; read by the scripts beside it.
 # shellcheck shell=sh disable=SC2034
 ZIG_VERSION=0.17.0
+# Keep this at the newest release that a Debian mirror serves, be it in testing or unstable: libpcap
+# reads what strangers send. (1.11.0 was in the lists on 2026-11-25, its source not yet on the mirror.)
 LIBPCAP_VERSION=1.10.5
 LIBPCAP_SHA256=84fa89ac6d303028c1c5b754abff77224f45eca0a94eb1a34ff0aa9ceece3925
 # The newest that there is, of 2023.

@@ -112,6 +112,9 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
     let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]);
     let no_signals = |e| Failure::new(Exit::Unavailable, format!("cannot watch for signals: {e}"));
     signals.thread_block().map_err(no_signals)?;
+    // A file that reaches the unit's LimitFSIZE= is then an error of write(2), which the store
+    // tells and survives, and not the end of the process (setrlimit(2)).
+    SigSet::from(Signal::SIGXFSZ).thread_block().map_err(no_signals)?;
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK).map_err(no_signals)?;
 
     let names = interfaces::choose(&config, !options.interfaces.is_empty())?;

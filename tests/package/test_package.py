@@ -114,26 +114,49 @@ class Installed(OnMachine):
             said = self.machine.run("systemd-analyze", "security", "--threshold=15", unit).stdout
             print(f"    {said.strip().splitlines()[-1].strip()}")
 
-    def test_04_cannot_open_an_ip_socket(self):
-        unit = self.machine.sh(f"cat {UNITS}/brightstat.service")
-        probe = "/bin/bash -c 'exec 3<>/dev/tcp/127.0.0.1/667 && echo connected'"
-        text = re.sub(r"(?m)^ExecStart=.*$", "ExecStart=" + probe, unit)
+    def probe(self, command, *loosened):
+        """What COMMAND says inside the service's sandbox, of which these lines are left out."""
+        text = self.machine.sh(f"cat {UNITS}/brightstat.service")
+        text = re.sub(r"(?m)^ExecStart=.*$", lambda _: "ExecStart=" + command, text)
         text = re.sub(r"(?m)^(Restart|RestartSec|WatchdogSec|Sockets|ExecReload)=.*\n", "", text)
         text = text.replace("Type=notify", "Type=oneshot")
-        self.assertIn("RestrictAddressFamilies=AF_PACKET", text)
+        for line in loosened:
+            self.assertRegex(text, rf"(?m)^{line}=")
+            text = re.sub(rf"(?m)^{line}=.*\n", "", text)
         self.machine.write("/etc/systemd/system/probe.service", text)
-        loose = re.sub(r"(?m)^RestrictAddressFamilies=.*\n", "", text)
-        self.machine.write("/etc/systemd/system/loose.service", loose)
         self.machine.run("systemctl", "daemon-reload")
+        code = self.machine.run("systemctl", "start", "probe.service", check=False).returncode
+        id_ = self.machine.show("probe.service", "InvocationID")
+        said = self.machine.sh(f"journalctl -o cat _SYSTEMD_INVOCATION_ID={id_}")
+        self.machine.sh("systemctl reset-failed probe.service; rm /etc/systemd/system/probe.service; "
+                        "systemctl daemon-reload")
+        return code, said
+
+    def test_04_cannot_open_an_ip_socket(self):
+        command = "/bin/bash -c 'exec 3<>/dev/tcp/127.0.0.1/667 && echo connected'"
         # Without that line the probe comes through: it is the line that holds it.
-        self.machine.run("systemctl", "start", "loose.service")
-        self.assertIn("connected", self.machine.sh("journalctl -u loose.service -o cat"))
-        self.assertNotEqual(self.machine.run("systemctl", "start", "probe.service", check=False).returncode, 0)
-        said = self.machine.sh("journalctl -u probe.service -o cat")
+        _, said = self.probe(command, "NoExecPaths", "RestrictAddressFamilies")
+        self.assertIn("connected", said)
+        code, said = self.probe(command, "NoExecPaths")
+        self.assertNotEqual(code, 0)
         self.assertIn("Address family not supported", said)
         self.assertNotIn("connected", said)
-        self.machine.sh("systemctl reset-failed probe.service; rm /etc/systemd/system/probe.service "
-                        "/etc/systemd/system/loose.service; systemctl daemon-reload")
+
+    def test_04_sees_no_socket_of_another_service(self):
+        command = "/bin/bash -c 'echo seen: $(cd /run; find . -type s)'"
+        _, said = self.probe(command, "NoExecPaths", "TemporaryFileSystem")
+        self.assertRegex(said, "seen:.* ./dbus/system_bus_socket")
+        _, said = self.probe(command, "NoExecPaths")
+        # What it reports to systemd on.
+        self.assertEqual(re.findall("seen:.*", said), ["seen: ./systemd/notify"])
+
+    def test_04_starts_no_other_program(self):
+        command = "/bin/sh -c 'echo started'"
+        self.assertIn("started", self.probe(command, "NoExecPaths")[1])
+        code, said = self.probe(command)
+        self.assertNotEqual(code, 0)
+        self.assertNotIn("started", said)
+        self.assertIn("Permission denied", said)
 
     def test_05_status_says_what_a_person_wants(self):
         def says():
@@ -406,6 +429,11 @@ class FromTheRepository(OnMachine):
         self.machine.install(keyring)
         said = self.machine.run("apt-get", "update").stdout
         self.assertNotRegex(said, "(?m)^[WE]:")
+        release = self.machine.sh("cat /var/lib/apt/lists/*_InRelease")
+        self.assertRegex(release, "(?m)^Valid-Until: ")
+        # From here comes brightstat and nothing else, whoever gets hold of the key.
+        policy = self.machine.run("apt-cache", "policy").stdout
+        self.assertRegex(policy, r"(?s)-1 http://\S+/apt trixie/main.*release [^\n]*o=brightstat")
         self.machine.run("apt-get", "install", "--yes", "brightstat")
         self.assertEqual(self.version(), "0.0.9")
         self.assert_works()
