@@ -3,6 +3,7 @@
 //! Codes follow sysexits(3), so that systemd and scripts can tell a bad configuration
 //! (do not restart) from a passing trouble (do).
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Exit codes of sysexits(3) that are used here.
@@ -45,8 +46,66 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&printable_lines(&self.message))
     }
 }
 
 impl std::error::Error for Failure {}
+
+/// Text as a terminal, a log or a spreadsheet may be given it: control characters (C0, DEL, C1:
+/// ECMA-48) and the characters that reorder text (Unicode's bidirectional controls) are written
+/// out as `\u001b`, which is valid inside JSON as well.
+///
+/// Names come from strangers: from capture files, from databases, soon from the network. An
+/// escape sequence in one could rewrite the screen, or answer for the person at the keyboard.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    escape(text, |_| false)
+}
+
+/// The same for whole texts: line feeds, carriage returns and tabs stay.
+pub fn printable_lines(text: &str) -> Cow<'_, str> {
+    escape(text, |c| matches!(c, '\n' | '\r' | '\t'))
+}
+
+fn escape(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
+    let is_harmless = |c: char| stays(c) || !(c.is_control() || reorders(c));
+    if text.chars().all(is_harmless) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match is_harmless(c) {
+            true => safe.push(c),
+            false => safe.push_str(&format!("\\u{:04x}", u32::from(c))),
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// Unicode Standard Annex 9, table 1, and the line separators, which C1's NEL is like.
+fn reorders(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escape_sequences_are_written_out_and_other_text_is_left_alone() {
+        assert_eq!(printable("\x1b]0;title\x07\x1b[2J"), "\\u001b]0;title\\u0007\\u001b[2J");
+        assert_eq!(printable("\u{9b}31m\u{202e}gpj.exe"), "\\u009b31m\\u202egpj.exe");
+        assert_eq!(printable("a\nb"), "a\\u000ab");
+        assert_eq!(printable_lines("a\tb\r\n\u{7f}"), "a\tb\r\n\\u007f");
+        assert!(matches!(printable("Küche, Fernseher 📺"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_json_text_stays_one_with_the_same_value() {
+        let name = "tv\u{9b}31m\u{7f}\u{202e}\x1b";
+        let json = serde_json::to_string(name).unwrap();
+        let safe = printable_lines(&json);
+        assert_eq!(serde_json::from_str::<String>(&safe).unwrap(), name);
+        assert!(!safe.contains('\u{9b}'));
+    }
+}

@@ -12,7 +12,7 @@ pub mod run;
 use std::io::{self, Write};
 
 use crate::daemon;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, printable_lines};
 
 /// Runs the subcommand that was asked for.
 ///
@@ -48,7 +48,7 @@ pub fn complain(failure: &Failure) {
 /// Writes to standard output.
 fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(printable_lines(text).as_bytes()).and_then(|()| out.flush()) {
         // Whoever reads the output (`head`, a pager) has seen enough.
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(e) => Err(Failure::new(Exit::Io, format!("cannot write to standard output: {e}"))),

@@ -6,6 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use jiff::Timestamp;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use crate::failure::printable;
+
 struct Logger {
     /// Standard error leads to the journal, which has its own clock and wants sd-daemon(3)
     /// priorities.
@@ -45,12 +47,15 @@ impl Log for Logger {
             Level::Info => (6, ""),
             Level::Debug | Level::Trace => (7, "debug: "),
         };
+        // One line each: a line feed in a name must not begin an entry of its own.
+        let message = record.args().to_string();
+        let message = printable(&message);
         let line = if self.is_journal {
-            format!("<{priority}>{}\n", record.args())
+            format!("<{priority}>{message}\n")
         } else {
             let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             let time = Timestamp::from_second(since.as_secs() as i64).unwrap_or_default();
-            format!("{time} {word}{}\n", record.args())
+            format!("{time} {word}{message}\n")
         };
         // One write, so that lines of several threads do not mix. If standard error is
         // gone there is nobody to tell.

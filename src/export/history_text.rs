@@ -9,6 +9,7 @@ use super::history::{COLUMNS, columns, has_rates, label};
 use super::report::bit_rate;
 use super::table::{TextTable, grouped, share};
 use super::when::{rfc3339_in, zone_name};
+use crate::failure::printable;
 use crate::store::question::{Answer, Cell, Label, Line, Point};
 
 /// An answer as a table, with a line above that says what it is and one below that says
@@ -182,10 +183,18 @@ pub fn to_csv(answer: &Answer, zone: &TimeZone) -> String {
     text
 }
 
+/// Adds a line of CSV (RFC 4180). Names are somebody else's text: control characters are written
+/// out, and a field that a spreadsheet would take for a formula gets an apostrophe in front.
 fn push_line(text: &mut String, fields: Vec<String>) {
-    let quoted = fields.into_iter().map(|field| match field.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field,
+    let quoted = fields.into_iter().map(|field| {
+        let field = match field.starts_with(['=', '+', '-', '@']) {
+            true => format!("'{}", printable(&field)),
+            false => printable(&field).into_owned(),
+        };
+        match field.contains([',', '"']) {
+            true => format!("\"{}\"", field.replace('"', "\"\"")),
+            false => field,
+        }
     });
     text.push_str(&quoted.collect::<Vec<_>>().join(","));
     text.push_str("\r\n");
@@ -416,6 +425,17 @@ mod tests {
         let mut quoted = String::new();
         push_line(&mut quoted, vec!["a,\"b\"".into(), "c".into()]);
         assert_eq!(quoted, "\"a,\"\"b\"\"\",c\r\n");
+    }
+
+    #[test]
+    fn a_name_is_no_formula_for_a_spreadsheet_and_no_escape_sequence() {
+        let mut text = String::new();
+        let name = |text: &str| text.to_owned();
+        push_line(
+            &mut text,
+            vec![name("=HYPERLINK(\"http://x\",1)"), name("@a"), name("\x1b[2J\n"), name("7")],
+        );
+        assert_eq!(text, "\"'=HYPERLINK(\"\"http://x\"\",1)\",'@a,\\u001b[2J\\u000a,7\r\n");
     }
 
     #[test]

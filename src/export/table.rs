@@ -1,5 +1,7 @@
 //! Plain-text tables and numbers for people.
 
+use crate::failure::printable;
+
 /// A table whose columns line up.
 pub struct TextTable {
     rows: Vec<Vec<String>>,
@@ -13,9 +15,9 @@ impl TextTable {
         TextTable { rows: vec![heads.iter().map(|head| (*head).to_owned()).collect()], left }
     }
 
-    /// Adds a row.
+    /// Adds a row. Characters that would move the cursor are written out.
     pub fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells);
+        self.rows.push(cells.into_iter().map(|cell| printable(&cell).into_owned()).collect());
     }
 
     /// Whether there is nothing but the heads.
@@ -87,6 +89,13 @@ mod tests {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(999), "999");
         assert_eq!(grouped(1_234_567), "1 234 567");
+    }
+
+    #[test]
+    fn a_cell_cannot_move_the_cursor_or_begin_a_line() {
+        let mut table = TextTable::new(1, &["name", "bytes"]);
+        table.row(vec!["\x1b[2Ka\nb".into(), "1".into()]);
+        assert_eq!(table.render(), "  name               bytes\n  \\u001b[2Ka\\u000ab      1\n");
     }
 
     #[test]
