@@ -51,6 +51,8 @@ mkdir -p "$tree/usr/share/lintian/overrides"
 cat > "$tree/usr/share/lintian/overrides/brightstat-archive-keyring" <<END
 # That is what it is for: a repository outside Debian's, whose owner ships this package.
 brightstat-archive-keyring: package-installs-apt-sources [etc/apt/sources.list.d/brightstat.sources]
+# It restricts that repository to brightstat.
+brightstat-archive-keyring: package-installs-apt-preferences [etc/apt/preferences.d/brightstat.pref]
 END
 (cd "$tree" && find usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum) > "$tree/DEBIAN/md5sums"
 printf '/etc/apt/sources.list.d/brightstat.sources\n/etc/apt/apt.conf.d/51brightstat-unattended-upgrades\n/etc/apt/preferences.d/brightstat.pref\n' \

@@ -123,12 +123,12 @@ class Installed(OnMachine):
         for line in loosened:
             self.assertRegex(text, rf"(?m)^{line}=")
             text = re.sub(rf"(?m)^{line}=.*\n", "", text)
-        self.machine.write("/etc/systemd/system/probe.service", text)
+        unit = f"probe-{time.monotonic_ns()}.service"
+        self.machine.write(f"/etc/systemd/system/{unit}", text)
         self.machine.run("systemctl", "daemon-reload")
-        code = self.machine.run("systemctl", "start", "probe.service", check=False).returncode
-        id_ = self.machine.show("probe.service", "InvocationID")
-        said = self.machine.sh(f"journalctl -o cat _SYSTEMD_INVOCATION_ID={id_}")
-        self.machine.sh("systemctl reset-failed probe.service; rm /etc/systemd/system/probe.service; "
+        code = self.machine.run("systemctl", "start", unit, check=False).returncode
+        said = self.machine.sh(f"journalctl -o cat -u {unit}")
+        self.machine.sh(f"systemctl reset-failed {unit} 2>&1 || true; rm /etc/systemd/system/{unit}; "
                         "systemctl daemon-reload")
         return code, said
 
