@@ -39,7 +39,9 @@ run: build ## watch this machine's network and serve the page (asks for root)
 test: ui ## everything that .ci/run runs: check, unit tests, captures, crashes, live tests, packages, images
 	@./tests/need.sh $(TEST_NEEDS)
 	@$(MAKE) --no-print-directory check
-	$(CARGO) test --locked --lib --bins --test corpus --test crash
+	$(CARGO) test --locked --lib --bins --test captures --test crash
+	@if [ -d "$${BRIGHTSTAT_CORPUS:-../shared/corpus}" ] || [ -n "$$CI" ]; then \
+		$(CARGO) test --locked --test corpus -- --ignored; else $(CARGO) test --locked --test corpus; fi
 	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cli --test query --test live --test web --test full --test page
 	@$(MAKE) --no-print-directory test-package test-appliance test-cross test-boot test-image
 
@@ -57,7 +59,8 @@ BOOT_NEEDS := qemu-system-arm:qemu-system-arm python3:python3
 test-boot: ## an emulated Raspberry Pi Zero: brightstat captures on its kernel
 	@./tests/need.sh $(BUILD_NEEDS) $(BOOT_NEEDS)
 	@$(MAKE) --no-print-directory build ARCH=armhf WAY=host
-	@./tests/boot/run.py "$$($(MAKE) --no-print-directory where ARCH=armhf)" target/boot
+	$(CARGO) run --quiet --locked --example captures -- target/captures home.pcapng
+	@./tests/boot/run.py "$$($(MAKE) --no-print-directory where ARCH=armhf)" target/captures/home.pcapng target/boot
 
 where: # BINARY of ARCH
 	@echo $(BINARY)

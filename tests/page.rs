@@ -1,36 +1,22 @@
-//! The page in a real browser, against a daemon that is fed a real capture.
+//! The page in a real browser, against a daemon that is fed a home's traffic (tests/made/home.rs).
 //!
-//! This test needs root (namespaces, raw sockets), Node.js, Chromium and the corpus, and
-//! fails without them. What is checked stands in src/web/ui/test/page.mjs.
+//! This test needs root (namespaces, raw sockets), Node.js and Chromium, and fails without
+//! them. What is checked stands in src/web/ui/test/page.mjs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
+mod made;
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use common::{Cable, Daemon, directory};
 
-/// 70 hosts, 17 service ports, nothing cut, nothing ambiguous.
-const CAPTURE: &str = "normal/nfstream__1kxun.pcap";
-
-fn corpus() -> PathBuf {
-    std::env::var_os("BRIGHTSTAT_CORPUS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"),
-        PathBuf::from,
-    )
-}
-
 #[test]
 fn the_page_shows_what_was_captured_and_can_be_used() {
-    let capture = corpus().join(CAPTURE);
-    let mut frames = Vec::new();
-    let mut file = pcap::Capture::from_file(&capture)
-        .unwrap_or_else(|e| panic!("{}: {e} (see README, For developers)", capture.display()));
-    while let Ok(packet) = file.next_packet() {
-        frames.push(packet.data.to_vec());
-    }
+    let made = tempfile::tempdir().unwrap();
+    let capture = made::write(made.path(), &[made::home::capture()]).remove(0);
+    let frames: Vec<Vec<u8>> = made::home::frames().into_iter().map(|frame| frame.bytes).collect();
 
     let cable = Cable::new();
     let directory = directory();

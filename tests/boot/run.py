@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
-"""run.py BINARY WORK-FOLDER - boots an emulated Raspberry Pi Zero, on which brightstat captures.
+"""run.py BINARY CAPTURE WORK-FOLDER - boots an emulated Raspberry Pi Zero, on which brightstat captures.
 
 QEMU emulates the whole machine, the ARMv6 CPU among it; the kernel is Debian's for the Pi Zero,
 and the only processes are busybox and the program. What single programs under QEMU cannot
-do is done here: packet sockets, the kernel's ring and filter, privileges. A capture of
-the corpus is replayed on the loopback interface, and what the API says of it must be what
+do is done here: packet sockets, the kernel's ring and filter, privileges. A capture (home.pcapng of tests/made, its truth beside it)
+is replayed on the loopback interface, and what the API says of it must be what
 is true of it, to the byte.
 """
 
 import gzip
 import json
-import os
 import re
 import subprocess
 import sys
@@ -19,9 +18,6 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 HERE = TOP / "tests/boot"
 TOOLCHAIN = TOP / "target/toolchain"
-CORPUS = Path(os.environ.get("BRIGHTSTAT_CORPUS", TOP / "../shared/corpus"))
-# 70 hosts, 17 service ports, nothing cut, nothing ambiguous.
-CAPTURE = "normal/nfstream__1kxun.pcap"
 # Debian 12 is the last that has a kernel for this machine.
 SUITE = "bookworm"
 # Bounds the run on a busy machine; alone it takes half a minute.
@@ -175,10 +171,7 @@ def check(console, truth):
 
 
 def main():
-    binary, work = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
-    capture = CORPUS / CAPTURE
-    if not capture.is_file():
-        fail(f"{capture}: no corpus (see README, For developers)")
+    binary, capture, work = (Path(argument).resolve() for argument in sys.argv[1:])
     work.mkdir(parents=True, exist_ok=True)
     kernel, tree, busybox, random = machine(work)
     archive = work / "initrd.gz"

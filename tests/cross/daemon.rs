@@ -1,7 +1,7 @@
 //! The daemon of the Pis under QEMU: opens a database, answers from it, serves the page, ends.
 //!
 //! QEMU's emulation of single programs does not know packet sockets, so nothing can be
-//! captured here: the history is that of a real capture, which this machine's program has
+//! captured here: the history is that of a home's traffic, which this machine's program has
 //! recorded from a cable. `make test-boot` boots a whole machine, which captures.
 
 use std::path::Path;
@@ -11,19 +11,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use super::common::{Cable, Daemon, directory};
-use super::{Program, aarch64, armv6, corpus};
-
-/// 70 hosts, 17 service ports, nothing cut, nothing ambiguous.
-const CAPTURE: &str = "normal/nfstream__1kxun.pcap";
+use super::{Program, aarch64, armv6, made};
 
 fn frames() -> Vec<Vec<u8>> {
-    let path = corpus().join(CAPTURE);
-    let mut file = pcap::Capture::from_file(&path).unwrap();
-    let mut frames = Vec::new();
-    while let Ok(packet) = file.next_packet() {
-        frames.push(packet.data.to_vec());
-    }
-    frames
+    made::home::frames().into_iter().map(|frame| frame.bytes).collect()
 }
 
 fn now() -> u64 {
