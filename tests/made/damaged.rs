@@ -183,7 +183,7 @@ fn unreachable() -> Vec<Packet> {
 /// Fragments: in order, out of order, repeated, and over one another.
 fn overlaps() -> Vec<Packet> {
     let piece = |identification, offset: u16, size, more: bool| {
-        let fragment = offset / 8 | if more { 0x2000 } else { 0 };
+        let fragment = (offset / 8) | if more { 0x2000 } else { 0 };
         V4 { identification, fragment, ..V4::default() }.packet(&other(UDP, &vec![7; size]))
     };
     let piece6 = |identification, offset, size, more| {
