@@ -2,6 +2,8 @@
 //! each reported to the byte as its maker knows it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "made/judge.rs"]
+mod judge;
 mod made;
 
 use std::collections::BTreeSet;
@@ -16,7 +18,7 @@ fn every_made_capture_is_reported_as_its_maker_knows_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut wrong = Vec::new();
     for (made, path) in captures.iter().zip(made::write(folder.path(), &captures)) {
-        let differences = made::judge::check(&path, &made.truth);
+        let differences = judge::check(&path, &made.truth);
         wrong.extend(differences.into_iter().take(8).map(|text| format!("{}: {text}", made.name)));
     }
     let bytes: usize = captures.iter().map(|made| made.bytes.len()).sum();

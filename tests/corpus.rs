@@ -9,12 +9,13 @@
 //! `make test` does where the corpus is. What everybody has is in captures.rs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod made;
+#[path = "made/judge.rs"]
+mod judge;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use made::judge::check;
+use judge::check;
 use serde_json::Value;
 
 fn corpus() -> PathBuf {

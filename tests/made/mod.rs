@@ -4,8 +4,8 @@
 //! be counted of it ([`truth::Facts`]): nothing is decoded to find that out. [`link`] puts
 //! link-layer headers in front, which changes the bytes but not the facts. [`file`] writes
 //! pcap and pcapng. [`cases`] and [`containers`] list what is made, [`home`] makes the
-//! traffic of a home for the tests that send it over a cable, and [`judge`] compares a
-//! report with a truth (the foreign corpus, which is wider, is judged by the same code).
+//! traffic of a home for the tests that send it over a cable. judge.rs compares a report
+//! with a truth (the foreign corpus, which is wider, is judged by the same code).
 //!
 //! The same code gives the same bytes, on every machine and every day.
 #![allow(dead_code)]
@@ -15,7 +15,6 @@ pub mod containers;
 pub mod damaged;
 pub mod file;
 pub mod home;
-pub mod judge;
 pub mod link;
 pub mod packet;
 pub mod truth;

@@ -101,10 +101,10 @@ pub fn tcp(from: u16, to: u16, sequence: u32, flags: u8, size: usize) -> Payload
     ports("tcp", TCP, (from, to), &rest)
 }
 
-/// SCTP (RFC 9260): a common header and a chunk. Its ports are not counted yet.
+/// SCTP (RFC 9260): a common header and a chunk.
 pub fn sctp(from: u16, to: u16) -> Payload {
     let rest = [0, 0, 0, 9, 1, 2, 3, 4, 0, 3, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0];
-    Payload { service: None, ..ports("sctp", SCTP, (from, to), &rest) }
+    ports("sctp", SCTP, (from, to), &rest)
 }
 
 /// Any other protocol.
