@@ -40,6 +40,11 @@ fn bad_checksums() -> Vec<Packet> {
         v4(HERE, THERE, &udp(1000, 53, 9)),
         spoil(v4(HERE, THERE, &tcp(1001, 80, 1, ACK, 9))),
         spoil(option.packet(&udp(1000, 53, 9))),
+        // A length beyond the frame, too: both are told.
+        {
+            let both = V4 { length: Some(1000), ..V4::default() };
+            spoil(both.packet(&udp(1000, 53, 9))).with("malformed")
+        },
     ]
 }
 
@@ -113,7 +118,18 @@ fn malformed_links() -> Vec<Frame> {
         bad(ethernet([0x88, 0x47], &[0, 0, 0, 64, 0, 0, 0, 64])),
         bad(ethernet([8, 0], &[])),
         bad(ethernet([0x86, 0xdd], &[0x60; 39])),
+        // Lengths of IEEE 802.3 and of PPPoE beyond the end of the frame; the packet is whole.
+        lengthened(12, &LINKS[9]),
+        lengthened(18, &LINKS[7]),
     ]
+}
+
+/// A frame whose two bytes at `at` claim more than there is.
+fn lengthened(at: usize, link: &Link) -> Frame {
+    let packet = v4(HERE, THERE, &udp(1000, 53, 9)).with("malformed");
+    let mut frame = frames_of(link, &[packet]).remove(0);
+    frame.bytes[at] = 1;
+    frame
 }
 
 fn resets() -> Vec<Packet> {

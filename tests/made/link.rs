@@ -151,6 +151,30 @@ fn frame_relay(address: &[u8], packet: &Packet) -> Vec<u8> {
     cat(&[address, &[3, protocol], &packet.bytes])
 }
 
+/// The same of a bridge, whose hardware protocol tells the type; in either order of bytes.
+fn nflog_bridge(packet: &Packet, is_big: bool) -> Vec<u8> {
+    let word = |number: u16| if is_big { number.to_be_bytes() } else { number.to_le_bytes() };
+    let length = word(4 + packet.bytes.len() as u16);
+    let kind = kind(packet);
+    cat(&[&[7, 0, 0, 5], &word(8), &word(1), &kind, &[1, 0], &length, &word(9), &packet.bytes])
+}
+
+/// A network service header (RFC 8300) of MD type 2 with this many words.
+fn service_function(words: u8, carried: u8, payload: &[u8]) -> Vec<u8> {
+    let context = vec![0xee; 4 * (usize::from(words) - 2)];
+    cat(&[&[0x0f, 0xc0 | words, 2, carried], &[0, 0, 7, 255], &context, payload])
+}
+
+/// An 802.11s data frame: a mesh control field, with stations outside of the mesh.
+fn mesh(ways: u16, outside: u8, packet: &Packet) -> Vec<u8> {
+    let mut header = wifi_header(DATA | QOS | ways);
+    let last = header.len() - 1;
+    header[last] = 1;
+    let addresses = vec![[2, 0, 0, 0, 0, 9]; usize::from(outside)];
+    let control = [outside, 31, 1, 0, 0, 0];
+    cat(&[&header, &control, addresses.as_flattened(), &snap([0; 3], packet)])
+}
+
 const fn link(name: &'static str, number: u32, wrap: Wrap) -> Link {
     Link { name, number, wrap }
 }
@@ -231,6 +255,37 @@ pub const LINKS: &[Link] = &[
     link("ppi-ethernet", 192, |p| Some(ppi(1, &ethernet(kind(p), &p.bytes)))),
     link("ppi-raw", 192, |p| Some(ppi(101, &p.bytes))),
     link("nflog", 239, |p| Some(nflog(p))),
+    link("nflog-bridge", 239, |p| Some(nflog_bridge(p, false))),
+    link("nflog-bridge-big", 239, |p| Some(nflog_bridge(p, true))),
+    link("mpls-alone", 219, |p| Some(mpls(2, &p.bytes))),
+    link("vn-tag", 1, |p| {
+        Some(ethernet([0x89, 0x26], &cat(&[&[0x40, 1, 0, 2, 0x81, 0], &tag(kind(p), &p.bytes)])))
+    }),
+    link("e-tag", 1, |p| {
+        Some(ethernet([0x89, 0x3f], &cat(&[&[0, 1, 0, 2, 0, 0], &kind(p), &p.bytes])))
+    }),
+    link("hsr", 1, |p| Some(ethernet([0x89, 0x2f], &cat(&[&[0, 60, 0, 1], &kind(p), &p.bytes])))),
+    link("cisco-metadata", 1, |p| {
+        Some(ethernet([0x89, 0x09], &cat(&[&[1, 1, 0, 1, 0, 10], &kind(p), &p.bytes])))
+    }),
+    link("macsec-clear", 1, |p| Some(ethernet([0x88, 0xe5], &cat(&[&[0; 6], &kind(p), &p.bytes])))),
+    link("backbone", 1, |p| {
+        let inner = cat(&[&[0, 0, 1, 2], &ethernet(kind(p), &p.bytes)]);
+        Some(ethernet([0x88, 0xa8], &tag([0x88, 0xe7], &inner)))
+    }),
+    link("trill", 1, |p| {
+        Some(ethernet([0x22, 0xf3], &cat(&[&[0, 0, 0, 1, 0, 2], &ethernet(kind(p), &p.bytes)])))
+    }),
+    link("nsh", 1, |p| {
+        let carried = if p.is_v6() { 2 } else { 1 };
+        Some(ethernet([0x89, 0x4f], &service_function(6, carried, &p.bytes)))
+    }),
+    link("nsh-ethernet", 1, |p| {
+        Some(ethernet([0x89, 0x4f], &service_function(2, 3, &ethernet(kind(p), &p.bytes))))
+    }),
+    link("mesh", 105, |p| Some(mesh(TO_DS | FROM_DS, 0, p))),
+    link("mesh-beyond", 105, |p| Some(mesh(TO_DS | FROM_DS, 2, p))),
+    link("mesh-to-all", 105, |p| Some(mesh(FROM_DS, 1, p))),
 ];
 
 /// Link types that are not decoded: frames and bytes are counted.
