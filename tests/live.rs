@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
+#[path = "live/reload.rs"]
+mod reload;
 
 use std::time::Duration;
 

@@ -128,6 +128,7 @@ struct Interface {
     drops: Drops,
     kernel: KernelErrors,
     is_capturing: bool,
+    is_watched: bool,
     /// Milliseconds in which it was captured.
     covered: u64,
     /// When the open interval began.
@@ -211,6 +212,7 @@ impl Accounts {
             drops: Drops::default(),
             kernel: KernelErrors::default(),
             is_capturing: false,
+            is_watched: true,
             covered: 0,
             at_interval: Default::default(),
             at_second: Default::default(),
@@ -470,6 +472,12 @@ impl Accounts {
     pub fn set_state(&mut self, interface: usize, is_capturing: bool, kernel: KernelErrors) {
         self.interfaces[interface].is_capturing = is_capturing;
         self.interfaces[interface].kernel = kernel;
+    }
+
+    /// Sets whether an interface is to be captured. While it is not, it is not capturing.
+    pub fn set_watched(&mut self, interface: usize, is_watched: bool) {
+        self.interfaces[interface].is_watched = is_watched;
+        self.interfaces[interface].is_capturing &= is_watched;
     }
 
     /// Adds time in which an interface was captured to the open intervals, milliseconds.

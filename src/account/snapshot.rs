@@ -29,6 +29,18 @@ impl Drops {
     }
 }
 
+impl std::ops::Add for Drops {
+    type Output = Drops;
+
+    fn add(self, other: Drops) -> Drops {
+        Drops {
+            kernel: self.kernel + other.kernel,
+            interface: self.interface + other.interface,
+            ring: self.ring + other.ring,
+        }
+    }
+}
+
 /// The kernel's own counters of an interface, since it came up (`/sys/class/net/*/statistics`).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct KernelErrors {
@@ -104,6 +116,9 @@ pub struct InterfaceRow {
     pub kernel: KernelErrors,
     /// Whether capture is running.
     pub is_capturing: bool,
+    /// Whether it is to be captured. One that was taken out of the configuration is not, and
+    /// keeps its row: what it has counted is in the totals.
+    pub is_watched: bool,
 }
 
 /// One second of traffic by the packet clock, all interfaces together.
@@ -239,11 +254,7 @@ impl Snapshot {
 
     /// What was lost, over all interfaces.
     pub fn drops(&self) -> Drops {
-        self.interfaces.iter().fold(Drops::default(), |sum, i| Drops {
-            kernel: sum.kernel + i.drops.kernel,
-            interface: sum.interface + i.drops.interface,
-            ring: sum.ring + i.drops.ring,
-        })
+        self.interfaces.iter().fold(Drops::default(), |sum, i| sum + i.drops)
     }
 
     /// The errors by kind, over all interfaces.
@@ -272,6 +283,7 @@ impl Accounts {
             drops: i.drops,
             kernel: i.kernel,
             is_capturing: i.is_capturing,
+            is_watched: i.is_watched,
         };
         // In the order of their slots.
         let hosts = self.hosts.iter().map(|(address, host)| HostRow {

@@ -1,12 +1,15 @@
 //! Live interfaces: the body of a capture thread.
 //!
-//! Theory of operation. The thread polls the capture's descriptor and a stop descriptor,
-//! then lets libpcap hand over all blocks that are ready. A filter program is always
-//! installed, an empty one if need be: without one libpcap copies whole frames through
-//! the kernel ring instead of cutting them at the snap length. An interface that is
-//! absent, down or gone is tried again once a second, and the log says so once. At the
-//! end the thread waits for the block that the kernel still holds, so that every frame
-//! seen before the signal is counted.
+//! Theory of operation. The thread polls the capture's descriptor and one for what it is told,
+//! then lets libpcap hand over all blocks that are ready. An interface that is absent, down or
+//! gone is tried again once a second, and the log says so once. At the end the thread waits
+//! for the block that the kernel still holds, so that every frame seen before the signal is
+//! counted.
+//!
+//! Other options need another handle. That is opened by whoever wants the change, which may
+//! fail, while the thread goes on; then it takes over between two frames, and the old one is
+//! read to its end and asked for its drops. So over the life of the thread every frame is
+//! counted once or dropped and counted as that, whatever is reloaded meanwhile.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,34 +19,19 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::eventfd::EventFd;
-use pcap::{Active, Capture, Error, Precision, Stat};
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
 
+use super::fanout::Group;
+use super::handle::{DRAINED, Lost, is_up, timeout};
 use super::interfaces::attribute;
-use super::{link_type_name, timestamp};
 use crate::account::{Drops, KernelErrors};
-use crate::decode::{LinkLayer, decode};
-use crate::ring::{BATCH, Sender};
+use crate::ring::Sender;
 
-/// The kernel hands over a block that is not full after this time. Shorter costs
-/// wake-ups on a quiet network, longer delays the page.
-pub const BLOCK_TIMEOUT: Duration = Duration::from_millis(250);
+pub use super::handle::{BLOCK_TIMEOUT, Handle, Options, Trouble, open};
+
 /// Between two attempts to open an interface, and between two looks at its counters.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
-
-/// How an interface is captured.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Bytes of each frame that are copied from the kernel.
-    pub snap_length: u32,
-    /// Size of the kernel's ring, bytes.
-    pub kernel_buffer: u32,
-    /// Whether to see frames for other stations as well.
-    pub promiscuous: bool,
-    /// A libpcap filter expression; empty sees everything.
-    pub filter: String,
-}
 
 /// What a capture thread lets others see.
 #[derive(Default)]
@@ -58,6 +46,7 @@ pub struct Status {
     transmit_dropped: AtomicU64,
     link_type: Mutex<String>,
     trouble: Mutex<Option<String>>,
+    group: Mutex<Option<Group>>,
 }
 
 impl Status {
@@ -100,6 +89,20 @@ impl Status {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The group that a handle must join which is to take over from the one that captures.
+    pub fn group(&self) -> Option<Group> {
+        *self.group.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_group(&self, group: Option<Group>) {
+        *self.group.lock().unwrap_or_else(PoisonError::into_inner) = group;
+    }
+
+    fn add(&self, lost: Lost) {
+        self.kernel_drops.fetch_add(lost.kernel, Ordering::Relaxed);
+        self.interface_drops.fetch_add(lost.interface, Ordering::Relaxed);
+    }
+
     fn set_trouble(&self, trouble: Option<String>) -> bool {
         let mut held = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         let is_news = *held != trouble;
@@ -120,7 +123,10 @@ impl StopSignal {
     /// # Errors
     /// The process has no descriptor left.
     pub fn new() -> Result<Arc<StopSignal>, Errno> {
-        Ok(Arc::new(StopSignal { flag: AtomicBool::new(false), event: EventFd::new()? }))
+        Ok(Arc::new(StopSignal {
+            flag: AtomicBool::new(false),
+            event: EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?,
+        }))
     }
 
     /// Stops every thread that watches this signal.
@@ -140,153 +146,248 @@ impl StopSignal {
         self.event.as_fd()
     }
 
-    /// Sleeps until stopped, at most `duration`.
+    /// Sleeps until stopped or woken, at most `duration`.
     fn wait(&self, duration: Duration) {
         let mut fds = [PollFd::new(self.descriptor(), PollFlags::POLLIN)];
         let _ = poll(&mut fds, timeout(duration));
+        self.clear();
+    }
+
+    /// Ends a wake that was no stop. Must come before the look at what the wake was for.
+    fn clear(&self) {
+        if !self.is_stopped() {
+            let _ = self.event.read();
+        }
     }
 }
 
-/// Opens an interface for capture.
-///
-/// # Errors
-/// Whatever libpcap says: no such interface, no permission, a filter that does not compile.
-pub fn open(name: &str, options: &Options) -> Result<Capture<Active>, Error> {
-    let mut capture = Capture::from_device(name)?
-        .snaplen(i32::try_from(options.snap_length).unwrap_or(i32::MAX))
-        .buffer_size(i32::try_from(options.kernel_buffer).unwrap_or(i32::MAX))
-        .promisc(options.promiscuous)
-        .timeout(BLOCK_TIMEOUT.as_millis() as i32)
-        .precision(Precision::Nano)
-        .open()?
-        .setnonblock()?;
-    capture.filter(&options.filter, true)?;
-    Ok(capture)
+/// What a capture thread is told.
+pub struct Orders {
+    stop: Arc<StopSignal>,
+    is_new: AtomicBool,
+    change: Mutex<Option<Change>>,
+}
+
+/// Other options for an interface.
+pub struct Change {
+    /// The options.
+    pub options: Options,
+    /// The interface, opened with them; none if it cannot be opened now.
+    pub handle: Option<Handle>,
+    /// Hears when they are in force.
+    pub done: SyncSender<()>,
+}
+
+impl Orders {
+    /// None yet.
+    ///
+    /// # Errors
+    /// The process has no descriptor left.
+    pub fn new() -> Result<Arc<Orders>, Errno> {
+        let stop = StopSignal::new()?;
+        Ok(Arc::new(Orders { stop, is_new: AtomicBool::new(false), change: Mutex::default() }))
+    }
+
+    /// Tells the thread to end.
+    pub fn stop(&self) {
+        self.stop.stop();
+    }
+
+    /// Tells the thread to go on with other options.
+    pub fn change(&self, change: Change) {
+        *self.change.lock().unwrap_or_else(PoisonError::into_inner) = Some(change);
+        self.is_new.store(true, Ordering::SeqCst);
+        let _ = self.stop.event.write(1);
+    }
+
+    /// The change that has been ordered. Without one this costs an atomic read.
+    fn take(&self) -> Option<Change> {
+        if !self.is_new.load(Ordering::SeqCst) {
+            return None;
+        }
+        self.is_new.store(false, Ordering::SeqCst);
+        self.change.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// The body of a capture thread: captures `name` until stopped, through all its absences.
-/// `tried` hears of the first attempt to open it, however that ends.
+/// `handle` is the interface if it is open already. `tried` hears of the first attempt to open
+/// it, however that ends.
 pub fn run(
     name: &str,
-    options: &Options,
+    mut options: Options,
+    mut handle: Option<Handle>,
     mut ring: Sender,
     status: &Status,
-    stop: &StopSignal,
+    orders: &Orders,
     tried: &SyncSender<()>,
 ) {
-    while !stop.is_stopped() {
+    while !orders.stop.is_stopped() {
         status.rounds.fetch_add(1, Ordering::Relaxed);
-        let trouble = match open(name, options) {
-            Ok(capture) => {
+        if let Some(change) = orders.take() {
+            options = change.options;
+            handle = change.handle.or(handle);
+            let _ = change.done.try_send(());
+        }
+        let opened = handle.take().map_or_else(|| Handle::open(name, &options, None), Ok);
+        let trouble = match opened {
+            Ok(handle) => {
                 info!("{name}: capturing");
                 status.set_trouble(None);
-                *status.link_type.lock().unwrap_or_else(PoisonError::into_inner) =
-                    link_type_name(capture.get_datalink());
-                status.capturing.store(true, Ordering::Relaxed);
                 // Nobody may listen any more; then nobody needs to know.
+                let mut reader = Reader { name, handle, leaving: None, status };
+                reader.show();
                 let _ = tried.try_send(());
-                let ended = read(name, capture, &mut ring, status, stop);
+                let ended = reader.read(&mut options, &mut ring, orders);
+                status.set_group(None);
                 status.capturing.store(false, Ordering::Relaxed);
                 match ended {
                     Ok(()) => break,
-                    Err(e) => explain(&e),
+                    Err(trouble) => trouble.to_string(),
                 }
             }
-            Err(e) => explain(&e),
+            Err(trouble) => trouble.to_string(),
         };
         if status.set_trouble(Some(trouble.clone())) {
             warn!("{name}: {trouble}; trying again every second");
         }
         let _ = tried.try_send(());
-        stop.wait(TRY_AGAIN);
+        orders.stop.wait(TRY_AGAIN);
     }
 }
 
-/// Captures until stopped (`Ok`) or until the interface goes away.
-fn read(
-    name: &str,
-    mut capture: Capture<Active>,
-    ring: &mut Sender,
-    status: &Status,
-    stop: &StopSignal,
-) -> Result<(), Error> {
-    let mut seen = Stat { received: 0, dropped: 0, if_dropped: 0 };
-    let link = LinkLayer::from_dlt(capture.get_datalink().0);
-    let mut next_look = Instant::now();
-    let mut until: Option<Instant> = None;
-    loop {
-        let taken = ring.fill(|slots| {
-            let (mut used, most) = (0, slots.len());
-            let taken = capture.dispatch(Some(most), |packet| {
-                let time = timestamp(packet.header, Precision::Nano);
-                // libpcap hands over no more than it was asked for.
-                if let Some(slot) = slots.get_mut(used) {
-                    decode(link, packet.data, packet.header.len, time, slot);
-                    used += 1;
+/// An interface that is being read.
+struct Reader<'a> {
+    name: &'a str,
+    handle: Handle,
+    leaving: Option<Leaving>,
+    status: &'a Status,
+}
+
+/// A handle from which another has taken over.
+struct Leaving {
+    handle: Handle,
+    /// Then it has given all its frames.
+    until: Instant,
+    done: SyncSender<()>,
+}
+
+impl Reader<'_> {
+    /// Tells others what is open.
+    fn show(&self) {
+        let link_type = self.handle.link_type();
+        *self.status.link_type.lock().unwrap_or_else(PoisonError::into_inner) = link_type;
+        self.status.set_group(self.handle.group());
+        self.status.capturing.store(true, Ordering::Relaxed);
+    }
+
+    /// Captures until stopped (`Ok`) or until the interface goes away.
+    fn read(
+        &mut self,
+        options: &mut Options,
+        ring: &mut Sender,
+        orders: &Orders,
+    ) -> Result<(), Trouble> {
+        let mut next_look = Instant::now();
+        let mut until: Option<Instant> = None;
+        loop {
+            if let Some(change) = orders.take() {
+                self.obey(change, options);
+            }
+            // What is in the old handle is older.
+            let mut more = Ok(false);
+            if let Some(leaving) = &mut self.leaving {
+                more = Ok(leaving.handle.read(ring).unwrap_or(false));
+            }
+            if !matches!(more, Ok(true)) {
+                more = self.handle.read(ring);
+            }
+            ring.wake_if_filling();
+            self.status.rounds.fetch_add(1, Ordering::Relaxed);
+            let now = Instant::now();
+            if now >= next_look || more.is_err() {
+                note_counters(self.name, &mut self.handle, self.status);
+                note_link(self.name, self.status);
+                next_look = now + TRY_AGAIN;
+            }
+            let more = more.map_err(|e| {
+                self.close_leaving();
+                Trouble::of(self.name, &e)
+            })?;
+            if self.leaving.as_ref().is_some_and(|leaving| now >= leaving.until && !more) {
+                self.close_leaving();
+            }
+            let mut next = next_look;
+            if let Some(leaving) = &self.leaving {
+                next = next.min(leaving.until);
+            }
+            if orders.stop.is_stopped() {
+                let end = *until.get_or_insert(now + DRAINED);
+                if now >= end {
+                    self.close_leaving();
+                    note_counters(self.name, &mut self.handle, self.status);
+                    return Ok(());
                 }
-            });
-            (used, taken.map(|taken| taken == most))
-        });
-        let more = taken.unwrap_or_else(|| {
-            if ring.wait_a_moment() {
-                return Ok(true);
+                self.wait(None, end - now);
+            } else if !more {
+                self.wait(Some(&orders.stop), next.saturating_duration_since(now));
             }
-            // Still no room: what comes is counted as dropped, so that the kernel's ring
-            // drains and the newest frames are not the ones to be lost.
-            let taken = capture.dispatch(Some(BATCH), |packet| ring.drop_frame(packet.header.len));
-            taken.map(|taken| taken == BATCH)
-        });
-        ring.wake_if_filling();
-        status.rounds.fetch_add(1, Ordering::Relaxed);
-        let now = Instant::now();
-        if now >= next_look || more.is_err() {
-            note_counters(name, &mut capture, status, &mut seen);
-            note_link(name, status);
-            next_look = now + TRY_AGAIN;
-        }
-        let more = more?;
-        if stop.is_stopped() {
-            // The block that the kernel is filling comes after the block timeout.
-            let end = *until.get_or_insert(now + BLOCK_TIMEOUT + Duration::from_millis(50));
-            if now >= end {
-                note_counters(name, &mut capture, status, &mut seen);
-                return Ok(());
-            }
-            wait(&capture, None, end - now);
-        } else if !more {
-            wait(&capture, Some(stop), next_look.saturating_duration_since(now));
         }
     }
-}
 
-/// Sleeps until frames are there, the thread is to stop, or the time is over.
-fn wait(capture: &Capture<Active>, stop: Option<&StopSignal>, longest: Duration) {
-    let frames = PollFd::new(capture.as_fd(), PollFlags::POLLIN);
-    // EINTR and the like only mean that the loop goes round once more.
-    let _ = match stop {
-        Some(stop) => {
-            let stop = PollFd::new(stop.descriptor(), PollFlags::POLLIN);
-            poll(&mut [frames, stop], timeout(longest))
+    /// Goes on with other options.
+    fn obey(&mut self, change: Change, options: &mut Options) {
+        self.close_leaving();
+        *options = change.options;
+        let again = || Handle::open(self.name, options, self.handle.group());
+        let mut handle = match change.handle.map_or_else(again, Ok) {
+            Ok(handle) => handle,
+            Err(trouble) => {
+                warn!("{}: {trouble}; going on as before until it comes back", self.name);
+                let _ = change.done.try_send(());
+                return;
+            }
+        };
+        self.status.add(handle.take_over(&mut self.handle));
+        let handle = std::mem::replace(&mut self.handle, handle);
+        self.show();
+        // Nobody may join before the old one is gone.
+        self.status.set_group(None);
+        let until = Instant::now() + DRAINED;
+        self.leaving = Some(Leaving { handle, until, done: change.done });
+    }
+
+    /// Asks a handle that has given all its frames for its last drops, and closes it.
+    fn close_leaving(&mut self) {
+        if let Some(Leaving { mut handle, done, .. }) = self.leaving.take() {
+            self.status.add(handle.lost());
+            drop(handle);
+            self.handle.stand_alone();
+            self.status.set_group(self.handle.group());
+            let _ = done.try_send(());
         }
-        None => poll(&mut [frames], timeout(longest)),
-    };
-}
+    }
 
-fn timeout(duration: Duration) -> PollTimeout {
-    // Rounded up: a poll of 0 ms in a loop would burn the CPU for the last millisecond.
-    let milliseconds = u16::try_from(duration.as_millis() + 1).unwrap_or(u16::MAX);
-    PollTimeout::from(milliseconds)
+    /// Sleeps until frames are there, the thread is told something, or the time is over.
+    fn wait(&self, orders: Option<&StopSignal>, longest: Duration) {
+        let own = self.handle.descriptor();
+        let leaving = self.leaving.as_ref().map_or(own, |leaving| leaving.handle.descriptor());
+        let told = orders.map_or(own, StopSignal::descriptor);
+        let mut all = [own, leaving, told].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        // EINTR and the like only mean that the loop goes round once more.
+        let _ = poll(&mut all, timeout(longest));
+        if let Some(orders) = orders {
+            orders.clear();
+        }
+    }
 }
 
 /// Notes whether the interface is switched on. libpcap keeps a handle whose interface goes
 /// down, says nothing, and goes on when it is up again.
 fn note_link(name: &str, status: &Status) {
-    const IFF_UP: u32 = 1;
-    let flags = attribute(name, "flags");
-    let flags = flags.and_then(|text| u32::from_str_radix(text.trim_start_matches("0x"), 16).ok());
-    let is_up = flags.is_none_or(|flags| flags & IFF_UP != 0);
+    let is_up = is_up(name);
     status.capturing.store(is_up, Ordering::Relaxed);
-    let trouble = (!is_up).then(|| DOWN.to_owned());
+    let trouble = (!is_up).then(|| Trouble::Down.to_string());
     match &trouble {
         Some(text) if status.set_trouble(trouble.clone()) => {
             warn!("{name}: {text}; waiting for it");
@@ -296,18 +397,9 @@ fn note_link(name: &str, status: &Status) {
     }
 }
 
-const DOWN: &str = "the interface is down ('ip link set up' brings it up)";
-
-/// Adds up libpcap's drop counters, which are 32 bits wide and start again at each
-/// opening, and reads the kernel's error counters.
-fn note_counters(name: &str, capture: &mut Capture<Active>, status: &Status, seen: &mut Stat) {
-    if let Ok(stat) = capture.stats() {
-        let dropped = stat.dropped.wrapping_sub(seen.dropped);
-        let if_dropped = stat.if_dropped.wrapping_sub(seen.if_dropped);
-        status.kernel_drops.fetch_add(u64::from(dropped), Ordering::Relaxed);
-        status.interface_drops.fetch_add(u64::from(if_dropped), Ordering::Relaxed);
-        *seen = stat;
-    }
+/// Adds up what was lost, and reads the kernel's error counters.
+fn note_counters(name: &str, handle: &mut Handle, status: &Status) {
+    status.add(handle.lost());
     let counter = |file: &str| -> u64 {
         attribute(name, &format!("statistics/{file}"))
             .and_then(|text| text.parse().ok())
@@ -317,20 +409,4 @@ fn note_counters(name: &str, capture: &mut Capture<Active>, status: &Status, see
     status.receive_dropped.store(counter("rx_dropped"), Ordering::Relaxed);
     status.transmit_errors.store(counter("tx_errors"), Ordering::Relaxed);
     status.transmit_dropped.store(counter("tx_dropped"), Ordering::Relaxed);
-}
-
-/// libpcap's message as one clause with the remedy.
-pub fn explain(error: &Error) -> String {
-    let text = error.to_string();
-    let text = text.strip_prefix("libpcap error: ").unwrap_or(&text);
-    let text = text.trim_end_matches('.');
-    if text.contains("No such device") || text.contains("disappeared") {
-        "there is no such interface (see 'brightstat interfaces')".to_owned()
-    } else if text.contains("not up") || text.contains("went down") || text.contains("is down") {
-        DOWN.to_owned()
-    } else if text.contains("permission") || text.contains("not permitted") {
-        "no permission to capture: run as root or with the capability CAP_NET_RAW".to_owned()
-    } else {
-        text.to_owned()
-    }
 }

@@ -4,7 +4,9 @@
 //! a packet record and push it into their ring; they never allocate per frame, never
 //! lock and never wait on a disk.
 
+mod fanout;
 pub mod file;
+pub mod handle;
 pub mod interfaces;
 pub mod live;
 pub mod sight;

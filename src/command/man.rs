@@ -69,7 +69,7 @@ fn configuration() -> String {
             ".TP\n\\fB{}\\fR = {}\n{}\n",
             plain(key.name),
             plain(key.default),
-            plain(key.meaning)
+            plain(&key.text())
         ));
     }
     page.push_str(".SH SEE ALSO\nbrightstat(1), pcap\\-filter(7)\n");

@@ -8,7 +8,8 @@ use nix::unistd::Pid;
 
 use super::args::{CheckArguments, RunArguments};
 use crate::capture::interfaces;
-use crate::config::{self, keys};
+use crate::config::{self, Loaded, keys};
+use crate::daemon::reload::Awaited;
 use crate::daemon::{self, Options};
 use crate::export::table::TextTable;
 use crate::failure::{Exit, Failure};
@@ -45,17 +46,20 @@ pub fn check_config(arguments: &CheckArguments) -> Result<(), Failure> {
     for file in &loaded.files {
         println!("{}: read", file.display());
     }
+    daemon::check(&loaded)?;
     println!("The configuration is good.");
     Ok(())
 }
 
-/// Has the daemon read its configuration anew, if that is good.
+/// Has the daemon read its configuration anew, if that is good, and waits until it is in force
+/// where the daemon can answer: inside its unit.
 ///
 /// # Errors
-/// What is wrong with the configuration; then the daemon has not heard of it. Or there is no
-/// such process of ours.
+/// What is wrong with the configuration; then the daemon has not heard of it. Why the daemon
+/// cannot put it in force. Or there is no such process of ours.
 pub fn reload(pid: i32, config: Option<&Path>) -> Result<(), Failure> {
-    let loaded = config::load(config).map_err(|failure| {
+    let checked = |loaded: Loaded| daemon::check(&loaded).map(|()| loaded);
+    let loaded = config::load(config).and_then(checked).map_err(|failure| {
         let message = format!("{failure}; the daemon goes on with the old configuration");
         Failure::new(failure.exit, message)
     })?;
@@ -64,13 +68,15 @@ pub fn reload(pid: i32, config: Option<&Path>) -> Result<(), Failure> {
     }
     // 0 and negative numbers mean groups of processes.
     let pid = Pid::from_raw(pid.max(1));
+    let answer = Awaited::new();
     kill(pid, Signal::SIGHUP).map_err(|e| {
         let exit = if e == Errno::EPERM { Exit::Permission } else { Exit::Unavailable };
         Failure::new(
             exit,
             format!("process {pid}: cannot signal it: {e}; use 'systemctl reload brightstat'"),
         )
-    })
+    })?;
+    answer.map_or(Ok(()), |answer| answer.wait())
 }
 
 /// Lists the interfaces.

@@ -24,6 +24,44 @@ pub struct Key {
     pub meaning: &'static str,
     /// Reads a value into the configuration.
     pub set: fn(&mut Config, &DeValue<'_>) -> Result<(), String>,
+    /// When a new value is in force.
+    pub applies: Applies,
+}
+
+/// When a new value of a setting is in force.
+#[derive(Clone, Copy)]
+pub enum Applies {
+    /// At a reload.
+    AtOnce,
+    /// At a restart. Puts the value of the configuration in force, which is given second, into
+    /// the new one; whether they differed.
+    AtRestart(fn(&mut Config, &Config) -> bool),
+}
+
+/// A setting that takes a restart, by the fields of [`Config`] that hold it.
+macro_rules! at_restart {
+    ($($field:ident),+) => {
+        Applies::AtRestart(|new, old| {
+            let mut differed = false;
+            $(
+                differed |= new.$field != old.$field;
+                new.$field.clone_from(&old.$field);
+            )+
+            differed
+        })
+    };
+}
+
+impl Key {
+    /// What it means, and when a new value is in force: for the sample file and the manual
+    /// page.
+    pub fn text(&self) -> String {
+        let restart = match self.applies {
+            Applies::AtOnce => "",
+            Applies::AtRestart(_) => " Takes a restart.",
+        };
+        format!("{}{restart}", self.meaning)
+    }
 }
 
 /// All settings, in the order of the sample file.
@@ -36,6 +74,7 @@ pub const KEYS: &[Key] = &[
                   the default route; without one, the first Ethernet or Wi-Fi interface that is \
                   up. An interface that is absent is waited for.",
         set: |c, v| value::texts(v).map(|v| c.interfaces = v),
+        applies: Applies::AtOnce,
     },
     Key {
         section: "capture",
@@ -43,6 +82,7 @@ pub const KEYS: &[Key] = &[
         default: "true",
         meaning: "Whether to see frames for other stations too, as behind a mirror port.",
         set: |c, v| value::boolean(v).map(|v| c.promiscuous = v),
+        applies: Applies::AtOnce,
     },
     Key {
         section: "capture",
@@ -51,6 +91,7 @@ pub const KEYS: &[Key] = &[
         meaning: "A libpcap filter such as \"not port 22\" (see pcap-filter(7)). Empty: \
                   everything is counted.",
         set: |c, v| value::text(v).map(|v| c.filter = v),
+        applies: Applies::AtOnce,
     },
     Key {
         section: "capture",
@@ -60,6 +101,7 @@ pub const KEYS: &[Key] = &[
                   the headers. Counts always use the length on the wire. Wi-Fi in monitor mode \
                   needs about 192.",
         set: |c, v| value::whole(v, 64, 65_535).map(|v| c.snap_length = v as u32),
+        applies: Applies::AtOnce,
     },
     Key {
         section: "capture",
@@ -68,6 +110,7 @@ pub const KEYS: &[Key] = &[
         meaning: "The kernel's ring for each interface, \"512KiB\" to \"256MiB\". It bridges \
                   bursts; on a board with 512 MiB of memory 8 to 16 MiB are right.",
         set: |c, v| value::size(v, 512 << 10, 256 << 20).map(|v| c.kernel_buffer = v as u32),
+        applies: Applies::AtOnce,
     },
     Key {
         section: "capture",
@@ -76,6 +119,7 @@ pub const KEYS: &[Key] = &[
         meaning: "Packet records that may wait between a capture thread and the worker, 1024 to \
                   1048576, 64 bytes each.",
         set: |c, v| value::whole(v, 1_024, 1 << 20).map(|v| c.ring = v as usize),
+        applies: at_restart!(ring),
     },
     Key {
         section: "network",
@@ -85,6 +129,7 @@ pub const KEYS: &[Key] = &[
                   what is in, out, internal and transit. Empty: the private ranges, multicast, \
                   and the prefixes of the watched interfaces.",
         set: |c, v| value::prefixes(v).map(|v| c.local = v),
+        applies: Applies::AtOnce,
     },
     Key {
         section: "limits",
@@ -93,6 +138,7 @@ pub const KEYS: &[Key] = &[
         meaning: "Hosts that are told apart, 16 to 1000000, some 250 bytes each. Beyond that the \
                   least recently seen are added up in a row named \"other\"; totals stay exact.",
         set: |c, v| value::whole(v, 16, 1_000_000).map(|v| c.hosts = v as usize),
+        applies: at_restart!(hosts),
     },
     Key {
         section: "history",
@@ -111,6 +157,7 @@ pub const KEYS: &[Key] = &[
                 }
             })
         },
+        applies: at_restart!(database),
     },
     Key {
         section: "history",
@@ -119,6 +166,7 @@ pub const KEYS: &[Key] = &[
         meaning: "How often history is written to the card, \"1min\" to \"60min\". A power cut \
                   loses at most this much; a longer time spares the card.",
         set: |c, v| value::duration(v, "1min", "60min").map(|v| c.commit = v),
+        applies: Applies::AtOnce,
     },
     Key {
         section: "history",
@@ -127,6 +175,7 @@ pub const KEYS: &[Key] = &[
         meaning: "The tiers: resolutions in which history is kept, as names and lengths in \
                   seconds (or with a unit, as in \"week:7d\"). Each length must divide the next.",
         set: |c, v| tiers::schema(v).map(|v| c.schema = v),
+        applies: at_restart!(schema),
     },
     Key {
         section: "history",
@@ -135,6 +184,7 @@ pub const KEYS: &[Key] = &[
         meaning: "How long each tier is kept: by name, or without names in the order of the \
                   schema. What is not named is kept as long as its like is by default.",
         set: |c, v| tiers::keep(v).map(|v| c.keep = v),
+        applies: at_restart!(keep),
     },
     Key {
         section: "history",
@@ -143,6 +193,7 @@ pub const KEYS: &[Key] = &[
         meaning: "Whether tiers of intervals shorter than a minute are written to the card as \
                   well, which wears it. Otherwise they live in memory, which has room for one.",
         set: |c, v| value::boolean(v).map(|v| c.store_seconds = v),
+        applies: at_restart!(store_seconds),
     },
     Key {
         section: "history",
@@ -153,6 +204,7 @@ pub const KEYS: &[Key] = &[
                   the current hour and day are made of stay. The log beside it takes some 16 MiB \
                   more.",
         set: |c, v| value::size(v, 8 << 20, 1 << 40).map(|v| c.max_size = v),
+        applies: at_restart!(max_size),
     },
     Key {
         section: "history",
@@ -162,6 +214,7 @@ pub const KEYS: &[Key] = &[
                   others are stored as one row, \"other\". Half of them are set aside for local \
                   hosts.",
         set: |c, v| value::whole(v, 2, 100_000).map(|v| c.hosts_per_interval = v as usize),
+        applies: at_restart!(hosts_per_interval),
     },
     Key {
         section: "history",
@@ -169,6 +222,7 @@ pub const KEYS: &[Key] = &[
         default: "100",
         meaning: "The same for service ports, 1 to 100000.",
         set: |c, v| value::whole(v, 1, 100_000).map(|v| c.ports_per_interval = v as usize),
+        applies: at_restart!(ports_per_interval),
     },
     Key {
         section: "history",
@@ -178,6 +232,7 @@ pub const KEYS: &[Key] = &[
                   the time from the network before it believes its clock, \"0s\" to \"24h\". \
                   History waits in memory until then.",
         set: |c, v| value::duration(v, "0s", "24h").map(|v| c.clock_wait = v),
+        applies: at_restart!(clock_wait),
     },
     Key {
         section: "web",
@@ -186,6 +241,7 @@ pub const KEYS: &[Key] = &[
         meaning: "Where the page and the API are served. \"[::]:667\" is every address of this \
                   machine, IPv4 and IPv6.",
         set: |c, v| value::socket_addresses(v).map(|v| c.listen = v),
+        applies: at_restart!(listen),
     },
     Key {
         section: "web",
@@ -194,6 +250,7 @@ pub const KEYS: &[Key] = &[
         meaning: "Prefixes from which the page may be opened, besides the local networks; \
                   \"0.0.0.0/0\" and \"::/0\" let everybody in.",
         set: |c, v| value::prefixes(v).map(|v| c.allow = v),
+        applies: Applies::AtOnce,
     },
     Key {
         section: "web",
@@ -203,6 +260,7 @@ pub const KEYS: &[Key] = &[
                   this machine's host name and that name with .local, .lan, .home or .fritz.box. \
                   Others are refused, which stops DNS rebinding.",
         set: |c, v| value::texts(v).map(|v| c.host_names = v),
+        applies: Applies::AtOnce,
     },
     Key {
         section: "web",
@@ -210,6 +268,7 @@ pub const KEYS: &[Key] = &[
         default: "64",
         meaning: "Connections that are served at the same time, 4 to 1024.",
         set: |c, v| value::whole(v, 4, 1_024).map(|v| c.connections = v as usize),
+        applies: at_restart!(connections),
     },
     Key {
         section: "web",
@@ -217,6 +276,7 @@ pub const KEYS: &[Key] = &[
         default: "16",
         meaning: "The same from one address, 1 to 1024.",
         set: |c, v| value::whole(v, 1, 1_024).map(|v| c.connections_per_address = v as usize),
+        applies: at_restart!(connections_per_address),
     },
     Key {
         section: "daemon",
@@ -226,6 +286,7 @@ pub const KEYS: &[Key] = &[
                   right to capture; \"root\" stays root. Empty: _brightstat if there is one, else \
                   who called sudo, else nobody.",
         set: |c, v| value::text(v).map(|v| c.user = v),
+        applies: at_restart!(user),
     },
     Key {
         section: "daemon",
@@ -247,6 +308,7 @@ pub const KEYS: &[Key] = &[
             };
             Ok(())
         },
+        applies: Applies::AtOnce,
     },
 ];
 
@@ -302,7 +364,7 @@ pub fn sample() -> String {
         } else {
             text.push('\n');
         }
-        for line in wrap(key.meaning, 88) {
+        for line in wrap(&key.text(), 88) {
             text.push_str(&format!("# {line}\n"));
         }
         text.push_str(&format!("#{} = {}\n", key.name, key.default));

@@ -89,8 +89,15 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// Things that are odd but stop nothing, each with file and line.
     pub warnings: Vec<String>,
-    /// Where `history.keep` was written last, if anywhere.
-    keep_at: Option<String>,
+    /// Where each setting was written last, "file:line", by section and name.
+    places: BTreeMap<(String, String), String>,
+}
+
+impl Loaded {
+    /// Where a setting was written last, "file:line"; none if its default holds.
+    pub fn place(&self, section: &str, name: &str) -> Option<&str> {
+        self.places.get(&(section.to_owned(), name.to_owned())).map(String::as_str)
+    }
 }
 
 impl Config {
@@ -98,6 +105,20 @@ impl Config {
     /// together. Not empty, and the last is never in memory only.
     pub fn tiers(&self) -> Vec<Tier> {
         tiers::combine(&self.schema, &self.keep, self.store_seconds, true).unwrap_or_default()
+    }
+
+    /// Takes over from the configuration in force what takes a restart to change. Returns the
+    /// names of the settings that differed, "section.name".
+    pub fn keep_until_restart(&mut self, in_force: &Config) -> Vec<String> {
+        let mut differed = Vec::new();
+        for key in keys::KEYS {
+            if let keys::Applies::AtRestart(keep) = key.applies
+                && keep(self, in_force)
+            {
+                differed.push(format!("{}.{}", key.section, key.name));
+            }
+        }
+        differed
     }
 
     /// Checks that `history.schema`, `keep` and `store_seconds` go together.
@@ -173,11 +194,13 @@ impl Loaded {
     /// Checks what only shows once all files have been read.
     fn check_tiers(&self) -> Result<(), Failure> {
         let c = &self.config;
-        let is_default = self.keep_at.is_none();
-        tiers::combine(&c.schema, &c.keep, c.store_seconds, is_default).map_err(|problem| {
-            let at = self.keep_at.as_deref().unwrap_or("configuration");
-            Failure::new(Exit::Config, format!("{at}: history.keep: {problem}"))
-        })?;
+        let place = self.place("history", "keep");
+        tiers::combine(&c.schema, &c.keep, c.store_seconds, place.is_none()).map_err(
+            |problem| {
+                let at = place.unwrap_or("configuration");
+                Failure::new(Exit::Config, format!("{at}: history.keep: {problem}"))
+            },
+        )?;
         Ok(())
     }
 
@@ -228,9 +251,8 @@ impl Loaded {
                         format!("{shown}:{at}: {name}.{key_name}: {problem}"),
                     )
                 })?;
-                if (name.as_ref(), key_name.as_ref()) == ("history", "keep") {
-                    self.keep_at = Some(format!("{shown}:{}", line(value.span().start)));
-                }
+                let place = format!("{shown}:{}", line(value.span().start));
+                self.places.insert((name.to_string(), key_name.to_string()), place);
             }
         }
         self.files.push(path.to_owned());

@@ -145,3 +145,34 @@ fn a_named_file_must_be_there() {
     assert_eq!(failure.exit, Exit::NoInput);
     assert!(failure.message.contains("no such file"), "{}", failure.message);
 }
+
+/// A reload stored what takes a restart as if it were in force: the size of another database
+/// was shown, and a second reload no longer said that a restart was due.
+#[test]
+fn what_takes_a_restart_stays_as_it_is_and_is_named() {
+    let mut new = read(
+        "[history]\ndatabase = \"/tmp/other.db\"\ncommit = \"7min\"\nkeep = \"minute:2w\"\n\
+         [limits]\nhosts = 77\n[capture]\nfilter = \"ip\"\n[web]\nlisten = \"[::]:1\"\n",
+    )
+    .unwrap()
+    .config;
+    let in_force = Config::default();
+    let wanted = new.clone();
+    assert_eq!(
+        new.keep_until_restart(&in_force),
+        ["limits.hosts", "history.database", "history.keep", "web.listen"]
+    );
+    assert_eq!((new.filter.as_str(), new.commit.as_secs()), ("ip", 420));
+    let at_once = Config { filter: new.filter.clone(), commit: new.commit, ..in_force.clone() };
+    assert_eq!(new, at_once);
+    // The next reload of the same file says the same.
+    assert_eq!(wanted.clone().keep_until_restart(&new).len(), 4);
+    assert_eq!(in_force.clone().keep_until_restart(&in_force), Vec::<String>::new());
+}
+
+#[test]
+fn the_place_of_a_setting_is_known() {
+    let loaded = read("[capture]\n\nfilter = \"ip\"\n").unwrap();
+    assert_eq!(loaded.place("capture", "filter"), Some("test.toml:3"));
+    assert_eq!(loaded.place("capture", "ring"), None);
+}

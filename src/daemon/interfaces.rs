@@ -10,8 +10,9 @@ use log::{info, warn};
 
 use super::worker::Command;
 use crate::account::LocalNetworks;
+use crate::capture::handle::check_filter;
 use crate::capture::interfaces::{list, usual};
-use crate::capture::live::{self, Options, Status, StopSignal, explain};
+use crate::capture::live::{self, Change, Handle, Options, Orders, Status, Trouble};
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::ring::ring;
@@ -35,33 +36,53 @@ pub(super) fn choose(config: &Config, is_typed: bool) -> Result<Vec<String>, Fai
         );
     }
     for name in &names {
-        let Err(error) = live::open(name, &options(config)) else {
+        let Err(trouble) = live::open(name, &options(config)) else {
             continue;
         };
-        let text = explain(&error);
-        let known: Vec<String> = list().into_iter().map(|interface| interface.name).collect();
-        let is_absent = !known.contains(name);
-        if is_absent && is_typed {
-            return Err(Failure::new(
-                Exit::NoInput,
-                format!("{name}: there is no such interface; there are {}", known.join(", ")),
-            ));
+        match trouble {
+            Trouble::Absent if is_typed => {
+                let known: Vec<String> = list().into_iter().map(|i| i.name).collect();
+                return Err(Failure::new(
+                    Exit::NoInput,
+                    format!("{name}: there is no such interface; there are {}", known.join(", ")),
+                ));
+            }
+            Trouble::NoPermission | Trouble::Filter(_) => {
+                return Err(refusal(name, config, &trouble));
+            }
+            // It may change: the capture thread goes on trying, and says so.
+            _ => {}
         }
-        if text.contains("no permission") {
-            return Err(Failure::new(Exit::Permission, format!("{name}: {text}")));
-        }
-        if !is_absent
-            && (text.contains("syntax") || text.contains("filter"))
-            && !config.filter.is_empty()
-        {
-            return Err(Failure::new(
-                Exit::Config,
-                format!("capture.filter: \"{}\": {text}; see pcap-filter(7)", config.filter),
-            ));
-        }
-        // Anything else may change: the capture thread goes on trying, and says so.
     }
     Ok(names)
+}
+
+/// A trouble with an interface that waiting does not mend.
+fn refusal(name: &str, config: &Config, trouble: &Trouble) -> Failure {
+    match trouble {
+        Trouble::Filter(text) => bad_filter(config, text),
+        Trouble::NoPermission => Failure::new(Exit::Permission, format!("{name}: {trouble}")),
+        _ => Failure::new(
+            Exit::Unavailable,
+            format!("{name}: cannot capture with these settings of [capture]: {trouble}"),
+        ),
+    }
+}
+
+fn bad_filter(config: &Config, text: &str) -> Failure {
+    Failure::new(
+        Exit::Config,
+        format!("capture.filter: \"{}\": {text}; see pcap-filter(7)", config.filter),
+    )
+}
+
+/// Checks what can be known of [capture] without the right to capture: that the filter is one
+/// for the frames of the interfaces.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check(config: &Config) -> Result<(), Failure> {
+    check_filter(&config.filter, &names(config, None)).map_err(|text| bad_filter(config, &text))
 }
 
 /// What the configuration wants watched, given what is watched now.
@@ -98,7 +119,7 @@ fn options(config: &Config) -> Options {
 
 struct Capture {
     options: Options,
-    stop: Arc<StopSignal>,
+    orders: Arc<Orders>,
     thread: JoinHandle<()>,
 }
 
@@ -113,14 +134,19 @@ pub(super) struct Interfaces {
     worker: Thread,
 }
 
+/// What a configuration wants watched, and all that may fail about it done: what is new or
+/// other than now is open.
+pub(super) struct Prepared {
+    wanted: Vec<String>,
+    options: Options,
+    /// None for one that is absent, which is waited for.
+    handles: BTreeMap<String, Option<Handle>>,
+}
+
 impl Interfaces {
-    pub(super) fn new(commands: Sender<Command>, worker: Thread) -> Result<Interfaces, Failure> {
-        Ok(Interfaces {
-            captures: BTreeMap::new(),
-            statuses: Statuses::default(),
-            commands,
-            worker,
-        })
+    pub(super) fn new(commands: Sender<Command>, worker: Thread) -> Interfaces {
+        let (captures, statuses) = (BTreeMap::new(), Statuses::default());
+        Interfaces { captures, statuses, commands, worker }
     }
 
     pub(super) fn statuses(&self) -> Statuses {
@@ -132,10 +158,19 @@ impl Interfaces {
     }
 
     /// Starts a capture thread for an interface, and waits until it captures or knows why not:
-    /// whoever is told that we are ready may rely on being counted.
-    pub(super) fn watch(&mut self, name: &str, config: &Config) -> Result<(), Failure> {
+    /// whoever is told that we are ready may rely on being counted. `handle` is the interface
+    /// if it is open already.
+    ///
+    /// # Errors
+    /// No descriptor or thread is left.
+    pub(super) fn watch(
+        &mut self,
+        name: &str,
+        config: &Config,
+        handle: Option<Handle>,
+    ) -> Result<(), Failure> {
         let options = options(config);
-        let stop = StopSignal::new().map_err(|e| {
+        let orders = Orders::new().map_err(|e| {
             Failure::new(
                 Exit::Unavailable,
                 format!("{name}: cannot watch for the stop signal: {e}"),
@@ -143,52 +178,95 @@ impl Interfaces {
         })?;
         let (sender, receiver) = ring(config.ring, self.worker.clone());
         let status = Arc::new(Status::default());
+        let (own_name, own_options, own_orders) =
+            (name.to_owned(), options.clone(), orders.clone());
+        let own_status = status.clone();
+        let (may_begin, begin) = mpsc::sync_channel(1);
+        let (tried, first) = mpsc::sync_channel(1);
+        let thread = super::spawn("capture", move || {
+            if begin.recv() == Ok(()) {
+                live::run(&own_name, own_options, handle, sender, &own_status, &own_orders, &tried);
+            }
+        })?;
         // The worker must know the ring before the first frame is in it.
         let _ = self.commands.send(Command::Watch(name.to_owned(), receiver, status.clone()));
         self.worker.unpark();
-        self.lock().insert(name.to_owned(), status.clone());
-        let (own_name, own_options, own_stop) = (name.to_owned(), options.clone(), stop.clone());
-        let (tried, first) = mpsc::sync_channel(1);
-        let thread = super::spawn("capture", move || {
-            live::run(&own_name, &own_options, sender, &status, &own_stop, &tried);
-        })?;
+        let _ = may_begin.send(());
+        self.lock().insert(name.to_owned(), status);
+        self.captures.insert(name.to_owned(), Capture { options, orders, thread });
         if first.recv_timeout(OPENING).is_err() {
             warn!("{name}: the kernel is slow to open it; going on without waiting");
         }
-        self.captures.insert(name.to_owned(), Capture { options, stop, thread });
         Ok(())
     }
 
-    /// Starts and ends capture threads so that they are what the configuration wants.
-    pub(super) fn reconfigure(&mut self, config: &Config) -> Result<(), Failure> {
+    /// Opens what the configuration wants, as far as it is new or other than now. Nothing has
+    /// changed by then.
+    ///
+    /// # Errors
+    /// An interface that is there and cannot be captured so.
+    pub(super) fn prepare(&self, config: &Config) -> Result<Prepared, Failure> {
         let wanted = names(config, self.captures.keys().next().map(String::as_str));
         let options = options(config);
-        let gone: Vec<String> = self
-            .captures
-            .iter()
-            .filter(|(name, capture)| !wanted.contains(name) || capture.options != options)
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in gone {
+        let mut handles = BTreeMap::new();
+        for name in &wanted {
+            let group = match self.captures.get(name) {
+                Some(capture) if capture.options == options => continue,
+                Some(_) => self.lock().get(name).and_then(|status| status.group()),
+                None => None,
+            };
+            let handle = match Handle::open(name, &options, group) {
+                Ok(handle) => Some(handle),
+                Err(trouble) if trouble.is_absence() => None,
+                Err(trouble) => return Err(refusal(name, config, &trouble)),
+            };
+            handles.insert(name.clone(), handle);
+        }
+        Ok(Prepared { wanted, options, handles })
+    }
+
+    /// Puts in force what has been prepared, and waits until it is. Tells what failed all the
+    /// same; the other interfaces are as wanted.
+    pub(super) fn apply(&mut self, prepared: Prepared, config: &Config) -> Vec<Failure> {
+        let Prepared { wanted, options, mut handles } = prepared;
+        let mut failures = Vec::new();
+        let mut changed = Vec::new();
+        for name in &wanted {
+            let handle = handles.remove(name);
+            let Some(capture) = self.captures.get_mut(name) else {
+                failures.extend(self.watch(name, config, handle.flatten()).err());
+                continue;
+            };
+            if let Some(handle) = handle {
+                let (done, when_done) = mpsc::sync_channel(1);
+                capture.options = options.clone();
+                capture.orders.change(Change { options: options.clone(), handle, done });
+                changed.push((name, when_done));
+            }
+        }
+        for (name, when_done) in changed {
+            if when_done.recv_timeout(OPENING).is_err() {
+                warn!("{name}: slow to take over its new settings; going on without waiting");
+            }
+        }
+        let gone = self.captures.keys().filter(|name| !wanted.contains(name));
+        for name in gone.cloned().collect::<Vec<_>>() {
             if let Some(capture) = self.captures.remove(&name) {
-                capture.stop.stop();
+                capture.orders.stop();
                 finish(&name, capture);
                 self.lock().remove(&name);
+                let _ = self.commands.send(Command::Leave(name.clone()));
+                self.worker.unpark();
                 info!("{name}: no longer capturing");
             }
         }
-        for name in wanted {
-            if !self.captures.contains_key(&name) {
-                self.watch(&name, config)?;
-            }
-        }
-        Ok(())
+        failures
     }
 
     /// Ends all capture threads; each drains the kernel's ring first.
     pub(super) fn stop(&mut self) {
         for capture in self.captures.values() {
-            capture.stop.stop();
+            capture.orders.stop();
         }
         for (name, capture) in std::mem::take(&mut self.captures) {
             finish(&name, capture);

@@ -11,6 +11,7 @@ mod machine;
 pub mod notices;
 mod outbox;
 mod privileges;
+pub mod reload;
 mod sight;
 mod sockets;
 mod status;
@@ -33,7 +34,7 @@ use sd_notify::NotifyState;
 
 use crate::account::Accounts;
 use crate::capture::live::StopSignal;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Loaded};
 use crate::failure::{Exit, Failure};
 use crate::store::{self, Limits, Store};
 use crate::web::guard::{Counts, Guard};
@@ -72,11 +73,11 @@ impl Options {
     /// # Errors
     /// See [`config::load`].
     pub fn load(&self) -> Result<Config, Failure> {
-        let loaded = config::load(self.config.as_deref())?;
+        let mut loaded = config::load(self.config.as_deref())?;
         for warning in &loaded.warnings {
             warn!("{warning}");
         }
-        let mut config = loaded.config;
+        let config = &mut loaded.config;
         if !self.interfaces.is_empty() {
             config.interfaces.clone_from(&self.interfaces);
         }
@@ -86,8 +87,21 @@ impl Options {
         if let Some(database) = &self.database {
             config.database = std::path::absolute(database).unwrap_or_else(|_| database.clone());
         }
-        Ok(config)
+        check(&loaded)?;
+        Ok(loaded.config)
     }
+}
+
+/// Checks what a configuration says beyond the single values: what only the parts of the
+/// daemon can tell, without changing anything and without any right.
+///
+/// # Errors
+/// What is wrong, with file and line where that is known.
+pub fn check(loaded: &Loaded) -> Result<(), Failure> {
+    interfaces::check(&loaded.config).map_err(|failure| match loaded.place("capture", "filter") {
+        Some(place) => Failure::new(failure.exit, format!("{place}: {failure}")),
+        None => failure,
+    })
 }
 
 /// Runs the daemon until SIGTERM or SIGINT.
@@ -177,9 +191,9 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
     let shared = published.clone();
     let worker = spawn("worker", move || worker.run(&to_worker, &shared, intervals, plan))?;
 
-    let mut captures = Interfaces::new(commands.clone(), worker.thread().clone())?;
+    let mut captures = Interfaces::new(commands.clone(), worker.thread().clone());
     for name in &names {
-        captures.watch(name, &config)?;
+        captures.watch(name, &config, None)?;
     }
 
     let guard = Arc::new(Guard {
@@ -189,7 +203,10 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
         connections_per_address: config.connections_per_address,
         counts: Counts::default(),
     });
-    let web = Arc::new(Status::new(&config, &published, &store_status, &captures, &guard, &recent));
+    let reloads = Arc::new(reload::Reloads::default());
+    let mut web = Status::new(&config, &published, &store_status, &captures, &guard, &recent);
+    web.reloads = reloads.clone();
+    let web = Arc::new(web);
     let (to_history, questions) = mpsc::sync_channel(routes::QUESTIONS);
     let (answering, source, bodies) = (server.clone(), web.clone(), Bodies::default());
     let body = move || routes::run(&answering, &*source, &bodies, &to_history);
@@ -214,6 +231,7 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
         published,
         store: store_status,
         guard,
+        reloads,
     };
     supervisor.run(&signals);
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::interfaces::{Interfaces, Statuses};
 use super::machine::machine;
 use super::notices::notices;
+use super::reload::Reloads;
 use super::sight::{Machine, Watch};
 use super::worker::Published;
 use crate::account::Snapshot;
@@ -38,6 +39,8 @@ pub(super) struct Status {
     guard: Arc<Guard>,
     is_promiscuous: bool,
     watch: Mutex<Watch>,
+    /// How the last reload went.
+    pub(super) reloads: Arc<Reloads>,
 }
 
 impl Status {
@@ -61,6 +64,7 @@ impl Status {
             guard: guard.clone(),
             is_promiscuous: config.promiscuous,
             watch: Mutex::default(),
+            reloads: Arc::default(),
         }
     }
 }
@@ -113,7 +117,8 @@ impl Source for Status {
                 })
             })
             .collect();
-        let mut told = notices(captures.keys());
+        let mut told = self.reloads.notices();
+        told.extend(notices(captures.keys()));
         told.extend(blind);
         let written = written_bytes();
         // An hour tells something of a day; less does not.

@@ -15,12 +15,14 @@ use sd_notify::NotifyState;
 
 use super::clock::ClockState;
 use super::interfaces::{Interfaces, local_networks};
+use super::reload::Reloads;
 use super::status::database_size;
 use super::worker::{Command, Published};
 use super::{Options, admission, logger};
 use crate::account::{Direction, LocalNetworks};
 use crate::config::Config;
 use crate::export::report::{bit_rate, byte_size};
+use crate::failure::Failure;
 use crate::store;
 use crate::web::guard::Guard;
 
@@ -37,6 +39,7 @@ pub(super) struct Supervisor {
     pub(super) published: Arc<Published>,
     pub(super) store: Arc<store::Status>,
     pub(super) guard: Arc<Guard>,
+    pub(super) reloads: Arc<Reloads>,
 }
 
 /// How far each thread had got.
@@ -113,57 +116,51 @@ impl Supervisor {
         }
     }
 
-    /// Reads the configuration anew. If it is wrong, the old one goes on.
+    /// Reads the configuration anew. If any of it cannot be, the old one stays in force as a
+    /// whole, and everybody is told who asks: log, systemd, `systemctl reload`, page.
     fn reload(&mut self) {
         tell(&[NotifyState::Reloading]);
-        match self.options.load() {
-            Ok(new) => {
-                self.apply(new);
-                info!("configuration reloaded");
-            }
+        let outcome = self.options.load().and_then(|new| self.apply(new));
+        match &outcome {
+            Ok(_) => info!("configuration reloaded"),
             Err(failure) => error!("{failure}; going on with the old configuration"),
         }
+        self.reloads.note(&outcome);
+        self.show_status();
         tell(&[NotifyState::Ready]);
     }
 
-    fn apply(&mut self, new: Config) {
-        let old = &self.config;
-        let fixed = [
-            ("history.database", old.database != new.database),
-            ("history.schema, keep or store_seconds", old.tiers() != new.tiers()),
-            ("history.max_size", old.max_size != new.max_size),
-            ("history.clock_wait", old.clock_wait != new.clock_wait),
-            ("history.hosts_per_interval", old.hosts_per_interval != new.hosts_per_interval),
-            ("history.ports_per_interval", old.ports_per_interval != new.ports_per_interval),
-            ("limits.hosts", old.hosts != new.hosts),
-            ("capture.ring", old.ring != new.ring),
-            ("web.listen", old.listen != new.listen),
-            ("web.connections", old.connections != new.connections),
-            (
-                "web.connections_per_address",
-                old.connections_per_address != new.connections_per_address,
-            ),
-            ("daemon.user", old.user != new.user),
-        ];
-        for (key, _) in fixed.iter().filter(|(_, is_changed)| *is_changed) {
+    /// Puts a configuration in force, or nothing of it. Returns the settings that differ and
+    /// take a restart.
+    fn apply(&mut self, mut new: Config) -> Result<Vec<String>, Failure> {
+        let waiting = new.keep_until_restart(&self.config);
+        for key in &waiting {
             warn!("{key} has changed; that takes a restart");
         }
+        // All that may fail, before anything is changed.
+        let prepared = self.captures.prepare(&new)?;
+        let failures = self.captures.apply(prepared, &new);
         logger::start(new.log_level);
         self.store.set_period(new.commit);
-        if let Err(failure) = self.captures.reconfigure(&new) {
-            error!("{failure}; the interfaces stay as they are");
-        }
         self.config = new;
         self.set_local(local_networks(&self.config, &self.captures.names()));
+        for failure in &failures {
+            error!("{failure}");
+        }
+        failures.into_iter().next().map_or(Ok(waiting), Err)
     }
 
     /// Takes over addresses that the interfaces have got since, by DHCP for example; and, if
     /// the configuration leaves the choice to us, the interface that is now the one to watch.
     fn follow_interfaces(&mut self) {
-        if self.config.interfaces.is_empty()
-            && let Err(failure) = self.captures.reconfigure(&self.config)
-        {
-            error!("{failure}; the interfaces stay as they are");
+        if self.config.interfaces.is_empty() {
+            let failures = match self.captures.prepare(&self.config) {
+                Ok(prepared) => self.captures.apply(prepared, &self.config),
+                Err(failure) => vec![failure],
+            };
+            for failure in failures {
+                error!("{failure}; the interfaces stay as they are");
+            }
         }
         let local = local_networks(&self.config, &self.captures.names());
         if local != self.local {
@@ -189,6 +186,9 @@ impl Supervisor {
         }
         for (name, trouble) in statuses.iter().filter_map(|(name, s)| Some((name, s.trouble()?))) {
             text.push_str(&format!("; {name}: {trouble}"));
+        }
+        if let Some(trouble) = self.reloads.trouble() {
+            text.push_str(&format!("; the changed configuration is not in force: {trouble}"));
         }
         if let Some(trouble) = self.store.trouble() {
             text.push_str(&format!("; {trouble}"));

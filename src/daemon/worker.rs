@@ -4,6 +4,7 @@
 //! hand them to the store thread, and publishes a snapshot once a second. It never touches
 //! the disk and never waits for one.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::clock::ClockState;
 use super::system_time::SystemTimes;
 use super::timekeeper::Timekeeper;
-use crate::account::{Accounts, LocalNetworks, Snapshot};
+use crate::account::{Accounts, Drops, LocalNetworks, Snapshot};
 use crate::capture::live::Status;
 use crate::ring::Receiver;
 use crate::store::Message;
@@ -72,6 +73,8 @@ impl Published {
 pub enum Command {
     /// Another interface: its name, its ring, its capture thread's status.
     Watch(String, Receiver, Arc<Status>),
+    /// An interface is no longer to be captured; its capture thread has ended.
+    Leave(String),
     /// Other local networks.
     Local(LocalNetworks),
     /// No more interfaces will come: finish when all rings have ended.
@@ -88,12 +91,14 @@ struct Source {
 pub struct Worker {
     accounts: Accounts,
     sources: Vec<Source>,
+    /// What was lost by capture threads that have ended, by interface.
+    lost_before: BTreeMap<usize, Drops>,
 }
 
 impl Worker {
     /// A worker without any source yet.
     pub fn new(accounts: Accounts) -> Worker {
-        Worker { accounts, sources: Vec::new() }
+        Worker { accounts, sources: Vec::new(), lost_before: BTreeMap::new() }
     }
 
     /// Adds a source of records.
@@ -105,7 +110,7 @@ impl Worker {
     /// Drains every ring once; returns the number of frames counted. Without a timekeeper
     /// nothing is ever closed.
     fn drain(&mut self, mut keeper: Option<&mut Timekeeper>) -> usize {
-        let Worker { accounts, sources } = self;
+        let Worker { accounts, sources, .. } = self;
         let mut drained = 0;
         for source in sources {
             let interface = source.interface;
@@ -184,9 +189,12 @@ impl Worker {
         match command {
             Command::Watch(name, receiver, status) => {
                 let interface = self.accounts.interface(&name, "");
-                // A ring that this interface had before has been drained by now.
-                self.sources.retain(|s| s.interface != interface || !s.receiver.is_finished());
+                self.accounts.set_watched(interface, true);
                 self.sources.push(Source { interface, receiver, status: Some(status) });
+            }
+            Command::Leave(name) => {
+                let interface = self.accounts.interface(&name, "");
+                self.accounts.set_watched(interface, false);
             }
             Command::Local(local) => self.accounts.set_local(local),
             Command::Stop => {}
@@ -196,18 +204,32 @@ impl Worker {
     /// Takes over what the capture threads have noted: drops, state, link type. Returns the
     /// interfaces that are being captured.
     fn read_states(&mut self) -> Vec<usize> {
+        let Worker { accounts, sources, lost_before } = self;
+        let mut lost = lost_before.clone();
         let mut captured = Vec::new();
-        for source in &self.sources {
-            let Some(status) = &source.status else { continue };
-            let (ring, _) = source.receiver.dropped();
-            let (drops, kernel) = (status.drops(ring), status.kernel_errors());
-            self.accounts.set_drops(source.interface, drops);
-            let is_capturing = status.is_capturing();
-            self.accounts.set_state(source.interface, is_capturing, kernel);
-            self.accounts.set_link_type(source.interface, &status.link_type());
-            if is_capturing && !captured.contains(&source.interface) {
-                captured.push(source.interface);
+        sources.retain(|source| {
+            let (interface, Some(status)) = (source.interface, &source.status) else {
+                return true;
+            };
+            // Before the look at the counters: a thread that has ended changes nothing more.
+            let is_over = source.receiver.is_finished();
+            let drops = status.drops(source.receiver.dropped().0);
+            let sum = lost.entry(interface).or_default();
+            *sum = *sum + drops;
+            if is_over {
+                let before = lost_before.entry(interface).or_default();
+                *before = *before + drops;
             }
+            let is_capturing = status.is_capturing() && !is_over;
+            accounts.set_state(interface, is_capturing, status.kernel_errors());
+            accounts.set_link_type(interface, &status.link_type());
+            if is_capturing && !captured.contains(&interface) {
+                captured.push(interface);
+            }
+            !is_over
+        });
+        for (interface, drops) in lost {
+            accounts.set_drops(interface, drops);
         }
         captured
     }

@@ -170,7 +170,7 @@ pub fn pulse(
         hosts["rows"] = rows.iter().map(row).collect();
         hosts["other"] = json!([other.received.bytes, other.sent.bytes]);
     }
-    let waiting = snapshot.interfaces.iter().filter(|interface| !interface.is_capturing);
+    let waiting = snapshot.interfaces.iter().filter(|i| i.is_watched && !i.is_capturing);
     let drops = snapshot.drops();
     let mut answer = json!({
         "number": snapshot.number,
@@ -198,6 +198,7 @@ fn interface_json(i: &InterfaceRow) -> Value {
     object.insert("name".into(), json!(i.name));
     object.insert("link_type".into(), json!(i.link_type));
     object.insert("is_capturing".into(), json!(i.is_capturing));
+    object.insert("is_watched".into(), json!(i.is_watched));
     object.insert("packets".into(), json!(i.total.packets));
     object.insert("bytes".into(), json!(i.total.bytes));
     object.insert("captured_bytes".into(), json!(i.captured_bytes));

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{Finding, good, note, problem};
 use crate::capture::interfaces::{Interface, is_wifi, usual};
-use crate::capture::live::{self, explain};
+use crate::capture::live::{self, Trouble};
 use crate::capture::sight::{NOTHING_REMEDY, Sight, View, own_remedy};
 use crate::config::Config;
 use crate::decode::{LinkLayer, PacketRecord, decode};
@@ -122,18 +122,16 @@ pub(super) fn sight(name: &str, all: &[Interface], config: &Config, seconds: u32
     };
     let own: HashSet<IpAddr> =
         all.iter().flat_map(|i| &i.addresses).map(|net| net.addr()).collect();
-    let sample = live::open(name, &options)
-        .and_then(|capture| take(capture, &own, Duration::from_secs(seconds.into())));
+    let sample = live::open(name, &options).and_then(|capture| {
+        let time = Duration::from_secs(seconds.into());
+        take(capture, &own, time).map_err(|e| Trouble::of(name, &e))
+    });
     vec![match sample {
         Ok(sample) => of_sample(name, &sample, is_wifi(name), config.promiscuous, seconds),
-        Err(error) => {
-            let text = explain(&error);
-            if text.contains("no permission") {
-                note(format!("{name}: {text}"), "run this as root ('sudo brightstat doctor')")
-            } else {
-                problem(format!("{name}: cannot capture: {text}"), "")
-            }
+        Err(trouble @ Trouble::NoPermission) => {
+            note(format!("{name}: {trouble}"), "run this as root ('sudo brightstat doctor')")
         }
+        Err(trouble) => problem(format!("{name}: cannot capture: {trouble}"), ""),
     }]
 }
 

@@ -64,6 +64,7 @@ fn snapshot() -> Snapshot {
             drops: Drops::default(),
             kernel: Default::default(),
             is_capturing: true,
+            is_watched: true,
         }],
         busiest: Some(Busiest::of(&interval, 0, &local())),
         ..Snapshot::default()

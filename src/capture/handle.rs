@@ -1,0 +1,324 @@
+//! One opening of a live interface: libpcap's handle, its place in a fanout group, and what
+//! the kernel tells of it.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::net::if_::if_nametoindex;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use pcap::{Active, Capture, Error, Linktype, Precision, Stat};
+
+use super::fanout::{self, Group};
+use super::interfaces::attribute;
+use super::{link_type_name, timestamp};
+use crate::decode::{LinkLayer, decode};
+use crate::ring::{BATCH, Sender};
+
+/// The kernel hands over a block that is not full after this time. Shorter costs
+/// wake-ups on a quiet network, longer delays the page.
+pub const BLOCK_TIMEOUT: Duration = Duration::from_millis(250);
+/// After this time the kernel has handed over every frame that it had.
+pub(super) const DRAINED: Duration = Duration::from_millis(300);
+
+/// How an interface is captured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Bytes of each frame that are copied from the kernel.
+    pub snap_length: u32,
+    /// Size of the kernel's ring, bytes.
+    pub kernel_buffer: u32,
+    /// Whether to see frames for other stations as well.
+    pub promiscuous: bool,
+    /// A libpcap filter expression; empty sees everything.
+    pub filter: String,
+}
+
+/// Why an interface cannot be captured. In words: one clause with the remedy.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Trouble {
+    /// There is no interface of that name.
+    Absent,
+    /// It is switched off.
+    Down,
+    /// This process may not capture.
+    NoPermission,
+    /// The filter is none, or none for frames of this link type; libpcap's words.
+    Filter(String),
+    /// Anything else, in libpcap's words.
+    Other(String),
+}
+
+impl Trouble {
+    /// Whether the interface is one to wait for: it may come, or be switched on.
+    pub fn is_absence(&self) -> bool {
+        matches!(self, Trouble::Absent | Trouble::Down)
+    }
+
+    /// What the kernel says of an interface with which libpcap has failed. libpcap's own
+    /// words differ from version to version, and its crate hands over nothing else.
+    pub fn of(name: &str, error: &Error) -> Trouble {
+        let raw = || socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None);
+        // libpcap's "any" is no interface of the kernel's.
+        if name != "any" && if_nametoindex(name).is_err() {
+            Trouble::Absent
+        } else if matches!(raw(), Err(Errno::EPERM | Errno::EACCES)) {
+            Trouble::NoPermission
+        } else if !is_up(name) {
+            Trouble::Down
+        } else {
+            Trouble::Other(plain(error))
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Trouble::Absent => "there is no such interface (see 'brightstat interfaces')",
+            Trouble::Down => "the interface is down ('ip link set up' brings it up)",
+            Trouble::NoPermission => {
+                "no permission to capture: run as root or with the capability CAP_NET_RAW"
+            }
+            Trouble::Filter(text) | Trouble::Other(text) => text,
+        })
+    }
+}
+
+/// libpcap's message without the crate's prefix.
+pub(super) fn plain(error: &Error) -> String {
+    let text = error.to_string();
+    let text = text.strip_prefix("libpcap error: ").unwrap_or(&text);
+    text.trim_end_matches('.').to_owned()
+}
+
+/// Whether an interface is switched on, as far as the kernel tells.
+pub(super) fn is_up(name: &str) -> bool {
+    const IFF_UP: u32 = 1;
+    let flags = attribute(name, "flags");
+    let flags = flags.and_then(|text| u32::from_str_radix(text.trim_start_matches("0x"), 16).ok());
+    flags.is_none_or(|flags| flags & IFF_UP != 0)
+}
+
+/// Opens an interface for capture.
+///
+/// # Errors
+/// Why that cannot be.
+pub fn open(name: &str, options: &Options) -> Result<Capture<Active>, Trouble> {
+    let mut capture = activate(name, options).map_err(|e| Trouble::of(name, &e))?;
+    set_filter(name, &mut capture, &options.filter)?;
+    Ok(capture)
+}
+
+fn activate(name: &str, options: &Options) -> Result<Capture<Active>, Error> {
+    Capture::from_device(name)?
+        .snaplen(i32::try_from(options.snap_length).unwrap_or(i32::MAX))
+        .buffer_size(i32::try_from(options.kernel_buffer).unwrap_or(i32::MAX))
+        .promisc(options.promiscuous)
+        .timeout(BLOCK_TIMEOUT.as_millis() as i32)
+        .precision(Precision::Nano)
+        .open()?
+        .setnonblock()
+}
+
+/// Installs a filter, an empty one too: without one libpcap copies whole frames through the
+/// kernel ring instead of cutting them at the snap length.
+fn set_filter(name: &str, capture: &mut Capture<Active>, filter: &str) -> Result<(), Trouble> {
+    capture.compile(filter, true).map_err(|e| Trouble::Filter(plain(&e)))?;
+    capture.filter(filter, true).map_err(|e| Trouble::of(name, &e))
+}
+
+/// Checks that a filter is one for frames of these interfaces, without opening any: whoever
+/// writes a configuration need not be root.
+///
+/// # Errors
+/// libpcap's words.
+pub fn check_filter(filter: &str, interfaces: &[String]) -> Result<(), String> {
+    let mut types: Vec<i32> = interfaces.iter().map(|name| link_type_of(name)).collect();
+    if types.is_empty() {
+        types.push(ETHERNET);
+    }
+    types.dedup();
+    types.into_iter().try_for_each(|link_type| {
+        let capture = Capture::dead(Linktype(link_type)).map_err(|e| plain(&e))?;
+        capture.compile(filter, true).map(|_| ()).map_err(|e| plain(&e))
+    })
+}
+
+const ETHERNET: i32 = 1;
+
+/// The link type (DLT_*) with which libpcap opens an interface, by the kernel's type
+/// (ARPHRD_* of linux/if_arp.h); Ethernet if the interface is not there.
+fn link_type_of(interface: &str) -> i32 {
+    const RAW_IP: i32 = 12;
+    const RADIOTAP: i32 = 127;
+    match attribute(interface, "type").as_deref() {
+        Some("803") => RADIOTAP,
+        // ARPHRD_NONE, and tunnels: IP packets without anything before them.
+        Some("65534" | "768" | "769" | "776" | "778" | "823") => RAW_IP,
+        _ => ETHERNET,
+    }
+}
+
+/// What was lost since the last question.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(super) struct Lost {
+    pub(super) kernel: u64,
+    pub(super) interface: u64,
+}
+
+/// An interface that is open, in a fanout group (see [`super::fanout`]).
+pub struct Handle {
+    capture: Capture<Active>,
+    link: LinkLayer,
+    group: Option<Group>,
+    seen: Stat,
+    /// Another handle has taken over, and counts what the interface loses from then on.
+    is_leaving: bool,
+}
+
+impl Handle {
+    /// Opens an interface. With a `group` it gets no frame until it is told to take over from
+    /// the one member of that group.
+    ///
+    /// # Errors
+    /// Why that cannot be.
+    pub fn open(name: &str, options: &Options, group: Option<Group>) -> Result<Handle, Trouble> {
+        let mut capture = activate(name, options).map_err(|e| Trouble::of(name, &e))?;
+        let joined = group.filter(|group| group.join(&capture).is_ok());
+        set_filter(name, &mut capture, &options.filter)?;
+        let link = LinkLayer::from_dlt(capture.get_datalink().0);
+        let group = joined.or_else(|| Group::found(&capture).ok());
+        let seen = Stat { received: 0, dropped: 0, if_dropped: 0 };
+        let mut handle = Handle { capture, link, group, seen, is_leaving: false };
+        if joined.is_some() {
+            // It had frames of its own before it joined; the member has counted them.
+            handle.discard(DRAINED).map_err(|e| Trouble::of(name, &e))?;
+        }
+        Ok(handle)
+    }
+
+    /// libpcap's name of the link type.
+    pub(super) fn link_type(&self) -> String {
+        link_type_name(self.capture.get_datalink())
+    }
+
+    /// The group that a handle must join that is to take over.
+    pub(super) fn group(&self) -> Option<Group> {
+        self.group
+    }
+
+    /// What is readable when there are frames.
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.capture.as_fd()
+    }
+
+    /// Decodes frames into the ring, at most [`BATCH`] of them; whether there may be more.
+    pub(super) fn read(&mut self, ring: &mut Sender) -> Result<bool, Error> {
+        let Handle { capture, link, .. } = self;
+        let taken = ring.fill(|slots| {
+            let (mut used, most) = (0, slots.len());
+            let taken = capture.dispatch(Some(most), |packet| {
+                let time = timestamp(packet.header, Precision::Nano);
+                // libpcap hands over no more than it was asked for.
+                if let Some(slot) = slots.get_mut(used) {
+                    decode(*link, packet.data, packet.header.len, time, slot);
+                    used += 1;
+                }
+            });
+            (used, taken.map(|taken| taken == most))
+        });
+        taken.unwrap_or_else(|| {
+            if ring.wait_a_moment() {
+                return Ok(true);
+            }
+            // Still no room: what comes is counted as dropped, so that the kernel's ring
+            // drains and the newest frames are not the ones to be lost.
+            let taken = capture.dispatch(Some(BATCH), |packet| ring.drop_frame(packet.header.len));
+            taken.map(|taken| taken == BATCH)
+        })
+    }
+
+    /// Throws away what comes within `time`, and forgets what was lost so far.
+    fn discard(&mut self, time: Duration) -> Result<(), Error> {
+        let end = Instant::now() + time;
+        loop {
+            while self.capture.dispatch(Some(BATCH), |_| ())? > 0 {}
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let mut frames = [PollFd::new(self.capture.as_fd(), PollFlags::POLLIN)];
+            let _ = poll(&mut frames, timeout(left));
+        }
+        self.forget();
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        if let Ok(stat) = self.capture.stats() {
+            self.seen = stat;
+        }
+    }
+
+    /// Has every frame from now on, and what the interface loses, come here and not to `old`.
+    /// `old` still has frames in its ring, for at most [`DRAINED`]. Without a common group
+    /// (Linux before 4.12) a few frames may be counted by both or by none.
+    pub(super) fn take_over(&mut self, old: &mut Handle) -> Lost {
+        let lost = old.lost();
+        old.is_leaving = true;
+        self.forget();
+        let is_common = old.group.is_some_and(|group| group.has(&self.capture));
+        if !is_common || fanout::choose(&self.capture, 1).is_err() {
+            let _ = self.discard(Duration::ZERO);
+        }
+        lost
+    }
+
+    /// The handle before this one is closed: another may join the group.
+    pub(super) fn stand_alone(&self) {
+        // Without a group there is nothing to say.
+        let _ = fanout::choose(&self.capture, 0);
+    }
+
+    /// What was lost since the last time. libpcap's counters are 32 bits wide.
+    pub(super) fn lost(&mut self) -> Lost {
+        let Ok(stat) = self.capture.stats() else { return Lost::default() };
+        let kernel = u64::from(stat.dropped.wrapping_sub(self.seen.dropped));
+        let interface = u64::from(stat.if_dropped.wrapping_sub(self.seen.if_dropped));
+        self.seen = stat;
+        Lost { kernel, interface: if self.is_leaving { 0 } else { interface } }
+    }
+}
+
+pub(super) fn timeout(duration: Duration) -> PollTimeout {
+    // Rounded up: a poll of 0 ms in a loop would burn the CPU for the last millisecond.
+    let milliseconds = u16::try_from(duration.as_millis() + 1).unwrap_or(u16::MAX);
+    PollTimeout::from(milliseconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_checked_without_any_right_and_for_the_link_type() {
+        let check = |filter: &str, interfaces: &[&str]| {
+            let names: Vec<String> = interfaces.iter().map(|name| (*name).to_owned()).collect();
+            check_filter(filter, &names)
+        };
+        assert_eq!(check("", &[]), Ok(()));
+        assert_eq!(check("not port 22 and not vlan 3", &["lo", "nowhere0"]), Ok(()));
+        assert!(check("not prot 22", &[]).unwrap_err().contains("syntax"));
+        assert!(check("host", &["lo"]).is_err());
+        assert!(check("wlan type data", &["lo"]).is_err());
+    }
+
+    #[test]
+    fn an_interface_that_is_not_there_is_known_without_libpcaps_words() {
+        assert_eq!(Trouble::of("nowhere0", &Error::InvalidString), Trouble::Absent);
+        assert!(Trouble::Absent.is_absence() && !Trouble::NoPermission.is_absence());
+    }
+}

@@ -1,0 +1,157 @@
+//! How the last reload went, for all who should know: the page, systemd, and the command
+//! `brightstat reload`, which is what `systemctl reload` runs and waits for.
+//!
+//! The daemon answers the command through a file in the directory that systemd has made for
+//! the service (RUNTIME_DIRECTORY of systemd.exec(5)): a signal carries no answer, and inside
+//! the unit neither of the two may open a socket for it.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::failure::{Exit, Failure};
+
+/// Opening every interface anew takes a second or two; a driver in trouble takes longer.
+const PATIENCE: Duration = Duration::from_secs(60);
+const FILE: &str = "reload";
+
+/// How the last reload went.
+#[derive(Default)]
+pub struct Reloads {
+    trouble: Mutex<Option<String>>,
+    waits_for_restart: Mutex<Vec<String>>,
+}
+
+impl Reloads {
+    /// Why the configuration that was read last is not in force, if it is not.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// One text for each thing that the owner should know.
+    pub fn notices(&self) -> Vec<String> {
+        let mut notices = Vec::new();
+        if let Some(trouble) = self.trouble() {
+            notices.push(format!(
+                "The configuration was changed and is not in force; the old one goes on.\n{trouble}"
+            ));
+        }
+        let waiting = self.waits_for_restart.lock().unwrap_or_else(PoisonError::into_inner);
+        if !waiting.is_empty() {
+            notices.push(format!(
+                "These settings were changed and take a restart: {}.\n\
+                 sudo systemctl restart brightstat",
+                waiting.join(", ")
+            ));
+        }
+        notices
+    }
+
+    /// Notes how a reload went: the settings that take a restart, or why nothing has changed.
+    pub(super) fn note(&self, outcome: &Result<Vec<String>, Failure>) {
+        if let Ok(waiting) = outcome {
+            let mut held = self.waits_for_restart.lock().unwrap_or_else(PoisonError::into_inner);
+            held.clone_from(waiting);
+        }
+        let trouble = outcome.as_ref().err().map(|failure| failure.message.clone());
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+        answer(outcome.as_ref().err());
+    }
+}
+
+/// Where the daemon answers, if systemd has made the directory.
+fn path() -> Option<PathBuf> {
+    let directory = std::env::var_os("RUNTIME_DIRECTORY")?;
+    Some(PathBuf::from(directory).join(FILE))
+}
+
+/// Leaves the answer for the command that waits for it: the exit code, then the message.
+fn answer(failure: Option<&Failure>) {
+    let Some(path) = path() else { return };
+    let text =
+        failure.map_or_else(|| "0 ".to_owned(), |f| format!("{} {}", f.exit as u8, f.message));
+    let new = path.with_extension("new");
+    // Another inode each time, so that the answer is known from the one before.
+    let _ = fs::write(&new, text).and_then(|()| fs::rename(&new, &path));
+}
+
+/// The answer to a reload that is yet to be asked for.
+pub struct Awaited {
+    path: PathBuf,
+    before: Option<(u64, i64, i64)>,
+}
+
+impl Awaited {
+    /// To be made before the daemon is told to reload. `None` outside systemd, where nobody
+    /// says where the answer will be.
+    pub fn new() -> Option<Awaited> {
+        let path = path()?;
+        let before = Awaited::look(&path);
+        Some(Awaited { path, before })
+    }
+
+    fn look(path: &PathBuf) -> Option<(u64, i64, i64)> {
+        fs::metadata(path).ok().map(|m| (m.ino(), m.ctime(), m.ctime_nsec()))
+    }
+
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// Why the daemon goes on with the old configuration, or that it has not answered.
+    pub fn wait(&self) -> Result<(), Failure> {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            let now = Awaited::look(&self.path);
+            if now.is_some() && now != self.before {
+                return outcome(&fs::read_to_string(&self.path).unwrap_or_default());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Err(Failure::new(
+            Exit::Unavailable,
+            "the daemon has not answered within a minute; see 'journalctl -u brightstat'",
+        ))
+    }
+}
+
+fn outcome(answer: &str) -> Result<(), Failure> {
+    let (code, message) = answer.split_once(' ').unwrap_or((answer, ""));
+    let exit = match code.parse::<u8>() {
+        Ok(0) => return Ok(()),
+        Ok(66) => Exit::NoInput,
+        Ok(77) => Exit::Permission,
+        Ok(78) => Exit::Config,
+        _ => Exit::Unavailable,
+    };
+    Err(Failure::new(exit, format!("{message}; the daemon goes on with the old configuration")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_says_what_the_daemon_said() {
+        assert_eq!(outcome("0 "), Ok(()));
+        let failure = outcome("78 capture.filter: nonsense").unwrap_err();
+        assert_eq!(failure.exit, Exit::Config);
+        assert!(failure.message.starts_with("capture.filter: nonsense; the daemon goes on"));
+        assert_eq!(outcome("").unwrap_err().exit, Exit::Unavailable);
+    }
+
+    #[test]
+    fn a_failed_reload_is_told_until_one_succeeds_and_so_is_what_takes_a_restart() {
+        let reloads = Reloads::default();
+        assert!(reloads.notices().is_empty());
+        reloads.note(&Ok(vec!["limits.hosts".to_owned()]));
+        assert_eq!(reloads.notices().len(), 1);
+        reloads.note(&Err(Failure::new(Exit::Config, "x.toml:3: nonsense")));
+        let notices = reloads.notices();
+        assert!(notices[0].contains("x.toml:3: nonsense"), "{notices:?}");
+        assert!(notices[1].contains("limits.hosts"), "{notices:?}");
+        reloads.note(&Ok(Vec::new()));
+        assert!(reloads.notices().is_empty() && reloads.trouble().is_none());
+    }
+}
