@@ -8,6 +8,7 @@
 //! Scripts read the views that `schema` makes; `views.md` beside this file describes them.
 
 pub mod admin;
+mod ahead;
 pub mod backups;
 mod catalog;
 mod gathered;
@@ -36,16 +37,18 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use log::{error, info, warn};
+use log::{debug, error, info, warn};
 use rusqlite::ErrorCode;
 
 use crate::account::ClosedInterval;
 use crate::config::Tier;
 use crate::failure::Failure;
+use ahead::Ahead;
 use write::{Batch, Event, SetBack, Writer};
 
 pub use pulse::Pulse;
 pub use recent::Recent;
+use retention::PACE;
 use rows::Interval;
 pub use rows::Limits;
 pub use status::Status;
@@ -54,6 +57,8 @@ pub use status::Status;
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 /// Events that wait for the disk at most.
 const EVENTS_MOST: usize = 100;
+/// A time without rows that is told, seconds, if the finest tier is not kept for longer.
+const JUMP: i64 = 86_400;
 /// How often the thread shows that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
@@ -95,6 +100,12 @@ pub struct Store {
     events: Vec<Event>,
     /// Intervals that have been given up and not been told of in an event.
     lost: u64,
+    /// The end of the interval that arrived last, by the worker's clock.
+    present: Option<i64>,
+    /// The newest row before a jump of the clock that has been told.
+    jump_told: Option<i64>,
+    /// The search for rows of the future.
+    ahead: Ahead,
 }
 
 impl Store {
@@ -123,6 +134,9 @@ impl Store {
             set_backs: Vec::new(),
             events: Vec::new(),
             lost: 0,
+            present: None,
+            jump_told: None,
+            ahead: Ahead::default(),
         };
         if let Some(aside) = aside {
             store.note_damage(&aside);
@@ -228,6 +242,15 @@ impl Store {
         if self.pulse.is_stopping() || status.is_failing.load(Ordering::Relaxed) {
             return false;
         }
+        if let Some(present) = self.present {
+            match self.ahead.step(&mut self.writer, &self.path, &self.pulse, present) {
+                Ok(ahead::Step::More) => return true,
+                Ok(ahead::Step::Done(None)) => {}
+                Ok(ahead::Step::Done(Some(moved))) => self.tell_of_rows_ahead(&moved),
+                // The next step tries again.
+                Err(failure) => debug!("{failure}"),
+            }
+        }
         let nothing_waits = self.recent.lock().pending.is_empty();
         // What fails here fails in the next commit as well, which says so.
         self.writer.tidy_up(nothing_waits).unwrap_or(false)
@@ -239,6 +262,7 @@ impl Store {
         let base = base.map_or(1, |tier| i64::from(tier.seconds));
         match message {
             Message::Closed(closed) => {
+                self.present = Some(closed.start.saturating_add(base));
                 let interval = self.writer.interval(&closed);
                 self.writer.write_names();
                 let mut recent = self.recent.lock();
@@ -268,6 +292,7 @@ impl Store {
             }
             Message::SetBack { now, by } => {
                 self.recent.lock().set_back(now, by, base);
+                self.present = self.present.map(|_| now);
                 self.set_backs.push(SetBack { now, by });
                 self.note(
                     "clock_set_back",
@@ -348,8 +373,10 @@ impl Store {
         }
         // A copy, so that web threads need not wait for the disk.
         let waiting: Vec<Interval> = self.recent.lock().pending.values().cloned().collect();
+        self.tell_of_a_jump(waiting.first())?;
         let batch = Batch {
             intervals: waiting.iter().collect(),
+            present: self.present,
             set_backs: &self.set_backs,
             events: &self.events,
             is_last,
@@ -363,11 +390,55 @@ impl Store {
             Ok(())
         })?;
         status.committed.fetch_add(waiting.len() as u64, Ordering::Relaxed);
+        let base = self.writer.tiers.first().map_or(1, |tier| tier.seconds);
+        if !self.set_backs.is_empty() {
+            self.ahead.begin_again();
+        }
+        self.ahead.note_arrival(base.saturating_mul(waiting.len() as i64));
         status.waiting.store(0, Ordering::Relaxed);
         self.set_backs.clear();
         self.events.clear();
         self.lost = 0;
         Ok(())
+    }
+
+    /// Says so if the clock has jumped over a time longer than the finest tier is kept, and
+    /// what that lets go.
+    fn tell_of_a_jump(&mut self, first: Option<&Interval>) -> rusqlite::Result<()> {
+        let newest = if self.set_backs.is_empty() { self.writer.newest()? } else { None };
+        let (Some(first), Some(newest)) = (first, newest) else { return Ok(()) };
+        let least = self.writer.tiers.first().map_or(0, |tier| tier.keep).max(JUMP);
+        if first.start.saturating_sub(newest) <= least || self.jump_told == Some(newest) {
+            return Ok(());
+        }
+        self.jump_told = Some(newest);
+        let tiers = self.writer.too_old(self.present.unwrap_or(first.start))?;
+        let gone = match tiers.is_empty() {
+            true => String::new(),
+            false => format!(
+                "; rows of {} are too old by it and go, {PACE} seconds for each one that is recorded",
+                tiers.join(", ")
+            ),
+        };
+        let message = format!(
+            "the clock is {} days past the newest row; if that is wrong, set it right{gone}",
+            (first.start - newest) / 86_400
+        );
+        warn!("{}: {message}", self.path.display());
+        self.note("clock_jumped", message);
+        Ok(())
+    }
+
+    fn tell_of_rows_ahead(&mut self, moved: &ahead::Moved) {
+        let message = format!(
+            "rows up to {} days ahead of the clock, {} intervals, are kept in {}; `brightstat query \
+             --database` shows them",
+            (moved.newest - self.present.unwrap_or(0)) / 86_400 + 1,
+            moved.intervals,
+            moved.file.display()
+        );
+        warn!("{}: {message}", self.path.display());
+        self.note("history_ahead", message);
     }
 
     /// The database is damaged: moves it aside and begins a new one.

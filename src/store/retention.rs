@@ -1,11 +1,22 @@
 //! Letting go of what is too old, and of what makes the file too large.
+//!
+//! The present comes with the intervals that arrive, never from a row. A clock that is wrong
+//! nevertheless must not cost the history: what is too old by the clock goes no faster than
+//! [`PACE`] times what arrives. Only what a tier has beyond the length of time that it is kept,
+//! as when the owner has shortened that, goes faster: it is too much by any clock.
 
-use rusqlite::Result;
+use std::collections::BTreeMap;
 
+use rusqlite::{Connection, Result};
+
+use super::kind::INTERFACE;
 use super::tables::delete;
-use super::tiers::{self, first, round_up};
+use super::tiers::{self, StoredTier, first, round_up};
 use super::work::Work;
 
+/// So many seconds of history go at most for each one that arrives. More than one, so that a
+/// tier is again as long as it should be some time after an outage.
+pub(super) const PACE: i64 = 8;
 /// Intervals that are deleted at once, at most, unless more arrive.
 const AT_ONCE: i64 = 120;
 /// Times that one commit deletes to make the file smaller, at most.
@@ -16,16 +27,92 @@ fn at_once(arriving: usize) -> i64 {
     AT_ONCE.max(2 * i64::try_from(arriving).unwrap_or(AT_ONCE))
 }
 
+/// How much of each tier may go, in seconds of its history.
+#[derive(Clone, Default)]
+pub(super) struct Allowances(BTreeMap<i64, Allowance>);
+
+#[derive(Clone, Copy, Default)]
+struct Allowance {
+    /// Earned by what has arrived.
+    earned: i64,
+    /// What the tier had too much when the database was opened.
+    surplus: i64,
+}
+
+impl Allowances {
+    /// Counts what each tier has too much.
+    pub(super) fn new(connection: &Connection, tiers: &[StoredTier]) -> Result<Allowances> {
+        let mut all = BTreeMap::new();
+        for seconds in tiers::all_lengths(connection)? {
+            let Some(keep) = keep(tiers, seconds) else { continue };
+            let sql = format!("SELECT count(DISTINCT start) FROM {}", INTERFACE.table(seconds));
+            let count: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
+            let surplus = count.saturating_mul(seconds).saturating_sub(keep).max(0);
+            all.insert(seconds, Allowance { earned: 0, surplus });
+        }
+        Ok(Allowances(all))
+    }
+
+    /// So many seconds have arrived. What is not used is not saved up, but for a single
+    /// interval of the tier: a clock that is right needs no more.
+    pub(super) fn earn(&mut self, arrived: i64) {
+        for (seconds, allowance) in &mut self.0 {
+            let saved = allowance.earned.min(*seconds);
+            allowance.earned = saved.saturating_add(arrived.saturating_mul(PACE));
+        }
+    }
+
+    fn of(&self, seconds: i64) -> i64 {
+        let Allowance { earned, surplus } = self.0.get(&seconds).copied().unwrap_or_default();
+        earned.saturating_add(surplus) / seconds * seconds
+    }
+
+    fn use_up(&mut self, seconds: i64, used: i64) {
+        if let Some(allowance) = self.0.get_mut(&seconds) {
+            let earned = used.min(allowance.earned);
+            allowance.earned -= earned;
+            allowance.surplus = (allowance.surplus - (used - earned)).max(0);
+        }
+    }
+}
+
+/// How long a tier is kept. Of one that is not configured any more nobody says so; the next one
+/// has the same in it. The coarsest there was goes only to make room.
+fn keep(tiers: &[StoredTier], seconds: i64) -> Option<i64> {
+    let at = tiers.partition_point(|tier| tier.seconds < seconds);
+    tiers.get(at).map(|tier| tier.keep)
+}
+
+/// The names of the tiers that hold rows which are too old at `present`, finest first.
+pub(super) fn too_old(
+    connection: &Connection,
+    tiers: &[StoredTier],
+    present: i64,
+) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for tier in tiers {
+        let cutoff = present.saturating_sub(tier.keep);
+        if first(connection, tier.seconds)?.is_some_and(|first| first + tier.seconds <= cutoff) {
+            names.push(tier.name.clone());
+        }
+    }
+    Ok(names)
+}
+
 impl Work<'_> {
-    /// Deletes what is too old, some intervals at a time but more than there are arriving.
-    pub(super) fn let_go(&mut self, horizon: i64, arriving: usize) -> Result<()> {
+    /// Deletes what is too old at `present`: as much as is allowed, and not all at once.
+    pub(super) fn let_go(
+        &mut self,
+        present: i64,
+        arriving: usize,
+        allowances: &mut Allowances,
+    ) -> Result<()> {
         for seconds in tiers::all_lengths(self.transaction)? {
-            let at = self.tiers.partition_point(|tier| tier.seconds < seconds);
-            // Of a tier that is not configured any more nobody says how long; the next one
-            // has the same in it. The coarsest there was goes only to make room.
-            if let Some(tier) = self.tiers.get(at) {
-                let cutoff = horizon.saturating_sub(tier.keep);
-                self.let_go_until(seconds, cutoff, horizon, at_once(arriving))?;
+            if let Some(keep) = keep(&self.tiers, seconds) {
+                let cutoff = present.saturating_sub(keep);
+                let most = allowances.of(seconds).min(at_once(arriving) * seconds);
+                let gone = self.let_go_until(seconds, cutoff, present, most)?;
+                allowances.use_up(seconds, gone);
             }
         }
         Ok(())
@@ -39,7 +126,8 @@ impl Work<'_> {
         }
         let mut steps = 0..MOST_STEPS;
         for seconds in tiers::all_lengths(self.transaction)? {
-            while self.let_go_until(seconds, horizon, horizon, at_once(arriving))? {
+            let most = at_once(arriving) * seconds;
+            while self.let_go_until(seconds, horizon, horizon, most)? > 0 {
                 if steps.next().is_none() || self.used()? <= max_size {
                     return Ok(());
                 }
@@ -48,18 +136,11 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Deletes the oldest intervals of a tier, `at_once` at most, none from `cutoff` on
-    /// and none of which an open interval of the next tier is made. Returns whether there
-    /// were any.
-    fn let_go_until(
-        &mut self,
-        seconds: i64,
-        cutoff: i64,
-        horizon: i64,
-        at_once: i64,
-    ) -> Result<bool> {
-        let Some(first) = first(self.transaction, seconds)? else { return Ok(false) };
-        let mut end = (cutoff.div_euclid(seconds) * seconds).min(first + at_once * seconds);
+    /// Deletes the oldest intervals of a tier, `most` seconds of them, none from `cutoff` on
+    /// and none of which an open interval of the next tier is made. Returns how many seconds.
+    fn let_go_until(&mut self, seconds: i64, cutoff: i64, horizon: i64, most: i64) -> Result<i64> {
+        let Some(first) = first(self.transaction, seconds)? else { return Ok(0) };
+        let mut end = (cutoff.div_euclid(seconds) * seconds).min(first.saturating_add(most));
         let at = self.tiers.iter().position(|tier| tier.seconds == seconds);
         let next = at.map(|at| self.tiers.get(at + 1).unwrap_or(&self.tiers[at]));
         if let (Some(at), Some(next)) = (at, next) {
@@ -68,7 +149,7 @@ impl Work<'_> {
             end = end.min(next.start_of(horizon - 1)).min(stale.unwrap_or(i64::MAX));
         }
         if end <= first {
-            return Ok(false);
+            return Ok(0);
         }
         delete(self.transaction, seconds, i64::MIN, end)?;
         // What is a part of an interval of the next tier is read there from now on; to say
@@ -81,7 +162,7 @@ impl Work<'_> {
                 self.tiers[at].kept_since = kept_since;
             }
         }
-        Ok(true)
+        Ok(end - first)
     }
 
     /// Bytes in use in the file.

@@ -20,7 +20,7 @@ fn severity(kind: &str) -> i64 {
     match kind {
         "write_failed" | "database_damaged" => 3,
         "history_lost" => 4,
-        "clock_set_back" => 5,
+        "clock_set_back" | "clock_jumped" | "history_ahead" => 5,
         _ => 6,
     }
 }

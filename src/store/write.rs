@@ -10,9 +10,10 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, Result, Transaction};
+use rusqlite::{Connection, Result, Transaction, TransactionBehavior};
 
 use super::catalog::Catalog;
+use super::retention::{Allowances, too_old};
 use super::rows::{Interval, Limits};
 use super::tables::delete;
 use super::tiers::{self, StoredTier, newest, starts};
@@ -45,6 +46,9 @@ pub(super) struct SetBack {
 #[derive(Default)]
 pub(super) struct Batch<'a> {
     pub(super) intervals: Vec<&'a Interval>,
+    /// The end of the interval that arrived last, seconds since 1970 UTC; `None` while none
+    /// has. It is never taken from a row: a wrong clock may have put that into the future.
+    pub(super) present: Option<i64>,
     pub(super) set_backs: &'a [SetBack],
     pub(super) events: &'a [Event],
     /// Whether open intervals of coarser tiers are brought up to date in any case.
@@ -56,7 +60,7 @@ pub(super) struct Writer {
     pub(super) connection: Connection,
     /// Finest first.
     pub(super) tiers: Vec<StoredTier>,
-    limits: Limits,
+    pub(super) limits: Limits,
     /// Bytes that the file may grow to.
     max_size: u64,
     pub(super) catalog: Catalog,
@@ -65,6 +69,7 @@ pub(super) struct Writer {
     /// When open intervals of each tier were last brought up to date, by the intervals' own
     /// time.
     refreshed: Vec<Option<i64>>,
+    allowances: Allowances,
 }
 
 impl Writer {
@@ -98,9 +103,10 @@ impl Writer {
             stale.iter_mut().for_each(BTreeSet::clear);
         }
         let catalog = Catalog::read(&transaction)?;
+        let allowances = Allowances::new(&transaction, &tiers)?;
         transaction.commit()?;
         let refreshed = vec![None; tiers.len()];
-        Ok(Writer { connection, tiers, limits, max_size, catalog, stale, refreshed })
+        Ok(Writer { connection, tiers, limits, max_size, catalog, stale, refreshed, allowances })
     }
 
     /// An interval as rows; names of interfaces become numbers.
@@ -119,6 +125,11 @@ impl Writer {
         newest(&self.connection, self.tiers[0].seconds)
     }
 
+    /// The tiers that hold rows which are too old at `present`, by name.
+    pub(super) fn too_old(&self, present: i64) -> Result<Vec<String>> {
+        too_old(&self.connection, &self.tiers, present)
+    }
+
     /// Takes over another writer's database; the names known so far are written to it.
     pub(super) fn take_over(&mut self, other: Writer) {
         let known = std::mem::replace(self, other).catalog;
@@ -134,8 +145,10 @@ impl Writer {
         batch: &Batch<'_>,
         seal: impl FnOnce(Transaction<'_>) -> Result<()>,
     ) -> Result<()> {
-        let Writer { connection, tiers, limits, max_size, catalog, stale, refreshed } = self;
-        let transaction = connection.transaction()?;
+        let Writer { connection, tiers, limits, max_size, catalog, stale, refreshed, .. } = self;
+        // Immediate: were it to begin with reading, a write of somebody else's before its own
+        // first one would make it fail.
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (tiers_now, limits) = (tiers.clone(), *limits);
         let fresh = vec![BTreeSet::new(); tiers.len()];
         let mut work = Work { transaction: &transaction, tiers: tiers_now, limits, stale, fresh };
@@ -144,15 +157,19 @@ impl Writer {
         for set_back in batch.set_backs {
             work.set_back(*set_back)?;
         }
-        let written = newest(work.transaction, work.tiers[0].seconds)?;
+        let base = work.tiers[0].seconds;
+        let written = newest(work.transaction, base)?;
         let waiting = batch.intervals.iter().map(|interval| interval.start).max();
         let waiting_first = batch.intervals.iter().map(|interval| interval.start).min();
         let Some(newest) = written.max(waiting) else { return seal(transaction) };
-        let horizon = newest + work.tiers[0].seconds;
-        // What a wrong clock has put into the future must not make what is young look old.
-        let present = waiting.unwrap_or(newest) + work.tiers[0].seconds;
+        let horizon = batch.present.unwrap_or(newest + base);
+        let arriving = batch.intervals.len();
+        let mut allowances = self.allowances.clone();
+        allowances.earn(base.saturating_mul(i64::try_from(arriving).unwrap_or(i64::MAX)));
         // First, so that the new rows take the pages of the old ones: each is written once.
-        work.let_go(present, batch.intervals.len())?;
+        if let Some(present) = batch.present {
+            work.let_go(present, arriving, &mut allowances)?;
+        }
         for interval in &batch.intervals {
             work.write_interval(interval)?;
         }
@@ -167,15 +184,18 @@ impl Writer {
             })
             .collect();
         work.bring_up_to_date(horizon, &is_due)?;
-        if waiting_first.is_some_and(|first| first < work.tiers[0].kept_since) {
+        if let Some(present) = batch.present
+            && waiting_first.is_some_and(|first| first < work.tiers[0].kept_since)
+        {
             // Some came late, or were many.
-            work.let_go(present, batch.intervals.len())?;
+            work.let_go(present, arriving, &mut allowances)?;
         }
-        work.make_room(horizon, *max_size, batch.intervals.len())?;
+        work.make_room(horizon, *max_size, arriving)?;
         let Work { tiers: tiers_now, fresh, .. } = work;
         seal(transaction)?;
         // Only now is it certain.
         *tiers = tiers_now;
+        self.allowances = allowances;
         for (stale, fresh) in stale.iter_mut().zip(fresh) {
             stale.retain(|start| !fresh.contains(start));
         }
@@ -231,7 +251,7 @@ fn left_behind(
 }
 
 /// Makes anew whatever is stale.
-fn make_anew(
+pub(super) fn make_anew(
     transaction: &Transaction<'_>,
     tiers: &[StoredTier],
     limits: Limits,
