@@ -1,5 +1,7 @@
 //! Work that is not bounded by what arrives: it goes in steps, beats, and can be given up.
 
+use std::time::Duration;
+
 use super::world::*;
 use crate::decode::Mac;
 use crate::failure::Exit;

@@ -9,6 +9,7 @@ use super::world::{Packet, YEAR, closed, host, options, packets, some, spread};
 use crate::store::kind::{HOST, INTERFACE, KINDS, PORT};
 use crate::store::query::{Fresh, History};
 use crate::store::question::{Answer, Label, Question, Step, Which};
+use crate::store::rows::Interval;
 use crate::store::*;
 
 fn question(from: i64, to: i64, step: Step) -> Question {

@@ -3,6 +3,7 @@
 use super::world::*;
 use crate::account::{InOut, IntervalHost, Volume};
 use crate::decode::{Addr, Mac};
+use crate::store::rows::Interval;
 use crate::store::*;
 
 #[test]

@@ -1,5 +1,7 @@
 //! Wrong clocks, damaged and foreign databases, full disks.
 
+use std::time::Duration;
+
 use rusqlite::Connection;
 
 use super::world::*;

@@ -1,5 +1,7 @@
 //! Backup, check, compaction.
 
+use std::time::Duration;
+
 use super::world::*;
 use crate::store::*;
 

@@ -1,6 +1,7 @@
 //! Made-up traffic, stores for it, and what must be true of every store.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proptest::prelude::*;
 

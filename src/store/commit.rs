@@ -1,0 +1,188 @@
+//! A commit as the store thread sees it: what waits, what goes wrong, and what is told of it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use log::{error, info, warn};
+use rusqlite::ErrorCode;
+
+use super::retention::PACE;
+use super::rows::Interval;
+use super::write::{Batch, Event, Writer};
+use super::{Options, Pulse, Status, Store, ahead, open};
+use crate::failure::Failure;
+
+/// Events that wait for the disk at most.
+const EVENTS_MOST: usize = 100;
+/// A time without rows that is told, seconds, if the finest tier is not kept for longer.
+const JUMP: i64 = 86_400;
+
+impl Store {
+    pub(super) fn note(&mut self, kind: &'static str, message: String) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let time = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        // Should the disk fail for long: the newest are enough to tell the story.
+        if self.events.len() >= EVENTS_MOST {
+            self.events.remove(0);
+        }
+        self.events.push(Event { time, kind, message });
+    }
+
+    pub(super) fn note_damage(&mut self, aside: &Path) {
+        let message = format!("the database was damaged and is kept as {}", aside.display());
+        self.note("database_damaged", message);
+    }
+
+    /// Writes what waits in one transaction; what could not be written goes on waiting.
+    pub(super) fn commit(&mut self, is_last: bool, status: &Status) -> bool {
+        let pulse = self.pulse.clone();
+        pulse.needed(|| self.write_all(is_last, status))
+    }
+
+    fn write_all(&mut self, is_last: bool, status: &Status) -> bool {
+        let mut result = self.try_commit(is_last, status);
+        if let Err(error) = &result
+            && let Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) =
+                error.sqlite_error_code()
+        {
+            match self.begin_anew(&error.to_string()) {
+                Ok(()) => result = self.try_commit(is_last, status),
+                Err(failure) => error!("{failure}"),
+            }
+        }
+        let shown = self.path.display();
+        match result {
+            Ok(()) => {
+                if status.is_failing.load(Ordering::Relaxed) {
+                    info!("{shown}: writing works again");
+                }
+                status.set_trouble(None);
+                true
+            }
+            Err(e) => {
+                let text = match e.sqlite_error_code() {
+                    Some(ErrorCode::DiskFull) => "the disk is full; make room".to_owned(),
+                    _ => e.to_string(),
+                };
+                if !status.is_failing.load(Ordering::Relaxed) {
+                    error!(
+                        "{shown}: cannot write history: {text}; counting goes on, {} intervals wait in memory",
+                        status.waiting()
+                    );
+                    self.note("write_failed", text.clone());
+                }
+                status.set_trouble(Some(text));
+                false
+            }
+        }
+    }
+
+    fn try_commit(&mut self, is_last: bool, status: &Status) -> rusqlite::Result<()> {
+        if self.lost > 0 {
+            // Once it is written, with all that there were.
+            self.events.retain(|event| event.kind != "history_lost");
+            let lost = self.lost;
+            self.note(
+                "history_lost",
+                format!("{lost} intervals were given up as the disk failed for too long"),
+            );
+        }
+        // A copy, so that web threads need not wait for the disk.
+        let waiting: Vec<Interval> = self.recent.lock().pending.values().cloned().collect();
+        self.tell_of_a_jump(waiting.first())?;
+        let batch = Batch {
+            intervals: waiting.iter().collect(),
+            present: self.present,
+            set_backs: &self.set_backs,
+            events: &self.events,
+            is_last,
+        };
+        let recent = &self.recent;
+        self.writer.commit(&batch, |transaction| {
+            // A reader that holds the lock sees what waits and what is written as one.
+            let mut recent = recent.lock();
+            transaction.commit()?;
+            recent.pending.clear();
+            Ok(())
+        })?;
+        status.committed.fetch_add(waiting.len() as u64, Ordering::Relaxed);
+        let base = self.writer.tiers.first().map_or(1, |tier| tier.seconds);
+        if !self.set_backs.is_empty() {
+            self.ahead.begin_again();
+        }
+        self.ahead.note_arrival(base.saturating_mul(waiting.len() as i64));
+        status.waiting.store(0, Ordering::Relaxed);
+        self.set_backs.clear();
+        self.events.clear();
+        self.lost = 0;
+        Ok(())
+    }
+
+    /// Says so if the clock has jumped over a time longer than the finest tier is kept, and
+    /// what that lets go.
+    fn tell_of_a_jump(&mut self, first: Option<&Interval>) -> rusqlite::Result<()> {
+        let newest = if self.set_backs.is_empty() { self.writer.newest()? } else { None };
+        let (Some(first), Some(newest)) = (first, newest) else { return Ok(()) };
+        let least = self.writer.tiers.first().map_or(0, |tier| tier.keep).max(JUMP);
+        if first.start.saturating_sub(newest) <= least || self.jump_told == Some(newest) {
+            return Ok(());
+        }
+        self.jump_told = Some(newest);
+        let tiers = self.writer.too_old(self.present.unwrap_or(first.start))?;
+        let gone = match tiers.is_empty() {
+            true => String::new(),
+            false => format!(
+                "; rows of {} are too old by it and go, {PACE} seconds for each one that is recorded",
+                tiers.join(", ")
+            ),
+        };
+        let message = format!(
+            "the clock is {} days past the newest row; if that is wrong, set it right{gone}",
+            (first.start - newest) / 86_400
+        );
+        warn!("{}: {message}", self.path.display());
+        self.note("clock_jumped", message);
+        Ok(())
+    }
+
+    pub(super) fn tell_of_rows_ahead(&mut self, moved: &ahead::Moved) {
+        let message = format!(
+            "rows up to {} days ahead of the clock, {} intervals, are kept in {}; `brightstat query \
+             --database` shows them",
+            (moved.newest - self.present.unwrap_or(0)) / 86_400 + 1,
+            moved.intervals,
+            moved.file.display()
+        );
+        warn!("{}: {message}", self.path.display());
+        self.note("history_ahead", message);
+    }
+
+    /// The database is damaged: moves it aside and begins a new one.
+    fn begin_anew(&mut self, what: &str) -> Result<(), Failure> {
+        let aside = open::move_aside(&self.path)?;
+        warn!(
+            "{}: the database is damaged ({what}); kept as {} and begun anew",
+            self.path.display(),
+            aside.display()
+        );
+        let (writer, _) = begin(&self.path, &self.options, &self.pulse)?;
+        self.writer.take_over(writer);
+        self.note_damage(&aside);
+        Ok(())
+    }
+}
+
+/// Opens the database and takes it over.
+pub(super) fn begin(
+    path: &Path,
+    options: &Options,
+    pulse: &Arc<Pulse>,
+) -> Result<(Writer, Option<PathBuf>), Failure> {
+    let (connection, aside) = open::open_under(path, pulse)?;
+    open::compact_if_worth_it(&connection, options.max_size);
+    let writer = Writer::new(connection, &options.tiers, options.limits, options.max_size)
+        .map_err(|e| open::failure(path, &e))?;
+    Ok((writer, aside))
+}
