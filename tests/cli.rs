@@ -167,6 +167,34 @@ fn a_file_that_is_cut_short_is_counted_up_to_the_cut() {
 }
 
 #[test]
+fn a_link_type_that_is_not_decoded_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = capture(directory.path(), "usb.pcap", &mixture(100).0, PLAIN);
+    let mut file = fs::read(&path).unwrap();
+    file[20] = 189;
+    fs::write(&path, &file).unwrap();
+    let name = path.to_str().unwrap();
+    let output = brightstat(&["report", "--json", name]);
+    assert_fails(&output, 0, &["usb.pcap", "USB_LINUX", "not decoded"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["interfaces"][0]["is_decoded"], false);
+    assert!(report["notices"][0].as_str().unwrap().contains("USB_LINUX"));
+    assert_eq!((&report["problems"], &report["frames"]), (&serde_json::json!([]), &100.into()));
+    let text = brightstat(&["report", name]).stdout;
+    assert!(String::from_utf8_lossy(&text).contains("USB_LINUX (not decoded)"));
+    fs::write(&path, &file[..file.len() - 5]).unwrap();
+    let output = brightstat(&["report", "--json", name]);
+    assert_fails(&output, 65, &["usb.pcap", "truncated", "counted, but not decoded"]);
+    // Everything else is.
+    let path = capture(directory.path(), "eth.pcap", &mixture(100).0, PLAIN);
+    let output = brightstat(&["report", "--json", path.to_str().unwrap()]);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["interfaces"][0]["is_decoded"], true);
+    assert_eq!(report["notices"], serde_json::json!([]));
+}
+
+#[test]
 fn what_cannot_be_read_is_named_with_the_remedy() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("notes.txt");

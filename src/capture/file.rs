@@ -1,13 +1,16 @@
-//! Capture files: pcap in microseconds or nanoseconds and either byte order, pcapng, `-`
-//! for standard input. Whatever libpcap reads.
+//! Capture files: pcap in microseconds or nanoseconds and either byte order, pcapng, packed
+//! with gzip or not, `-` for standard input. Whatever libpcap reads, and pcapng files whose
+//! interfaces differ, which it does not.
 
-use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 
-use pcap::{Capture, Offline, Precision};
+use pcap::{Capture, Linktype, Offline, Packet, Precision};
 
-use super::{link_type_name, timestamp};
-use crate::decode::{LinkLayer, NO_TIME, decode};
+use super::input::{self, Found};
+use super::pcapng::Prefix;
+use super::{SEPARATOR, link_type_name, timestamp};
+use crate::decode::{LinkLayer, NO_TIME, PacketRecord, decode};
 use crate::failure::{Exit, Failure};
 use crate::ring::Sender;
 
@@ -15,7 +18,19 @@ use crate::ring::Sender;
 pub struct CaptureFile {
     capture: Capture<Offline>,
     name: String,
-    link: LinkLayer,
+    has_prefixes: bool,
+    is_packed: bool,
+    found: Arc<Found>,
+}
+
+/// What reading a file has come to.
+pub struct Outcome {
+    /// libpcap's names of the link types, with commas between them, in the order in which frames
+    /// of them came; those of the file's interfaces if there was no frame.
+    pub link_types: String,
+    /// Whether the file could be read to its end; if not, all frames before the damage have
+    /// been sent.
+    pub end: Result<(), Failure>,
 }
 
 impl CaptureFile {
@@ -25,76 +40,104 @@ impl CaptureFile {
     /// A file that is not there or not readable, and one that is not a capture.
     pub fn open(path: &Path) -> Result<CaptureFile, Failure> {
         let name = path.display().to_string();
-        if name != "-" {
-            // libpcap's own words for a missing file do not tell it from a damaged one.
-            let metadata = std::fs::File::open(path).and_then(|file| file.metadata());
-            match metadata {
-                Err(e) if e.kind() == ErrorKind::NotFound => {
-                    return Err(Failure::new(
-                        Exit::NoInput,
-                        format!("{name}: no such file; check the path"),
-                    ));
-                }
-                Err(e) if e.kind() == ErrorKind::PermissionDenied => {
-                    return Err(Failure::new(
-                        Exit::Permission,
-                        format!(
-                            "{name}: you may not read this file; check its permissions (ls -l)"
-                        ),
-                    ));
-                }
-                Err(e) => return Err(Failure::new(Exit::NoInput, format!("{name}: {e}"))),
-                Ok(metadata) if metadata.is_dir() => {
-                    return Err(Failure::new(
-                        Exit::NoInput,
-                        format!("{name}: is a directory; name the capture files in it"),
-                    ));
-                }
-                Ok(_) => {}
-            }
-        }
-        let capture = Capture::from_file_with_precision(path, Precision::Nano).map_err(|e| {
-            let message = match e.to_string() {
-                e if e.contains("unknown file format") => {
+        let input = input::open(path, &name)?;
+        let opened = Capture::from_file_with_precision(&input.path, Precision::Nano);
+        // libpcap has the pipe open itself.
+        drop(input.pipe);
+        let capture = opened.map_err(|e| {
+            let message = match (input.found.trouble(), e.to_string()) {
+                (Some(trouble), _) => format!("{name}: {trouble}"),
+                (_, e) if e.contains("unknown file format") => {
                     format!("{name}: not a capture file; brightstat reads pcap and pcapng")
                 }
-                e => format!("{name}: {}; not a capture that libpcap can read", plain(&e)),
+                (_, e) => format!("{name}: {}; not a capture that libpcap can read", plain(&e)),
             };
             Failure::new(Exit::Data, message)
         })?;
-        let link = LinkLayer::from_dlt(capture.get_datalink().0);
-        Ok(CaptureFile { capture, name, link })
+        let (has_prefixes, is_packed) = (input.has_prefixes, input.is_packed);
+        Ok(CaptureFile { capture, name, has_prefixes, is_packed, found: input.found })
     }
 
-    /// libpcap's name of the link type.
-    pub fn link_type(&self) -> String {
-        link_type_name(self.capture.get_datalink())
+    /// libpcap's name of the link type, if it is one and known before the frames are read.
+    pub fn link_type(&self) -> Option<String> {
+        (!self.has_prefixes).then(|| link_type_name(self.capture.get_datalink()))
+    }
+
+    /// Whether the length of the file says little about what is in it.
+    pub fn is_packed(&self) -> bool {
+        self.is_packed
     }
 
     /// Reads the file to its end, waiting where the ring is full.
-    ///
-    /// # Errors
-    /// A file that is damaged or cut short; all frames before the damage have been sent.
-    pub fn read(mut self, ring: &mut Sender) -> Result<(), Failure> {
-        let link = self.link;
-        // Simple packet blocks of pcapng have no time stamp; libpcap says 0 then, and they
-        // are taken to follow the frame before. libpcap calls classic capture files
-        // version 2, pcapng version 1.
-        let is_pcapng = self.capture.major_version() == 1;
+    pub fn read(mut self, ring: &mut Sender) -> Outcome {
+        let (end, mut seen) =
+            if self.has_prefixes { self.prefixed_frames(ring) } else { self.frames(ring) };
+        if seen.is_empty() && self.has_prefixes {
+            seen.extend(self.found.link_types().into_iter().map(dlt));
+        }
+        let names: Vec<String> =
+            seen.into_iter().map(|link| link_type_name(Linktype(link))).collect();
+        let end = match (self.found.trouble(), end) {
+            (Some(trouble), _) => Err(self.damaged(&trouble)),
+            (None, end) => end,
+        };
+        Outcome { link_types: names.join(SEPARATOR), end }
+    }
+
+    /// Frames of the one link type of the capture.
+    fn frames(&mut self, ring: &mut Sender) -> (Result<(), Failure>, Vec<i32>) {
+        let link_type = self.capture.get_datalink().0;
+        let link = LinkLayer::from_dlt(link_type);
+        let end = self.each(ring, |packet, _, slot| {
+            let time = timestamp(packet.header, Precision::Nano);
+            decode(link, packet.data, packet.header.len, time, slot);
+        });
+        (end, vec![link_type])
+    }
+
+    /// Frames of which each says itself what it is.
+    fn prefixed_frames(&mut self, ring: &mut Sender) -> (Result<(), Failure>, Vec<i32>) {
+        let mut seen = Vec::new();
+        // That of the last frame, which is that of the next one as well, mostly.
+        let (mut link_type, mut link) = (None, LinkLayer::Unknown);
+        let end = self.each(ring, |packet, last, slot| {
+            let Some((prefix, frame)) = Prefix::split(packet.data) else { return };
+            if link_type != Some(prefix.link_type) {
+                link_type = Some(prefix.link_type);
+                let dlt = dlt(prefix.link_type);
+                link = LinkLayer::from_dlt(dlt);
+                if !seen.contains(&dlt) {
+                    seen.push(dlt);
+                }
+            }
+            // A frame without a time is taken to follow the frame before.
+            let time =
+                if prefix.has_time { timestamp(packet.header, Precision::Nano) } else { last };
+            decode(link, frame, prefix.wire_len, time, slot);
+            slot.captured_len = prefix.captured_len;
+        });
+        (end, seen)
+    }
+
+    /// Gives `take` each packet, the time of the one before, and the place for its record.
+    #[inline(always)]
+    fn each(
+        &mut self,
+        ring: &mut Sender,
+        mut take: impl FnMut(&Packet<'_>, i64, &mut PacketRecord),
+    ) -> Result<(), Failure> {
         let mut last = NO_TIME;
         loop {
             let capture = &mut self.capture;
             let read = ring.fill(|slots| {
                 let mut used = 0_usize;
                 let read = capture.dispatch(Some(slots.len()), |packet| {
-                    let mut time = timestamp(packet.header, Precision::Nano);
-                    if time == 0 && is_pcapng {
-                        time = used.checked_sub(1).map_or(last, |at| slots[at].timestamp);
-                    }
+                    let before = used.checked_sub(1).and_then(|at| slots.get(at));
+                    let before = before.map_or(last, |slot| slot.timestamp);
                     // libpcap hands over no more than it was asked for.
                     if let Some(slot) = slots.get_mut(used) {
                         used += 1;
-                        decode(link, packet.data, packet.header.len, time, slot);
+                        take(&packet, before, slot);
                     }
                 });
                 last = used.checked_sub(1).map_or(last, |at| slots[at].timestamp);
@@ -105,18 +148,25 @@ impl CaptureFile {
                 None if ring.wait_for_room() => {}
                 None | Some(Ok(0)) => return Ok(()),
                 Some(Ok(_)) => {}
-                Some(Err(e)) => {
-                    return Err(Failure::new(
-                        Exit::Data,
-                        format!(
-                            "{}: {}; the frames before that are counted",
-                            self.name,
-                            plain(&e.to_string())
-                        ),
-                    ));
-                }
+                Some(Err(e)) => return Err(self.damaged(plain(&e.to_string()))),
             }
         }
+    }
+
+    fn damaged(&self, what: &str) -> Failure {
+        Failure::new(
+            Exit::Data,
+            format!("{}: {what}; the frames before that are counted", self.name),
+        )
+    }
+}
+
+/// libpcap's number of a link type for that in files; they differ where systems did.
+fn dlt(link_type: u16) -> i32 {
+    match link_type {
+        100 => 11, // ATM, RFC 1483
+        101 => 12, // IP
+        other => i32::from(other),
     }
 }
 

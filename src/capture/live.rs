@@ -25,6 +25,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use super::fanout::Group;
 use super::handle::{DRAINED, Lost, is_up, timeout};
 use super::interfaces::attribute;
+use super::undecoded_notice;
 use crate::account::{Drops, KernelErrors};
 use crate::ring::Sender;
 
@@ -276,6 +277,9 @@ impl Reader<'_> {
     /// Tells others what is open.
     fn show(&self) {
         let link_type = self.handle.link_type();
+        if let Some(notice) = undecoded_notice(self.name, &link_type) {
+            warn!("{notice}");
+        }
         *self.status.link_type.lock().unwrap_or_else(PoisonError::into_inner) = link_type;
         self.status.set_group(self.handle.group());
         self.status.capturing.store(true, Ordering::Relaxed);

@@ -7,17 +7,48 @@
 mod fanout;
 pub mod file;
 pub mod handle;
+mod input;
 pub mod interfaces;
 pub mod live;
+mod pcapng;
 pub mod sight;
 
 use pcap::{Linktype, PacketHeader, Precision};
 
-use crate::decode::NO_TIME;
+use crate::decode::{LinkLayer, NO_TIME};
 
 /// libpcap's name for a link type, such as `EN10MB`.
 fn link_type_name(link_type: Linktype) -> String {
     link_type.get_name().unwrap_or_else(|_| link_type.0.to_string())
+}
+
+/// Between the names of link types where there are several.
+const SEPARATOR: &str = ", ";
+
+/// Of these link types (as libpcap calls them, one or several) those that are not decoded.
+pub fn undecoded(link_types: &str) -> Vec<&str> {
+    // libpcap gives a number where it knows no name.
+    let number = |name: &str| match Linktype::from_name(name) {
+        Ok(link_type) => Some(link_type.0),
+        Err(_) => name.parse().ok(),
+    };
+    let is_undecoded = |name: &&str| {
+        let link = number(name).map_or(LinkLayer::Unknown, LinkLayer::from_dlt);
+        !name.is_empty() && link == LinkLayer::Unknown
+    };
+    link_types.split(SEPARATOR).filter(is_undecoded).collect()
+}
+
+/// What is to be said of an interface or a file whose frames are not all decoded.
+pub fn undecoded_notice(name: &str, link_types: &str) -> Option<String> {
+    let undecoded = undecoded(link_types);
+    (!undecoded.is_empty()).then(|| {
+        format!(
+            "{name}: frames of link type {} are counted, but not decoded: they show no hosts, protocols \
+             and ports. Capture where frames are Ethernet, Wi-Fi, PPP or IP to see these",
+            undecoded.join(" and ")
+        )
+    })
 }
 
 /// The frame's time in nanoseconds since 1970 UTC.
@@ -48,4 +79,23 @@ fn odd_timestamp(seconds: i64, fraction: i64) -> i64 {
         .and_then(|seconds| seconds.checked_add(fraction))
         .filter(|time| *time < i64::MAX)
         .unwrap_or(NO_TIME)
+}
+
+#[cfg(test)]
+mod tests {
+    mod files;
+    mod made;
+
+    use super::*;
+
+    #[test]
+    fn link_types_that_are_not_decoded_are_told_apart() {
+        for decoded in ["", "EN10MB", "LINUX_SLL2", "RAW", "EN10MB, NFLOG, IEEE802_11_RADIO"] {
+            assert_eq!(undecoded(decoded), Vec::<&str>::new());
+            assert_eq!(undecoded_notice("x", decoded), None);
+        }
+        assert_eq!(undecoded("EN10MB, USB_LINUX, 12, 9999"), ["USB_LINUX", "9999"]);
+        let notice = undecoded_notice("usbmon0", "USB_LINUX_MMAPPED").unwrap();
+        assert!(notice.starts_with("usbmon0: frames of link type USB_LINUX_MMAPPED are counted"));
+    }
 }

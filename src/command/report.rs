@@ -8,7 +8,8 @@ use super::args::ReportArguments;
 use super::print;
 use super::progress::Progress;
 use crate::account::{Accounts, LocalNetworks};
-use crate::capture::file::CaptureFile;
+use crate::capture::file::{CaptureFile, Outcome};
+use crate::capture::undecoded_notice;
 use crate::daemon::worker::Worker;
 use crate::export::report::Report;
 use crate::failure::{Exit, Failure};
@@ -26,20 +27,22 @@ pub fn run(arguments: &ReportArguments) -> Result<(), Failure> {
         LocalNetworks::exactly(arguments.local.clone())
     };
     let mut worker = Worker::new(Accounts::new(arguments.max_hosts as usize, local));
-    let mut problems = Vec::new();
+    let (mut problems, mut notices) = (Vec::new(), Vec::new());
     let mut opened = 0;
     for path in &arguments.files {
         match CaptureFile::open(path) {
             Ok(file) => {
                 opened += 1;
-                problems.extend(read(&mut worker, path, file).err());
+                let (problem, notice) = read(&mut worker, path, file);
+                problems.extend(problem);
+                notices.extend(notice);
             }
             Err(problem) => problems.push(problem),
         }
     }
     if opened > 0 {
         let snapshot = worker.accounts().snapshot();
-        let report = Report::new(&snapshot, arguments.top, &problems);
+        let report = Report::new(&snapshot, arguments.top, &problems, &notices);
         let text =
             if arguments.json { format!("{:#}\n", report.to_json()) } else { report.to_text() };
         print(&text)?;
@@ -52,17 +55,40 @@ pub fn run(arguments: &ReportArguments) -> Result<(), Failure> {
     last.map_or(Ok(()), Err)
 }
 
+/// Reads one file and says what is to be known of it: one line, whatever it is. Returns what
+/// kept it from being read to its end, and what of it is not decoded.
+fn read(worker: &mut Worker, path: &Path, file: CaptureFile) -> (Option<Failure>, Option<String>) {
+    let Outcome { link_types, end } = match count(worker, path, file) {
+        Ok(outcome) => outcome,
+        Err(problem) => return (Some(problem), None),
+    };
+    let notice = undecoded_notice(&path.display().to_string(), &link_types);
+    let problem = match (end.err(), &notice) {
+        (None, Some(notice)) => {
+            eprintln!("brightstat: {notice}");
+            None
+        }
+        (Some(problem), Some(_)) => {
+            Some(Failure::new(problem.exit, format!("{problem}, but not decoded")))
+        }
+        (problem, None) => problem,
+    };
+    (problem, notice)
+}
+
 /// Reads one file in a thread of its own; this thread is the worker.
-fn read(worker: &mut Worker, path: &Path, file: CaptureFile) -> Result<(), Failure> {
+fn count(worker: &mut Worker, path: &Path, file: CaptureFile) -> Result<Outcome, Failure> {
     let (mut sender, mut receiver) = ring(DEFAULT_CAPACITY, thread::current());
-    let link_type = file.link_type();
+    let link_type = file.link_type().unwrap_or_default();
+    let progress = if file.is_packed() { None } else { Progress::of(path) };
+    let name = path.display().to_string();
     let reader = thread::Builder::new()
         .name("capture".to_owned())
         .spawn(move || file.read(&mut sender))
         .map_err(|e| Failure::new(Exit::Unavailable, format!("cannot start a thread: {e}")))?;
     receiver.set_producer(reader.thread().clone());
-    worker.add(&path.display().to_string(), &link_type, receiver);
-    match Progress::of(path) {
+    worker.add(&name, &link_type, receiver);
+    match progress {
         Some(mut progress) => {
             let start = worker.accounts().captured();
             worker.run_to_end(|accounts| {
@@ -72,9 +98,11 @@ fn read(worker: &mut Worker, path: &Path, file: CaptureFile) -> Result<(), Failu
         }
         None => worker.run_to_end(|_| ()),
     }
-    reader.join().unwrap_or_else(|_| {
-        Err(Failure::new(Exit::Io, format!("{}: reader failed", path.display())))
-    })
+    let Ok(outcome) = reader.join() else {
+        return Err(Failure::new(Exit::Io, format!("{name}: reader failed")));
+    };
+    worker.set_link_type(&name, &outcome.link_types);
+    Ok(outcome)
 }
 
 /// Bytes of a classic capture file in front of each frame.

@@ -4,20 +4,26 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
+use crate::capture::undecoded_notice;
+
 /// Where `brightstat import` leaves what is wrong with the settings on the card. Written at
 /// each boot, gone with it.
 pub const MISTAKES: &str = "/run/brightstat-import/mistakes";
 /// More would not be read by anybody.
 const LONGEST: u64 = 8 << 10;
 
-/// One text for each thing, of any number of lines.
-pub(super) fn notices<'a>(watched: impl Iterator<Item = &'a String>) -> Vec<String> {
+/// One text for each thing, of any number of lines. Of what is watched, name and link type are
+/// given.
+pub(super) fn notices<'a>(watched: impl Iterator<Item = (&'a String, String)>) -> Vec<String> {
     collect(Path::new("/"), watched)
 }
 
-fn collect<'a>(root: &Path, watched: impl Iterator<Item = &'a String>) -> Vec<String> {
+fn collect<'a>(root: &Path, watched: impl Iterator<Item = (&'a String, String)>) -> Vec<String> {
     let mut found: Vec<String> = mistakes(root).into_iter().collect();
-    found.extend(watched.filter_map(|name| lonely_bridge(root, name)));
+    for (name, link_type) in watched {
+        found.extend(lonely_bridge(root, name));
+        found.extend(undecoded_notice(name, &link_type).map(|text| format!("{text}.")));
+    }
     found
 }
 
@@ -52,7 +58,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = |path: &str| root.path().join(path);
         let watched = ["br0", "br1", "eth0"].map(str::to_owned);
-        let told = || collect(root.path(), watched.iter());
+        let told = || collect(root.path(), watched.iter().map(|name| (name, "EN10MB".to_owned())));
         assert!(told().is_empty());
         fs::create_dir_all(path("sys/class/net/eth0")).unwrap();
         fs::create_dir_all(path("sys/class/net/br1/brif/eth2")).unwrap();
@@ -65,5 +71,16 @@ mod tests {
         assert!(told[0].ends_with("x.toml:7: mode: \u{fffd}"), "{told:?}");
         assert!(told[1].starts_with("The bridge br0 has one end, eth0,"), "{told:?}");
         assert_eq!(told.len(), 2);
+    }
+
+    #[test]
+    fn an_interface_whose_frames_are_not_decoded_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        let (usb, not_open, eth) = ("usbmon0".to_owned(), "wlan0".to_owned(), "eth0".to_owned());
+        let watched = [(&usb, "USB_LINUX_MMAPPED"), (&not_open, ""), (&eth, "EN10MB")].into_iter();
+        let told = collect(root.path(), watched.map(|(name, link)| (name, link.to_owned())));
+        let [text] = &told[..] else { panic!("{told:?}") };
+        assert!(text.starts_with("usbmon0: frames of link type USB_LINUX_MMAPPED"), "{text}");
+        assert!(text.ends_with('.'), "{text}");
     }
 }

@@ -118,7 +118,7 @@ impl Source for Status {
             })
             .collect();
         let mut told = self.reloads.notices();
-        told.extend(notices(captures.keys()));
+        told.extend(notices(captures.iter().map(|(name, status)| (name, status.link_type()))));
         told.extend(blind);
         let written = written_bytes();
         // An hour tells something of a day; less does not.

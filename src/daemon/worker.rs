@@ -107,6 +107,11 @@ impl Worker {
         self.sources.push(Source { interface, receiver, status: None });
     }
 
+    /// Says what the frames of a source are, if that was not known when it was added.
+    pub fn set_link_type(&mut self, name: &str, link_type: &str) {
+        self.accounts.interface(name, link_type);
+    }
+
     /// Drains every ring once; returns the number of frames counted. Without a timekeeper
     /// nothing is ever closed.
     fn drain(&mut self, mut keeper: Option<&mut Timekeeper>) -> usize {

@@ -16,6 +16,7 @@ use super::time::{readable, rfc3339};
 use crate::account::{
     Direction, ErrorKind, HostRow, InOut, PortRow, ProtocolRow, Snapshot, Volume, protocol_name,
 };
+use crate::capture::undecoded;
 use crate::decode::Network;
 use crate::failure::Failure;
 
@@ -27,17 +28,24 @@ pub struct Report<'a> {
     ports: Vec<&'a PortRow>,
     other_ports: Volume,
     problems: &'a [Failure],
+    notices: &'a [String],
 }
 
 impl<'a> Report<'a> {
     /// Sorts a snapshot's rows and keeps the first `top` of hosts and ports (0: all);
-    /// the others are added up. `problems` are input that could not be read to its end.
-    pub fn new(snapshot: &'a Snapshot, top: usize, problems: &'a [Failure]) -> Report<'a> {
+    /// the others are added up. `problems` are input that could not be read to its end, `notices`
+    /// what else is to be known of it.
+    pub fn new(
+        snapshot: &'a Snapshot,
+        top: usize,
+        problems: &'a [Failure],
+        notices: &'a [String],
+    ) -> Report<'a> {
         let (hosts, rest) = busiest_hosts(&snapshot.hosts, top);
         let other_hosts = rest.iter().fold(snapshot.other_hosts, |sum, row| sum + row.traffic);
         let (ports, rest) = busiest_ports(&snapshot.ports, top);
         let other_ports = rest.iter().map(|row| row.volume).sum();
-        Report { snapshot, hosts, other_hosts, ports, other_ports, problems }
+        Report { snapshot, hosts, other_hosts, ports, other_ports, problems, notices }
     }
 
     /// The report as one JSON object.
@@ -51,6 +59,7 @@ impl<'a> Report<'a> {
                 json!({
                     "name": i.name,
                     "link_type": i.link_type,
+                    "is_decoded": undecoded(&i.link_type).is_empty(),
                     "frames": i.total.packets,
                     "bytes": i.total.bytes,
                 })
@@ -112,6 +121,7 @@ impl<'a> Report<'a> {
                 "ports": s.without_port,
             },
             "drops": s.drops(),
+            "notices": self.notices,
             "problems": self.problems.iter().map(|p| p.message.clone()).collect::<Vec<_>>(),
         })
     }
@@ -140,7 +150,7 @@ impl<'a> Report<'a> {
         for i in &s.interfaces {
             table.row(vec![
                 i.name.clone(),
-                i.link_type.clone(),
+                link_type_text(&i.link_type),
                 grouped(i.total.packets),
                 grouped(i.total.bytes),
             ]);
@@ -260,6 +270,14 @@ fn section(text: &mut String, table: &TextTable) {
     if !table.is_empty() {
         text.push('\n');
         text.push_str(&table.render());
+    }
+}
+
+fn link_type_text(link_types: &str) -> String {
+    match undecoded(link_types).join(", ") {
+        none if none.is_empty() => link_types.to_owned(),
+        all if all == link_types => format!("{all} (not decoded)"),
+        some => format!("{link_types} ({some} not decoded)"),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::account::{
     CLASSES, Direction, Drops, ErrorKind, HostRow, InOut, InterfaceRow, PortRow, ProtocolRow,
     Second, Service, ServiceRow, Snapshot, Volume, protocol_name,
 };
+use crate::capture::undecoded;
 use crate::decode::{Addr, Network};
 use crate::export::report::{HostLine, InOutLine, busiest, busiest_hosts, busiest_ports};
 use crate::export::time::rfc3339;
@@ -197,6 +198,7 @@ fn interface_json(i: &InterfaceRow) -> Value {
     let mut object = Map::new();
     object.insert("name".into(), json!(i.name));
     object.insert("link_type".into(), json!(i.link_type));
+    object.insert("is_decoded".into(), json!(undecoded(&i.link_type).is_empty()));
     object.insert("is_capturing".into(), json!(i.is_capturing));
     object.insert("is_watched".into(), json!(i.is_watched));
     object.insert("packets".into(), json!(i.total.packets));

@@ -30,6 +30,7 @@ pub fn all() -> Vec<Made> {
         }
         all.push(one_interface(order));
         all.push(several_interfaces(order));
+        all.push(different_snap_lengths(order));
         all.push(without_times(order));
         all.push(sections(order));
     }
@@ -72,6 +73,20 @@ fn several_interfaces(order: Order) -> Made {
         file.enhanced(interface as u32, [6, 9, 6][interface], frame);
     }
     let name = format!("pcapng-{order:?}-interfaces.pcapng").to_lowercase();
+    made(&name, file.bytes, truth::of(&frames))
+}
+
+/// Interfaces whose snap lengths differ, as merged files have them.
+fn different_snap_lengths(order: Order) -> Made {
+    let frames = frames();
+    let mut file = Pcapng::new(order);
+    for snap_length in [65_535, 262_144, 0] {
+        file.interface(1, snap_length, None);
+    }
+    for (number, frame) in frames.iter().enumerate() {
+        file.enhanced(number as u32 % 3, 6, frame);
+    }
+    let name = format!("pcapng-{order:?}-snap-lengths.pcapng").to_lowercase();
     made(&name, file.bytes, truth::of(&frames))
 }
 

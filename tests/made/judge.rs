@@ -110,6 +110,7 @@ fn differences(truth: &Value, report: &Value) -> Vec<String> {
     let is_excluded = |key: &str| {
         let bare = key.trim_end_matches(" in").trim_end_matches(" out");
         excluded.contains(&bare)
+            || (key.starts_with("sctp:") && truth["sctp_service"].is_null())
             || (key == "l3:other" && excluded.iter().any(|k| k.starts_with("l3:ip-bad")))
     };
     let keys: BTreeSet<&String> = expected.keys().chain(counted.keys()).collect();
@@ -169,6 +170,9 @@ pub fn check(file: &Path, truth: &Value) -> Vec<String> {
     if let Some(report) = &run.report {
         wrong.extend(conservation(report));
     }
+    // Files whose interfaces differ, which libpcap alone reads only in part.
+    let error = truth["libpcap"]["error"].as_str().unwrap_or_default();
+    let judge = if error.contains("of the first interface") { "exact" } else { judge };
     match judge {
         "exact" | "exact-except" => {
             if run.code != 0 {

@@ -1,0 +1,213 @@
+//! Where the bytes of a capture file come from: a file or a pipe, packed with gzip or not.
+//!
+//! libpcap reads from a path or a descriptor. What must be changed on the way (gzip, and pcapng,
+//! see [`pcapng`]) goes through a pipe that a thread of its own feeds; libpcap opens it by its
+//! name in /proc. So a file of any length takes a few buffers, and whoever gives up reading
+//! ends the thread with it.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Cursor, ErrorKind, PipeReader, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use flate2::bufread::GzDecoder;
+
+use super::pcapng;
+use crate::failure::{Exit, Failure};
+
+const BUFFER: usize = 64 << 10;
+
+/// An input that is ready for libpcap.
+pub(super) struct Input {
+    /// What libpcap is to open.
+    pub path: PathBuf,
+    /// Keeps the pipe behind `path` there until libpcap has opened it.
+    pub pipe: Option<PipeReader>,
+    /// Whether frames have a [`pcapng::Prefix`].
+    pub has_prefixes: bool,
+    /// Whether it is packed: its length says little about its frames.
+    pub is_packed: bool,
+    /// What the thread that feeds the pipe has found.
+    pub found: Arc<Found>,
+}
+
+/// What is found while a pipe is fed; complete when libpcap sees its end.
+#[derive(Default)]
+pub(super) struct Found {
+    link_types: Mutex<Vec<u16>>,
+    trouble: Mutex<Option<String>>,
+}
+
+impl Found {
+    /// The link types of the interfaces in a pcapng file, each once, in the order of the file.
+    pub(super) fn link_types(&self) -> Vec<u16> {
+        self.link_types.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why the input could not be read to its end.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, link_type: u16) {
+        let mut known = self.link_types.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.contains(&link_type) {
+            known.push(link_type);
+        }
+    }
+}
+
+/// Opens an input, and looks at how it begins.
+///
+/// # Errors
+/// A file that is not there, not readable, empty, or packed in a way that is not known here.
+pub(super) fn open(path: &Path, name: &str) -> Result<Input, Failure> {
+    let unreadable = |e: io::Error| Failure::new(Exit::NoInput, format!("{name}: {e}"));
+    let (mut file, is_regular) = if name == "-" {
+        let own = io::stdin().as_fd().try_clone_to_owned().map_err(unreadable)?;
+        (File::from(own), false)
+    } else {
+        open_file(path, name)?
+    };
+    let empty =
+        || Failure::new(Exit::Data, format!("{name}: empty; a capture file has at least a header"));
+    let start = beginning(&mut file).map_err(unreadable)?;
+    if start.is_empty() {
+        return Err(empty());
+    }
+    if let Some((kind, remedy)) = packed_otherwise(&start) {
+        let text = format!("{name}: packed with {kind}; unpack it first ('{remedy}')");
+        return Err(Failure::new(Exit::Data, text));
+    }
+    let is_packed = start.starts_with(&[0x1f, 0x8b]);
+    let has_prefixes = pcapng::is_pcapng(&start);
+    if is_regular && !is_packed && !has_prefixes && path.to_str().is_some() {
+        let (path, found) = (path.to_owned(), Arc::default());
+        return Ok(Input { path, pipe: None, has_prefixes, is_packed, found });
+    }
+    let whole = BufReader::with_capacity(BUFFER, Cursor::new(start).chain(file));
+    if !is_packed {
+        return feed(whole, has_prefixes, is_packed, name);
+    }
+    let mut unpacked = Members::new(whole);
+    let start = beginning(&mut unpacked)
+        .map_err(|e| Failure::new(Exit::Data, format!("{name}: {}", damage(&e))))?;
+    if start.is_empty() {
+        return Err(empty());
+    }
+    let has_prefixes = pcapng::is_pcapng(&start);
+    feed(Cursor::new(start).chain(unpacked), has_prefixes, is_packed, name)
+}
+
+/// Opens a file, and tells whether it is one that can be opened again by its name.
+fn open_file(path: &Path, name: &str) -> Result<(File, bool), Failure> {
+    // libpcap's own words for a missing file do not tell it from a damaged one.
+    let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
+    match opened {
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            Err(Failure::new(Exit::NoInput, format!("{name}: no such file; check the path")))
+        }
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => Err(Failure::new(
+            Exit::Permission,
+            format!("{name}: you may not read this file; check its permissions (ls -l)"),
+        )),
+        Err(e) => Err(Failure::new(Exit::NoInput, format!("{name}: {e}"))),
+        Ok((metadata, _)) if metadata.is_dir() => Err(Failure::new(
+            Exit::NoInput,
+            format!("{name}: is a directory; name the capture files in it"),
+        )),
+        Ok((metadata, file)) => Ok((file, metadata.is_file())),
+    }
+}
+
+/// The first bytes, at most 6, as many as tell what it is.
+fn beginning(input: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut start = Vec::with_capacity(6);
+    input.take(6).read_to_end(&mut start)?;
+    Ok(start)
+}
+
+/// The name of a way of packing that is not known here, and what unpacks it.
+fn packed_otherwise(start: &[u8]) -> Option<(&'static str, &'static str)> {
+    const WAYS: [(&[u8], &str, &str); 4] = [
+        (b"\x28\xb5\x2f\xfd", "Zstandard", "unzstd FILE"),
+        (b"\xfd7zXZ\0", "xz", "unxz FILE"),
+        (b"\x04\x22\x4d\x18", "LZ4", "unlz4 FILE"),
+        (b"BZh", "bzip2", "bunzip2 FILE"),
+    ];
+    let way = WAYS.into_iter().find(|(magic, _, _)| start.starts_with(magic));
+    way.map(|(_, kind, remedy)| (kind, remedy))
+}
+
+/// What is wrong with packed data.
+fn damage(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::UnexpectedEof => "the packed data ends too early".to_owned(),
+        ErrorKind::InvalidInput | ErrorKind::InvalidData => {
+            format!("the packed data is damaged ({error})")
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Starts the thread that feeds the pipe.
+fn feed(
+    mut from: impl Read + Send + 'static,
+    has_prefixes: bool,
+    is_packed: bool,
+    name: &str,
+) -> Result<Input, Failure> {
+    let unable = |e: io::Error| Failure::new(Exit::Unavailable, format!("{name}: {e}"));
+    let (pipe, writer) = io::pipe().map_err(unable)?;
+    let found = Arc::new(Found::default());
+    let told = found.clone();
+    let work = move || {
+        let mut to = BufWriter::with_capacity(BUFFER, writer);
+        let done = if has_prefixes {
+            pcapng::level(&mut from, &mut to, |link_type| told.note(link_type))
+        } else {
+            io::copy(&mut from, &mut to).map(|_| ())
+        };
+        // What came before the damage is to be counted.
+        let done = done.and(to.flush());
+        // libpcap has had enough, and says why.
+        let trouble = done.err().filter(|e| e.kind() != ErrorKind::BrokenPipe);
+        *told.trouble.lock().unwrap_or_else(PoisonError::into_inner) =
+            trouble.map(|e| if is_packed { damage(&e) } else { e.to_string() });
+        // The end of the pipe comes last.
+        drop(to);
+    };
+    std::thread::Builder::new().name("input".to_owned()).spawn(work).map_err(unable)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", pipe.as_raw_fd()));
+    Ok(Input { path, pipe: Some(pipe), has_prefixes, is_packed, found })
+}
+
+/// The members of a gzip file, one after the other (RFC 1952, section 2.2). What is behind the
+/// last one and is none is left out, as gzip does.
+struct Members<R> {
+    member: Option<GzDecoder<R>>,
+}
+
+impl<R: BufRead> Members<R> {
+    fn new(packed: R) -> Members<R> {
+        Members { member: Some(GzDecoder::new(packed)) }
+    }
+}
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let length = member.read(buffer)?;
+            if length > 0 || buffer.is_empty() {
+                return Ok(length);
+            }
+            if let Some(mut rest) = self.member.take().map(GzDecoder::into_inner)
+                && rest.fill_buf()?.first() == Some(&0x1f)
+            {
+                self.member = Some(GzDecoder::new(rest));
+            }
+        }
+        Ok(0)
+    }
+}
