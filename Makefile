@@ -20,14 +20,16 @@ ROOT = $(DESTDIR)$(PREFIX)
 RUN ?=
 # A package is there if its command or file is there: command-or-file:package.
 BUILD_NEEDS := cc:build-essential /usr/include/pcap/pcap.h:libpcap-dev
-TEST_NEEDS := $(BUILD_NEEDS) ip:iproute2 chromium:chromium shellcheck:shellcheck \
-	mandoc:mandoc slowhttptest:slowhttptest
+CHECK_NEEDS = $(BUILD_NEEDS) $(PAGE_NEEDS) shellcheck:shellcheck mandoc:mandoc
+TEST_NEEDS = $(CHECK_NEEDS) ip:iproute2 chromium:chromium slowhttptest:slowhttptest \
+	$(STRIP_arm64) $(STRIP_armhf) $(CROSS_NEEDS) $(BOOT_NEEDS) $(PACKAGE_NEEDS) $(APPLIANCE_NEEDS) $(IMAGE_NEEDS)
+NIGHTLY_NEEDS = $(DEB_NEEDS) losetup:mount mkfs.ext4:e2fsprogs podman:podman runc:runc mmdebstrap:mmdebstrap
 PAGE_NEEDS := node:nodejs npm:npm
 BENCH_NEEDS := $(BUILD_NEEDS) ip:iproute2 valgrind:valgrind darkstat:darkstat tcpdump:tcpdump \
 	ethtool:ethtool python3:python3 wrk:wrk taskset:util-linux
 
 .DEFAULT_GOAL := help
-.PHONY: help run build ui test test-cross test-boot test-containers check unit bench soak screenshots man \
+.PHONY: help run build ui test nightly test-cross test-boot test-containers check unit bench soak screenshots man \
 	sample install deb dist apt-repo test-package test-appliance image test-image clean need-%
 
 help: ## list the targets
@@ -36,14 +38,17 @@ help: ## list the targets
 run: build ## watch this machine's network and serve the page (asks for root)
 	@./tests/as-root.sh env HOME="$$HOME" $(BINARY) run --database "$(CURDIR)/target/run/brightstat.db" $(RUN)
 
-test: ui ## everything that .ci/run runs: check, unit tests, captures, crashes, live tests, packages, images
+check: ui ## formatting, lints, unit and property tests; no root, five minutes
+	@./tests/need.sh $(CHECK_NEEDS)
+	@CARGO="$(CARGO)" ./tests/stages.sh check
+
+test: ui ## all that a change can break here, which is what .ci/run runs (root)
 	@./tests/need.sh $(TEST_NEEDS)
-	@$(MAKE) --no-print-directory check
-	$(CARGO) test --locked --lib --bins --test captures --test crash
-	@if [ -d "$${BRIGHTSTAT_CORPUS:-../shared/corpus}" ] || [ -n "$$CI" ]; then \
-		$(CARGO) test --locked --test corpus -- --ignored; else $(CARGO) test --locked --test corpus; fi
-	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cli --test query --test live --test web --test full --test page
-	@$(MAKE) --no-print-directory test-package test-appliance test-cross test-boot test-image
+	@CARGO="$(CARGO)" ./tests/stages.sh test
+
+nightly: ui ## soak, containers, fuzzing, reproducible builds: hours (root)
+	@./tests/need.sh $(NIGHTLY_NEEDS)
+	@CARGO="$(CARGO)" ./tests/stages.sh nightly
 
 CROSS_NEEDS := qemu-arm-static:qemu-user-static ip:iproute2 lintian:lintian
 test-cross: ui ## the programs for the Pis under QEMU, held against this machine's (root)
@@ -53,7 +58,6 @@ test-cross: ui ## the programs for the Pis under QEMU, held against this machine
 	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cross -- --ignored
 	@for arch in arm64 armhf; do $(MAKE) --no-print-directory deb ARCH=$$arch WAY=host && \
 		./tests/as-root.sh ./tests/package/foreign.sh target/deb/brightstat_$(VERSION)_$$arch.deb $$arch || exit; done
-	@./tests/reproducible.sh armhf "$$($(MAKE) --no-print-directory where ARCH=armhf)"
 
 BOOT_NEEDS := qemu-system-arm:qemu-system-arm python3:python3
 test-boot: ## an emulated Raspberry Pi Zero: brightstat captures on its kernel
@@ -69,19 +73,6 @@ test-containers: ## the way with containers makes the same program (root, Podman
 	@./tests/need.sh $(BUILD_NEEDS)
 	@$(MAKE) --no-print-directory build ARCH=$(or $(IS_CROSS),arm64) WAY=host
 	@./tests/containers.sh $(or $(IS_CROSS),arm64) "$$($(MAKE) --no-print-directory where ARCH=$(or $(IS_CROSS),arm64))"
-
-check: ui ## formatting, lints, types, shell scripts, manual pages, the sample configuration
-	@./tests/need.sh $(TEST_NEEDS)
-	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
-	shellcheck -x .ci/run tests/*.sh tests/*/*.sh debian/*/*.sh image/base-debian image/make image/stand-in/make image/stand-in/quirks image/stand-in/initramfs
-	cd $(UI) && npm run --silent check
-	@if grep -n '"resolved"' $(UI)/package-lock.json; then \
-		echo "$(UI)/package-lock.json names where packages come from; see $(UI)/.npmrc" >&2; exit 1; fi
-	$(CARGO) run --quiet --locked -- check-config src/config/brightstat.toml
-	$(CARGO) run --quiet --locked -- check-config src/config/etc.toml
-	$(CARGO) run --quiet --locked -- man target/man
-	mandoc -T lint -W error target/man/*
 
 UI := src/web/ui
 ui: $(UI)/dist/index.html.gz ## the page, bundled and compressed (Node.js)

@@ -66,10 +66,11 @@ pub(crate) fn aarch64() -> Program {
 }
 
 /// The captures of tests/made, in this folder; and those of the foreign corpus, where
-/// `BRIGHTSTAT_CORPUS` names it (tests/stages.py sets it where the corpus is).
+/// `BRIGHTSTAT_CORPUS` names it (tests/stages.sh sets it where the corpus is).
 fn captures(folder: &Path) -> Vec<PathBuf> {
     let mut files = made::write(folder, &made::all());
-    if let Some(corpus) = std::env::var_os("BRIGHTSTAT_CORPUS").map(PathBuf::from) {
+    if let Some(corpus) = std::env::var_os("BRIGHTSTAT_CORPUS").filter(|name| !name.is_empty()) {
+        let corpus = PathBuf::from(corpus);
         let before = files.len();
         for group in ["normal", "linktypes", "hostile"] {
             for entry in std::fs::read_dir(corpus.join(group)).unwrap() {
