@@ -229,12 +229,13 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
         commands,
         worker: worker.thread().clone(),
         published,
-        store: store_status,
+        store: store_status.clone(),
         guard,
         reloads,
     };
     supervisor.run(&signals);
 
+    let written = store_status;
     // Who has asked gets his answer while everybody is there to give it.
     over.stop();
     join("guard", guarding);
@@ -247,7 +248,10 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
     // Its end is that of the other, too.
     join("answers", answers);
     join("history", history);
-    info!("stopped; all counts are written");
+    match (written.waiting(), written.trouble()) {
+        (0, None) => info!("stopped; all counts are written"),
+        (lost, _) => warn!("stopped; {lost} intervals could not be written"),
+    }
     Ok(())
 }
 

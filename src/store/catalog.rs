@@ -159,14 +159,25 @@ impl Catalog {
         self.sweep = None;
     }
 
-    /// Takes the place of another one, whose names and numbers stay: all of them are new to
-    /// the database that this one was read from.
-    pub(super) fn inherit(&mut self, known: Catalog) {
-        self.new_interfaces =
-            known.interfaces.iter().map(|(name, id)| (*id, name.clone())).collect();
+    /// Takes the place of another one: what that knows is new to the database that this one
+    /// was read from. Returns the numbers of interfaces that are others here: before and now.
+    pub(super) fn inherit(&mut self, known: Catalog) -> HashMap<i64, i64> {
+        let mut renumbered = HashMap::new();
+        for (name, before) in known.interfaces {
+            let is_free = self.interfaces.values().all(|id| *id != before);
+            if is_free && !self.interfaces.contains_key(&name) {
+                self.interfaces.insert(name.clone(), before);
+                self.new_interfaces.push((before, name));
+                continue;
+            }
+            let now = self.interface(&name);
+            if now != before {
+                renumbered.insert(before, now);
+            }
+        }
         self.new_macs = known.macs.iter().map(|(key, mac)| (*key, *mac)).collect();
-        self.interfaces = known.interfaces;
         self.macs = known.macs;
+        renumbered
     }
 }
 

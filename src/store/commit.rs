@@ -6,13 +6,14 @@ use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use log::{error, info, warn};
-use rusqlite::ErrorCode;
+use rusqlite::{Connection, ErrorCode};
 
+use super::place::Change;
 use super::retention::PACE;
 use super::rows::Interval;
 use super::write::{Batch, Event, Writer};
 use super::{Options, Pulse, Status, Store, ahead, open};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 
 /// Events that wait for the disk at most.
 const EVENTS_MOST: usize = 100;
@@ -42,6 +43,10 @@ impl Store {
     }
 
     fn write_all(&mut self, is_last: bool, status: &Status) -> bool {
+        if let Err(failure) = self.look_after_files() {
+            self.note_trouble(failure.message, status);
+            return false;
+        }
         let mut result = self.try_commit(is_last, status);
         if let Err(error) = &result
             && let Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) =
@@ -52,31 +57,32 @@ impl Store {
                 Err(failure) => error!("{failure}"),
             }
         }
-        let shown = self.path.display();
         match result {
             Ok(()) => {
                 if status.is_failing.load(Ordering::Relaxed) {
-                    info!("{shown}: writing works again");
+                    info!("{}: writing works again", self.path.display());
                 }
                 status.set_trouble(None);
                 true
             }
             Err(e) => {
-                let text = match e.sqlite_error_code() {
-                    Some(ErrorCode::DiskFull) => "the disk is full; make room".to_owned(),
-                    _ => e.to_string(),
-                };
-                if !status.is_failing.load(Ordering::Relaxed) {
-                    error!(
-                        "{shown}: cannot write history: {text}; counting goes on, {} intervals wait in memory",
-                        status.waiting()
-                    );
-                    self.note("write_failed", text.clone());
-                }
-                status.set_trouble(Some(text));
+                self.note_trouble(open::trouble(&self.path, &e), status);
                 false
             }
         }
+    }
+
+    /// History cannot be written.
+    fn note_trouble(&mut self, text: String, status: &Status) {
+        if !status.is_failing.load(Ordering::Relaxed) {
+            error!(
+                "{}: cannot write history: {text}; counting goes on, {} intervals wait in memory",
+                self.path.display(),
+                status.waiting()
+            );
+            self.note("write_failed", text.clone());
+        }
+        status.set_trouble(Some(text));
     }
 
     fn try_commit(&mut self, is_last: bool, status: &Status) -> rusqlite::Result<()> {
@@ -167,9 +173,68 @@ impl Store {
             self.path.display(),
             aside.display()
         );
-        let (writer, _) = begin(&self.path, &self.options, &self.pulse)?;
-        self.writer.take_over(writer);
+        self.open_again()?;
         self.note_damage(&aside);
+        Ok(())
+    }
+
+    /// Opens the file that has the database's name now, and goes on with it.
+    fn open_again(&mut self) -> Result<(), Failure> {
+        let (writer, aside) = begin(&self.path, &self.options, &self.pulse)?;
+        let renumbered = self.writer.take_over(writer);
+        self.recent.lock().renumber(&renumbered);
+        self.place.note();
+        self.ahead.begin_again();
+        if let Some(aside) = aside {
+            self.note_damage(&aside);
+        }
+        Ok(())
+    }
+
+    /// Sees to it that what is written goes where others look for it.
+    ///
+    /// # Errors
+    /// Another daemon has taken the database; it is gone, and cannot be made anew.
+    fn look_after_files(&mut self) -> Result<(), Failure> {
+        self.place.renew_lock()?;
+        let Some(change) = self.place.change() else { return Ok(()) };
+        let failed = |e: rusqlite::Error| open::failure(&self.path, &e);
+        if change == Change::LogGone {
+            // It is still open, and what the database lacks is read from it.
+            let busy =
+                self.writer
+                    .connection
+                    .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+            if busy.map_err(failed)? != 0 {
+                let text = format!(
+                    "{}: its log was deleted or replaced, and a reader keeps it from being \
+                     written to the database; trying again",
+                    self.path.display()
+                );
+                return Err(Failure::new(Exit::Unavailable, text));
+            }
+        }
+        // Closed before another is opened: it would find the same log and locks.
+        let none = Connection::open_in_memory().map_err(failed)?;
+        drop(std::mem::replace(&mut self.writer.connection, none));
+        self.place.remove_companions();
+        self.open_again()?;
+        let what = match change {
+            Change::Deleted => {
+                "the database was deleted while brightstat was running; a new one is begun, with \
+                 what waited in memory"
+            }
+            Change::Replaced => {
+                "the database was replaced while brightstat was running; history goes on in the \
+                 file that is there now, with what waited in memory"
+            }
+            Change::LogGone => {
+                "the log of the database (-wal, -shm) was deleted or replaced while brightstat was \
+                 running; what it held is in the database"
+            }
+        };
+        warn!("{}: {what}", self.path.display());
+        self.note("database_gone", what.to_owned());
         Ok(())
     }
 }

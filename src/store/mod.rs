@@ -16,6 +16,7 @@ mod gathered;
 mod grid;
 pub mod kind;
 pub mod open;
+mod place;
 mod pulse;
 pub mod query;
 pub mod question;
@@ -40,6 +41,7 @@ use crate::account::ClosedInterval;
 use crate::config::Tier;
 use crate::failure::Failure;
 use ahead::Ahead;
+use place::Place;
 use write::{Event, SetBack, Writer};
 
 pub use pulse::Pulse;
@@ -77,6 +79,8 @@ pub struct Options {
 /// The database, opened for writing.
 pub struct Store {
     writer: Writer,
+    /// After the connection: its lock goes last.
+    place: Place,
     path: PathBuf,
     options: Options,
     pulse: Arc<Pulse>,
@@ -97,7 +101,7 @@ impl Store {
     /// Opens or makes the database.
     ///
     /// # Errors
-    /// See [`open::open`].
+    /// See [`open::open`]; or another process writes this database.
     pub fn open(path: &Path, options: Options) -> Result<Store, Failure> {
         Store::open_under(path, options, &Arc::default())
     }
@@ -109,9 +113,12 @@ impl Store {
     /// # Errors
     /// See [`open::open`]; it was told to stop.
     pub fn open_under(path: &Path, options: Options, pulse: &Arc<Pulse>) -> Result<Store, Failure> {
+        let mut place = Place::lock(path)?;
         let (writer, aside) = commit::begin(path, &options, pulse)?;
+        place.note();
         let mut store = Store {
             writer,
+            place,
             path: path.to_owned(),
             options,
             pulse: pulse.clone(),

@@ -152,6 +152,30 @@ pub(super) fn failure(path: &Path, error: &rusqlite::Error) -> Failure {
     judge(path, error).failure(path)
 }
 
+/// Why history cannot be written, and what to do, for status and log.
+pub(super) fn trouble(path: &Path, error: &rusqlite::Error) -> String {
+    explain(error.sqlite_error_code(), is_read_only(path)).unwrap_or_else(|| error.to_string())
+}
+
+/// What an error of a database that is open means, where SQLite's own words say too little:
+/// of a file system that lets nobody write any more it says "disk I/O error".
+fn explain(code: Option<ErrorCode>, is_read_only: bool) -> Option<String> {
+    match code {
+        Some(ErrorCode::DiskFull) => Some("the disk is full; make room".to_owned()),
+        Some(code) if is_read_only && may_be_read_only(code) => Some(READ_ONLY.to_owned()),
+        _ => None,
+    }
+}
+
+/// Whether an error may come of a file system that is read-only.
+fn may_be_read_only(code: ErrorCode) -> bool {
+    use ErrorCode::{CannotOpen, PermissionDenied, ReadOnly, SystemIoFailure};
+    matches!(code, CannotOpen | PermissionDenied | ReadOnly | SystemIoFailure)
+}
+
+const READ_ONLY: &str = "the file system is read-only; worn SD cards end so ('dmesg' tells more): \
+    replace the card, or 'mount -o remount,rw /' if it was done on purpose";
+
 fn judge(path: &Path, error: &rusqlite::Error) -> Trouble {
     let shown = path.display();
     let failure = |exit, text: String| Trouble::Failure(Failure::new(exit, text));
@@ -159,16 +183,8 @@ fn judge(path: &Path, error: &rusqlite::Error) -> Trouble {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             Trouble::Damaged(error.to_string())
         }
-        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly)
-            if is_read_only(path) =>
-        {
-            failure(
-                Exit::Io,
-                format!(
-                    "{shown}: the file system is read-only; worn SD cards end so ('dmesg' tells \
-                     more): replace the card, or 'mount -o remount,rw /' if it was done on purpose"
-                ),
-            )
+        Some(code) if may_be_read_only(code) && is_read_only(path) => {
+            failure(Exit::Io, format!("{shown}: {READ_ONLY}"))
         }
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => failure(
             Exit::Permission,
@@ -223,4 +239,23 @@ pub(super) fn move_aside(path: &Path) -> Result<PathBuf, Failure> {
         let _ = std::fs::rename(companion, renamed(number, suffix));
     }
     Ok(renamed(number, ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_that_turned_read_only_is_called_so() {
+        for code in [ErrorCode::SystemIoFailure, ErrorCode::ReadOnly, ErrorCode::CannotOpen] {
+            let text = explain(Some(code), true).unwrap();
+            assert!(text.contains("read-only") && text.contains("remount,rw"), "{text}");
+            assert_eq!(explain(Some(code), false), None, "it has another cause");
+        }
+        assert_eq!(
+            explain(Some(ErrorCode::DiskFull), true).unwrap(),
+            "the disk is full; make room"
+        );
+        assert_eq!(explain(Some(ErrorCode::DatabaseBusy), true), None);
+    }
 }

@@ -1,7 +1,7 @@
 //! The newest history, in memory: what has not been committed yet, and the tier that
 //! lives in memory only. The store thread writes it, web threads read it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::kind::KINDS;
@@ -81,6 +81,19 @@ impl State {
         }
         for packed in self.fine.iter_mut().filter(|packed| packed.start >= now) {
             packed.start -= by;
+        }
+    }
+
+    /// Interfaces have got other numbers: before and now.
+    pub(super) fn renumber(&mut self, numbers: &HashMap<i64, i64>) {
+        if numbers.is_empty() {
+            return;
+        }
+        self.pending.values_mut().for_each(|interval| interval.renumber(numbers));
+        for packed in &mut self.fine {
+            let mut interval = packed.unpack();
+            interval.renumber(numbers);
+            *packed = Packed::new(&interval);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Rows of an interval in memory, and their sums.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::kind::{DEVICE, HOST, INTERFACE, KINDS, Key, Kind, PORT, PROTOCOL, addr_key, port_key};
 use crate::account::{ClosedInterval, Rates, Volume};
@@ -211,6 +211,15 @@ impl Interval {
             for (key, row) in rows.0 {
                 self.rows[kind.at].add(kind, key, row);
             }
+        }
+    }
+
+    /// Interfaces have got other numbers: before and now.
+    pub(super) fn renumber(&mut self, numbers: &HashMap<i64, i64>) {
+        let rows = std::mem::take(&mut self.rows[INTERFACE.at]);
+        for (mut key, row) in rows.0 {
+            key[0] = numbers.get(&key[0]).copied().unwrap_or(key[0]);
+            self.rows[INTERFACE.at].add(&INTERFACE, key, row);
         }
     }
 

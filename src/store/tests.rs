@@ -1,5 +1,6 @@
 //! What the store makes of what it is given, and what it answers.
 
+mod files;
 mod jumps;
 mod migration;
 mod pulse;

@@ -18,7 +18,7 @@ pub(super) const EVENTS_KEPT: i64 = 10_000;
 /// warning, 5 notice, 6 information.
 fn severity(kind: &str) -> i64 {
     match kind {
-        "write_failed" | "database_damaged" => 3,
+        "write_failed" | "database_damaged" | "database_gone" => 3,
         "history_lost" => 4,
         "clock_set_back" | "clock_jumped" | "history_ahead" => 5,
         _ => 6,

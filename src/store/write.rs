@@ -8,7 +8,7 @@
 //! deleted already, what arrives late is added instead. A transaction holds all of it: a
 //! reader sees tiers that agree, whenever it looks and whatever was cut off.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{Connection, Result, Transaction, TransactionBehavior};
 
@@ -130,10 +130,11 @@ impl Writer {
         too_old(&self.connection, &self.tiers, present)
     }
 
-    /// Takes over another writer's database; the names known so far are written to it.
-    pub(super) fn take_over(&mut self, other: Writer) {
+    /// Takes over another writer's database; the names known so far are written to it. Returns
+    /// the numbers of interfaces that are others there: before and now.
+    pub(super) fn take_over(&mut self, other: Writer) -> HashMap<i64, i64> {
         let known = std::mem::replace(self, other).catalog;
-        self.catalog.inherit(known);
+        self.catalog.inherit(known)
     }
 
     /// Writes a batch in one transaction, which `seal` commits.

@@ -133,7 +133,7 @@ fn what_is_written_after_a_damaged_database_was_put_aside_is_there_for_others() 
         assert_eq!(bytes, (minute - 1) * 642);
     }
     // Killed, so that nothing is put in order at the end.
-    std::mem::forget(store);
+    kill(store);
     let again = self::store(&path);
     assert_eq!(sum(&again, "SELECT sum(bytes) FROM v_interface WHERE tier = 'day'"), 2 * 642);
     assert_eq!(std::fs::read(directory.path().join("b.db.damaged-1")).unwrap(), vec![0xff; length]);

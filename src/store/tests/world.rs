@@ -245,3 +245,11 @@ pub(in crate::store) fn packets() -> impl Strategy<Value = Vec<Packet>> {
         .prop_map(|(source, destination, port, bytes)| Packet { source, destination, port, bytes });
     prop::collection::vec(packet, 0..12)
 }
+
+/// What is left of a store when its process is killed: the kernel takes back the lock, and
+/// nobody closes the database.
+pub(in crate::store) fn kill(store: Store) {
+    let Store { writer, place, .. } = store;
+    std::mem::forget(writer);
+    drop(place);
+}

@@ -1,0 +1,172 @@
+//! The files of the database: written by one daemon, and still there.
+//!
+//! A file that is deleted or replaced stays open, and everything that is written to it is
+//! gone when it is closed: so what the names stand for is compared before each commit. Two
+//! daemons that write the same intervals would double them: so one holds a lock, on a file of
+//! its own (to close a descriptor of the database's would drop SQLite's locks, fcntl(2)). The
+//! kernel takes the lock back however the daemon ends; the file stays.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use log::warn;
+
+use crate::failure::{Exit, Failure};
+
+/// Device and inode.
+type Id = (u64, u64);
+
+/// The write-ahead log and its index, which belong to one database.
+const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
+
+/// The files as they were when the database was opened.
+pub(super) struct Place {
+    path: PathBuf,
+    /// The lock, and what its name stood for; `None` where there can be none.
+    lock: Option<(File, Id)>,
+    database: Option<Id>,
+    companions: [Option<Id>; 2],
+}
+
+/// What has happened to the files.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Change {
+    /// The database has been deleted.
+    Deleted,
+    /// Another file has its name.
+    Replaced,
+    /// The database is there, its log or the index of that is not.
+    LogGone,
+}
+
+impl Place {
+    /// Locks the database for this process.
+    ///
+    /// # Errors
+    /// Another process has.
+    pub(super) fn lock(path: &Path) -> Result<Place, Failure> {
+        let path = resolve(path);
+        let lock = take_lock(&path)?;
+        Ok(Place { path, lock, database: None, companions: [None; 2] })
+    }
+
+    /// The database has been opened: notes what the names stand for.
+    pub(super) fn note(&mut self) {
+        self.database = id(&self.path);
+        self.companions = COMPANIONS.map(|suffix| id(&with(&self.path, suffix)));
+    }
+
+    /// What has happened to the files since.
+    pub(super) fn change(&self) -> Option<Change> {
+        match id(&self.path) {
+            None => return Some(Change::Deleted),
+            now if now != self.database => return Some(Change::Replaced),
+            _ => {}
+        }
+        let now = COMPANIONS.map(|suffix| id(&with(&self.path, suffix)));
+        (now != self.companions).then_some(Change::LogGone)
+    }
+
+    /// Sees to it that the lock is still the one that others find.
+    ///
+    /// # Errors
+    /// Another process has the lock by now.
+    pub(super) fn renew_lock(&mut self) -> Result<(), Failure> {
+        if let Some((_, known)) = &self.lock
+            && id(&with(&self.path, ".lock")) != Some(*known)
+        {
+            self.lock = take_lock(&self.path)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the log and the index of a database that is gone, if they are still the same:
+    /// SQLite would take them for those of its successor.
+    pub(super) fn remove_companions(&self) {
+        for (suffix, known) in COMPANIONS.iter().zip(&self.companions) {
+            let path = with(&self.path, suffix);
+            if known.is_some() && id(&path) == *known {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+}
+
+/// The file itself, whatever links lead there: all daemons must find the same lock.
+fn resolve(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| {
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = fs::canonicalize(directory.unwrap_or(Path::new(".")));
+        match (directory, path.file_name()) {
+            (Ok(directory), Some(name)) => directory.join(name),
+            _ => path.to_owned(),
+        }
+    })
+}
+
+fn with(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn id(path: &Path) -> Option<Id> {
+    fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// Without a directory that can be written there is no lock, and no database either: opening
+/// that says what is wrong.
+fn take_lock(database: &Path) -> Result<Option<(File, Id)>, Failure> {
+    let path = with(database, ".lock");
+    loop {
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        // One that somebody else has made can be locked all the same.
+        let Ok(mut file) = file.or_else(|_| File::open(&path)) else { return Ok(None) };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(is_taken(database, &path, &mut file)),
+            Err(TryLockError::Error(e)) => {
+                warn!("{}: cannot be locked ({e}); start no second brightstat", path.display());
+                return Ok(None);
+            }
+        }
+        let locked = file.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
+        // Else it was removed in between, and others lock its successor.
+        if let Some(locked) = locked.filter(|locked| id(&path) == Some(*locked)) {
+            let _ = write_number(&mut file);
+            return Ok(Some((file, locked)));
+        }
+    }
+}
+
+/// For whoever finds it locked.
+fn write_number(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}
+
+fn is_taken(database: &Path, lock: &Path, file: &mut File) -> Failure {
+    let mut number = String::new();
+    let _ = file.take(20).read_to_string(&mut number);
+    let number = number.trim();
+    let who = match number.is_empty() {
+        true => String::new(),
+        false => format!(" (process {number})"),
+    };
+    let remedy = match number.is_empty() {
+        true => "'systemctl stop brightstat'".to_owned(),
+        false => format!("'systemctl stop brightstat' or 'kill {number}'"),
+    };
+    Failure::new(
+        Exit::Unavailable,
+        format!(
+            "{}: another brightstat{who} writes this database and holds {}; stop it ({remedy}), \
+             or name another file with --database or history.database",
+            database.display(),
+            lock.display()
+        ),
+    )
+}
