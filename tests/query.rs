@@ -139,7 +139,7 @@ fn tables_csv_and_json_tell_the_same() {
     for name in ["other", "none", "total"] {
         assert_eq!(by_port[&format!("{name}/")], answer[name]["bytes"].as_u64().unwrap());
     }
-    for words in ["1970-01-01 00:00  83.3 %", "1970-01-01 01:00  not covered", "recorded until"] {
+    for words in ["1970-01-01 00:00  83.3 %", "1970-01-01 01:00  not recorded", "recorded until"] {
         assert!(table.contains(words), "'{words}' is not in:\n{table}");
     }
 }

@@ -26,7 +26,7 @@ pub fn to_table(answer: &Answer, zone: &TimeZone) -> String {
     let is_series = answer.points.len() > 1;
     let mut heads = Vec::new();
     if is_series {
-        heads.extend(["time".to_owned(), "covered".to_owned()]);
+        heads.extend(["time".to_owned(), "recorded".to_owned()]);
     }
     heads.extend(label_heads(answer).iter().map(|&head| head.to_owned()));
     let left = heads.len();
@@ -37,7 +37,7 @@ pub fn to_table(answer: &Answer, zone: &TimeZone) -> String {
     if answer.kind.name == "interface" {
         // Five directions are wide enough without packets and peaks.
         heads.retain(|head| !head.starts_with("packets") && !head.starts_with("peak"));
-        heads.push("dropped".to_owned());
+        heads.push("missed".to_owned());
     }
     let mut table = TextTable::new(left, &heads.iter().map(String::as_str).collect::<Vec<_>>());
     if is_series {
@@ -71,8 +71,8 @@ pub fn to_table(answer: &Answer, zone: &TimeZone) -> String {
         let is_written = answer.recorded_until.is_some_and(|until| until > answer.from);
         let _ = match point.covered {
             0 if !is_written => writeln!(text, "Not written yet."),
-            0 => writeln!(text, "Not covered: nothing was captured in this time."),
-            _ => writeln!(text, "Covered: {}.", coverage(answer, point)),
+            0 => writeln!(text, "Not recorded: brightstat did not run, or had no interface."),
+            _ => writeln!(text, "Recorded: {}.", coverage(answer, point)),
         };
     }
     if let Some(seconds) = answer.widened {
@@ -269,7 +269,7 @@ fn coverage(answer: &Answer, point: &Point) -> String {
     let length = (point.end - point.start).cast_unsigned() * 1_000;
     match point.covered {
         0 if answer.kept_since.is_some_and(|since| point.start < since) => "not kept".to_owned(),
-        0 => "not covered".to_owned(),
+        0 => "not recorded".to_owned(),
         covered if covered >= length => "all".to_owned(),
         covered => share(covered, length),
     }
@@ -365,7 +365,7 @@ mod tests {
         assert_eq!(lines[0], "Hosts from 1970-01-01 00:00 to 1970-01-01 00:03 (UTC)");
         assert!(lines[3].contains("192.168.1.5") && lines[3].contains("700"), "{text}");
         assert!(lines[4].contains("other"), "{text}");
-        assert!(lines[5].ends_with("00:01  not covered"), "{text}");
+        assert!(lines[5].ends_with("00:01  not recorded"), "{text}");
         assert!(lines[6].ends_with("00:02  50.0 %"), "{text}");
         assert!(
             text.ends_with("From the tier \"minute\"; recorded until 1970-01-01 00:03.\n"),
@@ -383,7 +383,8 @@ mod tests {
         (answer.other.series, answer.none.series) = (Vec::new(), Vec::new());
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         let text = to_table(&answer, &zone);
-        for time in ["01:00 CEST", "02:00 CEST  not covered", "02:00 CET  not covered", "03:00 CET"]
+        for time in
+            ["01:00 CEST", "02:00 CEST  not recorded", "02:00 CET  not recorded", "03:00 CET"]
         {
             assert!(text.contains(time) || text.contains(&time.replace("  ", "   ")), "{text}");
         }
@@ -396,7 +397,7 @@ mod tests {
         let none = || line(Label::Other, &[]);
         let mut answer = Answer { points, rows: Vec::new(), other: none(), ..answer() };
         answer.total = line(Label::Total, &[]);
-        assert!(to_table(&answer, &TimeZone::UTC).contains("Not covered: nothing was captured"));
+        assert!(to_table(&answer, &TimeZone::UTC).contains("Not recorded: brightstat did not run"));
         let csv = to_csv(&answer, &TimeZone::UTC);
         assert!(csv.contains("0,total,,,,,,,,,,,\r\n"), "{csv}");
         answer.points[0].covered = 180_000;

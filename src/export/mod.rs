@@ -7,3 +7,4 @@ pub mod report;
 pub mod table;
 pub mod time;
 pub mod when;
+pub mod words;

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::table::{TextTable, grouped, share};
 use super::time::{readable, rfc3339};
+use super::words::link_type;
 use crate::account::{
     Direction, ErrorKind, HostRow, InOut, PortRow, ProtocolRow, Snapshot, Volume, protocol_name,
 };
@@ -146,7 +147,7 @@ impl<'a> Report<'a> {
             }
             text.push('\n');
         }
-        let mut table = TextTable::new(2, &["Interface", "link type", "frames", "bytes"]);
+        let mut table = TextTable::new(2, &["Interface", "link", "frames", "bytes"]);
         for i in &s.interfaces {
             table.row(vec![
                 i.name.clone(),
@@ -210,7 +211,7 @@ impl<'a> Report<'a> {
         }
         let drops = s.drops();
         if drops.total() > 0 {
-            table.row(vec!["frames dropped".to_owned(), grouped(drops.total())]);
+            table.row(vec!["missed packets".to_owned(), grouped(drops.total())]);
         }
         section(&mut text, &table);
         text
@@ -273,12 +274,14 @@ fn section(text: &mut String, table: &TextTable) {
     }
 }
 
+/// Link types for people, with what is not decoded.
 fn link_type_text(link_types: &str) -> String {
-    match undecoded(link_types).join(", ") {
-        none if none.is_empty() => link_types.to_owned(),
-        all if all == link_types => format!("{all} (not decoded)"),
-        some => format!("{link_types} ({some} not decoded)"),
-    }
+    let undecoded = undecoded(link_types);
+    let word = |name: &str| {
+        let note = if undecoded.contains(&name) { " (not decoded)" } else { "" };
+        format!("{}{note}", link_type(name))
+    };
+    link_types.split(", ").map(word).collect::<Vec<_>>().join(", ")
 }
 
 fn direction_text(direction: Direction) -> &'static str {

@@ -228,11 +228,11 @@ fn of_status(status: &Value) -> Vec<Finding> {
     // One in a hundred thousand is a burst at a bad moment.
     findings.push(if drops > frames / 100_000 {
         problem(
-            format!("{drops} frames could not be counted, beside {frames} that were"),
+            format!("{drops} missed packets, beside {frames} that were counted"),
             "give capture.kernel_buffer more (\"16MiB\"), or use a faster machine",
         )
     } else {
-        good(format!("{frames} frames counted, {drops} dropped"))
+        good(format!("{frames} frames counted, {drops} missed"))
     });
     let store = &status["store"];
     if let Some(trouble) = store["trouble"].as_str() {

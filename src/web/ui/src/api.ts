@@ -2,7 +2,6 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { ZONE } from "./format";
-import type { Kind } from "./route";
 
 /** By direction (bytes in, out, internal, transit, none), then packets: TCP, UDP, ICMP, other, not IP. */
 export type Columns = number[];
@@ -11,6 +10,10 @@ export interface Pulse {
   number: number;
   time: number;
   uptime_seconds: number;
+  /** How old the snapshot is: grows while the worker hangs. */
+  age_seconds?: number;
+  /** Of the one thing that was asked for: bytes since the start; null if it has no row. */
+  one?: number[] | null;
   waiting: string[];
   drops: [number, number, number];
   totals: Columns;
@@ -41,7 +44,7 @@ export interface HistoryRow {
 }
 
 export interface History {
-  what: Kind;
+  what: string;
   from: string;
   to: string;
   time_zone: string;
@@ -49,6 +52,8 @@ export interface History {
   step_seconds: number | null;
   recorded_until: string | null;
   approximate_before: string | null;
+  /** The span was widened to whole intervals of this length: nothing finer is kept of it. */
+  widened_to_seconds?: number | null;
   points: { start: string; end: string; covered_seconds: number }[];
   count: number;
   rows: HistoryRow[];
@@ -107,19 +112,26 @@ export interface Status {
 }
 
 /** The daemon answered, but not with what was asked for. */
-export class Refused extends Error {}
+export class Refused extends Error {
+  constructor(
+    message: string,
+    readonly status: number,
+  ) {
+    super(message);
+  }
+}
 
 /** Times that a busy daemon is asked again. */
 const TRIES = 6;
 
-/** Asks the daemon. Fails with a sentence for people. */
-export async function get<T>(path: string, parameters: Record<string, string> = {}, tries = TRIES): Promise<T> {
+/** Asks the daemon, which may take so many milliseconds. Fails with a sentence for people. */
+export async function get<T>(path: string, parameters: Record<string, string> = {}, tries = TRIES, patience = 20_000): Promise<T> {
   const query = new URLSearchParams(parameters).toString();
   let answer: Response;
   try {
     answer = await fetch(`api/v1/${path}${query === "" ? "" : `?${query}`}`, {
       cache: "no-store",
-      signal: AbortSignal.timeout?.(20_000),
+      signal: AbortSignal.timeout?.(patience),
     });
   } catch {
     throw new Error("brightstat does not answer. Is it running, and are you in its network?");
@@ -128,7 +140,7 @@ export async function get<T>(path: string, parameters: Record<string, string> = 
   if (answer.status === 503 && tries > 1) {
     // Few questions to the history wait at a time; somebody else has asked as well.
     await new Promise((done) => setTimeout(done, 300 + 500 * Math.random()));
-    return get<T>(path, parameters, tries - 1);
+    return get<T>(path, parameters, tries - 1, patience);
   }
   if (!answer.ok) {
     let why = text.trim();
@@ -137,7 +149,7 @@ export async function get<T>(path: string, parameters: Record<string, string> = 
     } catch {
       // The guard answers in plain text.
     }
-    throw new Refused(why || `brightstat answered ${answer.status}`);
+    throw new Refused(why || `brightstat answered ${answer.status}`, answer.status);
   }
   return JSON.parse(text) as T;
 }
@@ -173,31 +185,50 @@ export interface Asked<T> {
   isLoading: boolean;
 }
 
-/** Asks whenever `key` changes, and every so many seconds while the page is seen. */
+/** Seconds until what could not be answered is asked again. */
+const RETRY = 5;
+let askers = new Set<() => void>();
+
+/** The daemon is back: everything that is shown is asked for again. */
+export function refresh(): void {
+  for (const ask of askers) ask();
+}
+
+/** Asks whenever `key` changes, every so many seconds while the page is seen, and after an outage. */
 export function useAsked<T>(key: string, ask: () => Promise<T>, every?: number): Asked<T> {
   const [state, setState] = useState<Asked<T> & { key?: string }>({ isLoading: true });
   useEffect(() => {
     let isGone = false;
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let number = 0;
     const run = async () => {
+      clearTimeout(timer);
+      number += 1;
+      const mine = number;
+      let next = every;
       try {
         const answer = await ask();
-        if (!isGone) setState({ answer, isLoading: false, key });
+        if (!isGone && mine === number) setState({ answer, isLoading: false, key });
       } catch (error) {
         const text = error instanceof Error ? error.message : String(error);
-        if (!isGone) setState((old) => ({ answer: old.key === key ? old.answer : undefined, error: text, isLoading: false, key }));
+        if (!isGone && mine === number) setState((old) => ({ answer: old.key === key ? old.answer : undefined, error: text, isLoading: false, key }));
+        // A wrong question stays wrong; whatever else it was may be over soon.
+        if (!(error instanceof Refused && error.status < 500)) next = RETRY;
       }
-      if (!isGone && every) timer = setTimeout(again, every * 1000);
+      if (!isGone && mine === number && next) timer = setTimeout(again, next * 1000);
     };
     const again = () => {
+      if (isGone) return;
       // Nobody looks: ask when somebody does.
       if (document.hidden) document.addEventListener("visibilitychange", again, { once: true });
-      else if (!isGone) void run();
+      else void run();
     };
+    askers.add(again);
     setState((old) => ({ ...old, error: undefined, isLoading: true }));
     void run();
     return () => {
       isGone = true;
+      askers.delete(again);
       clearTimeout(timer);
       document.removeEventListener("visibilitychange", again);
     };

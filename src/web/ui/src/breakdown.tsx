@@ -1,12 +1,15 @@
 // Who and what the traffic of a span was made of: a table for each split.
 
 import { get, history, useAsked, type History as Answer, type HistoryRow, type InterfaceRow, type Status } from "./api";
+import { useIsYoung } from "./beginning";
 import { bytes, count, exact, percent, rate } from "./format";
 import { Fact } from "./known";
 import { linkTo, type Kind } from "./route";
 import { service } from "./services";
-import { NOUN, number, share, SPLITS, sum, WAYS, type Span } from "./span";
+import { every, NOUN, number, seconds, share, SPLITS, sum, WAYS, type Span } from "./span";
+import { sinceStart, useStart } from "./start";
 import { Share, Table, type Column } from "./table";
+import { WORDS } from "./words";
 
 /** Rows that a breakdown asks for. */
 const ROWS = 1_000;
@@ -29,16 +32,18 @@ type Line = HistoryRow & { rest?: "other" | "none" };
 
 /** The table of a split. */
 export function Breakdown({ kind, asked, parameters }: BreakdownProps) {
-  const every = asked.isMoving ? (asked.length <= 3_600 ? 15 : 60) : undefined;
   const { answer, error } = useAsked(
     `${kind} ${asked.key}`,
     () => history({ what: kind, by: "none", top: String(ROWS), from: asked.from, to: asked.to }),
-    every,
+    every(asked),
   );
   if (error && !answer) return <p class="notice bad" role="alert">{error}</p>;
-  if (!answer) return <p class="empty">Loading…</p>;
+  if (!answer) return <p class="empty tall">Loading…</p>;
   return <Rows key={kind} kind={kind} answer={answer} parameters={parameters} />;
 }
+
+/** Multicast and broadcast: nobody's address. */
+const isGroup = (addr: string) => /^(22[4-9]|23\d)\.|^255\.255\.255\.255$|^ff[0-9a-f]{2}:/.test(addr);
 
 const name = (kind: Kind, row: Line): string => {
   if (row.rest) return row.rest;
@@ -49,6 +54,7 @@ const name = (kind: Kind, row: Line): string => {
 
 function Rows({ kind, answer, parameters }: { kind: Kind; answer: Answer; parameters: URLSearchParams }) {
   const ways = WAYS[kind];
+  const isYoung = useIsYoung(seconds(answer.to));
   const of = (row: Line) => share(kind, row, answer.total);
   const most = answer.rows.reduce((top, row) => Math.max(top, of(row)[0]), 0);
   const isCounted = (row: HistoryRow) => sum(row, "packets", ways) > 0;
@@ -85,17 +91,17 @@ function Rows({ kind, answer, parameters }: { kind: Kind; answer: Answer; parame
   if (kind === "hosts") {
     columns.push(
       { key: "mac", label: "MAC", value: (row) => row.mac ?? "", isName: true, isWide: true },
-      { key: "where", label: "Where", value: (row) => (row.rest ? "" : row.local ? "local" : "outside"), isWide: true },
-      amount("bytes_in", "Received", (row) => number(row, "bytes_in")),
-      amount("bytes_out", "Sent", (row) => number(row, "bytes_out")),
+      { key: "where", label: "Where", isName: true, value: (row) => (row.rest ? "" : isGroup(String(row.addr)) ? "group" : row.local ? "local" : "outside"), isWide: true },
+      amount("bytes_in", WORDS.received, (row) => number(row, "bytes_in")),
+      amount("bytes_out", WORDS.sent, (row) => number(row, "bytes_out")),
     );
   } else if (kind === "ports") {
     columns.push({ key: "service", label: "Usual service", value: (row) => service(row.protocol, row.port), isName: true, isWide: true });
   } else if (kind === "interfaces") {
     columns.push(
-      amount("bytes_in", "In", (row) => number(row, "bytes_in"), true),
-      amount("bytes_out", "Out", (row) => number(row, "bytes_out"), true),
-      amount("bytes_inside", "Inside", (row) => sum(row, "bytes", ways.slice(2)), true),
+      amount("bytes_in", WORDS.download, (row) => number(row, "bytes_in"), true),
+      amount("bytes_out", WORDS.upload, (row) => number(row, "bytes_out"), true),
+      amount("bytes_inside", WORDS.atHome, (row) => sum(row, "bytes", ways.slice(2)), true),
     );
   }
   columns.push({ key: "packets", label: "Packets", value: (row) => sum(row, "packets", ways), show: (row) => count(sum(row, "packets", ways)), isNumber: true, isWide: true });
@@ -115,7 +121,7 @@ function Rows({ kind, answer, parameters }: { kind: Kind; answer: Answer; parame
       of={answer.count}
       file={`brightstat-${kind}-${answer.from.slice(0, 10)}`}
       parameters={parameters}
-      empty="Nothing was counted in this span. (A minute is there when it has ended.)"
+      empty={isYoung ? "The first minute is not over yet: what it held will be here then." : "Nothing was counted in this span."}
     />
   );
   if (kind === "interfaces") return <Interfaces table={table} />;
@@ -150,9 +156,9 @@ function Interfaces({ table }: { table: (more: Column<Line>[]) => preact.JSX.Ele
       {table([
         { key: "peak", label: "Peak rate", value: peak, show: (row) => rate(peak(row)), isNumber: true },
         { key: "link", label: "Peak of link", value: use, show: (row) => shown(use(row), percent), isNumber: true },
-        { key: "dropped", label: "Not counted", value: (row) => number(row, "dropped"), show: (row) => exact(number(row, "dropped")), isNumber: true, isWide: true },
-        { key: "kernel_errors", label: "Kernel: errors", value: (row) => kernel(row, /error/), show: (row) => shown(kernel(row, /error/), exact), isNumber: true, isWide: true },
-        { key: "kernel_dropped", label: "Kernel: dropped", value: (row) => kernel(row, /drop|missed/), show: (row) => shown(kernel(row, /drop|missed/), exact), isNumber: true, isWide: true },
+        { key: "dropped", label: WORDS.missed, value: (row) => number(row, "dropped"), show: (row) => exact(number(row, "dropped")), isNumber: true, isWide: true },
+        { key: "kernel_errors", label: "Damaged (kernel)", value: (row) => kernel(row, /error/), show: (row) => shown(kernel(row, /error/), exact), isNumber: true, isWide: true },
+        { key: "kernel_dropped", label: "Missed (kernel)", value: (row) => kernel(row, /drop|missed/), show: (row) => shown(kernel(row, /drop|missed/), exact), isNumber: true, isWide: true },
       ])}
     </>
   );
@@ -171,11 +177,12 @@ const ERRORS: Record<string, string> = {
 /** Errors by kind, since the start: they are not in the history. */
 function Errors() {
   const { answer } = useAsked("errors", () => get<{ errors: Record<string, number> }>("live", { top: "1", seconds: "1" }), 10);
+  const start = useStart();
   if (!answer) return null;
   return (
     <>
       <h3>
-        Errors <small>since the start, over all protocols</small>
+        Errors <small>{sinceStart(start)}, over all protocols</small>
       </h3>
       <dl class="facts two">
         {Object.entries(answer.errors).map(([key, many]) => (

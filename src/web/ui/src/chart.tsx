@@ -1,26 +1,15 @@
 // A graph over time: in above the axis, out below. Drawn by uPlot; what that lacks for
 // people who cannot see it or have no mouse is here: a summary, arrow keys, a table.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { timeTicks, type Tick } from "./axis";
+import { data, drawGaps, drawPeak, known, lines, reach, scale, style, ticks, type Peak, type Series } from "./draw";
 import { rate, roundRate, shortRate, when } from "./format";
 import { useSettings } from "./settings";
-import { download } from "./table";
 import { touches } from "./touch";
-
-export interface Series {
-  label: string;
-  /** Of the style sheet: --in, --out, --inside. */
-  color: string;
-  /** Bits per second; null is unknown. */
-  values: (number | null)[];
-  /** Drawn below the axis. */
-  isBelow?: boolean;
-  isDashed?: boolean;
-  isThin?: boolean;
-}
+import { WORDS } from "./words";
 
 export interface ChartProps {
   title: string;
@@ -29,7 +18,7 @@ export interface ChartProps {
   /** Seconds from one value to the next. */
   step: number;
   series: Series[];
-  /** Spans that were not covered, Unix seconds. */
+  /** Spans that were not recorded, Unix seconds. */
   gaps?: [number, number][];
   /** Ends of the axis of time; else those of the data. */
   from: number;
@@ -38,6 +27,8 @@ export interface ChartProps {
   share: number;
   /** Values hold from their time to the next. */
   isStepped?: boolean;
+  /** Marked in the graph. */
+  peak?: Peak;
   onRange?: (from: number, to: number) => void;
 }
 
@@ -47,46 +38,6 @@ const NARROW = 500;
 /** The height of a graph, pixels: more on a wall, but never less than can be read. */
 function heightOf(share: number): number {
   return innerWidth < 700 ? 240 : Math.round(Math.max(240, Math.min(share * innerHeight, 900)));
-}
-
-/** How much larger than usual letters are: on a wall, or where somebody needs it. */
-function scale(): number {
-  return parseFloat(getComputedStyle(document.documentElement).fontSize) / 16 || 1;
-}
-
-function style(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-}
-
-/** Draws stripes where nothing was covered: unlike zero, which is a line. */
-function drawGaps(u: uPlot, gaps: [number, number][]): void {
-  const { ctx, bbox } = u;
-  ctx.save();
-  ctx.beginPath();
-  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
-  ctx.clip();
-  for (const [from, to] of gaps) {
-    const left = Math.max(bbox.left, u.valToPos(from, "x", true));
-    const right = Math.min(bbox.left + bbox.width, u.valToPos(to, "x", true));
-    if (right <= left) continue;
-    ctx.fillStyle = style("--gap");
-    ctx.fillRect(left, bbox.top, right - left, bbox.height);
-    ctx.save();
-    ctx.beginPath();
-    ctx.rect(left, bbox.top, right - left, bbox.height);
-    ctx.clip();
-    ctx.strokeStyle = style("--gap-stripe");
-    ctx.lineWidth = devicePixelRatio;
-    ctx.beginPath();
-    const apart = 8 * devicePixelRatio;
-    for (let x = left - bbox.height - (left % apart); x < right; x += apart) {
-      ctx.moveTo(x, bbox.top + bbox.height);
-      ctx.lineTo(x + bbox.height, bbox.top);
-    }
-    ctx.stroke();
-    ctx.restore();
-  }
-  ctx.restore();
 }
 
 /** Which values are held at a time: a stepped value until the next begins. */
@@ -127,15 +78,17 @@ export function Chart(props: ChartProps) {
   }, []);
 
   // uPlot's series are fixed when it is made; their values are not.
-  const shape = series.map((s) => [s.label, s.color, s.isBelow, s.isDashed, s.isThin]);
+  const all = useMemo(() => lines(series), [series]);
+  const shape = all.map((s) => [s.label, s.color, s.isBelow, s.isDashed, s.isThin, s.isBand]);
   const key = JSON.stringify([shape, props.isStepped, isBytes, scheme, props.share, size, Boolean(props.onRange)]);
   useEffect(() => {
     const element = box.current;
     if (!element) return;
     const axis = {
-      stroke: style("--muted"),
-      grid: { stroke: style("--grid"), width: 1 },
-      ticks: { stroke: style("--grid"), width: 1, size: 4 },
+      // Asked for at each drawing: on paper they are others.
+      stroke: () => style("--muted"),
+      grid: { stroke: () => style("--grid"), width: 1 },
+      ticks: { stroke: () => style("--grid"), width: 1, size: 4 },
       font: `${12 * scale()}px system-ui, sans-serif`,
     };
     const height = heightOf(props.share);
@@ -156,10 +109,9 @@ export function Chart(props: ChartProps) {
         scales: {
           x: { time: true, range: () => [latest.current.from, latest.current.to] },
           y: {
-            range: (_u, low, high) => {
-              const reach = Math.max(Math.abs(low ?? 0), Math.abs(high ?? 0), 1_000);
-              const isBelow = latest.current.series.some((s) => s.isBelow);
-              return [isBelow ? Math.min(low ?? 0, -reach * 0.12) * 1.08 : 0, Math.max(high ?? 0, reach * 0.12) * 1.08];
+            range: () => {
+              const { low, high } = reach(latest.current.series, Boolean(latest.current.isStepped));
+              return [low, high];
             },
           },
         },
@@ -188,14 +140,14 @@ export function Chart(props: ChartProps) {
         ],
         series: [
           {},
-          ...series.map((s): uPlot.Series => {
-            const color = style(s.color);
+          ...all.map((s): uPlot.Series => {
+            const color = () => style(s.color);
             return {
               label: s.label,
-              stroke: color,
-              width: (s.isThin || s.isDashed ? 1 : 1.5) * scale(),
+              stroke: s.isBand ? () => `${color()}70` : color,
+              width: (s.isBand ? 0.75 : s.isThin || s.isDashed ? 1 : 1.5) * scale(),
               dash: s.isDashed ? [5, 4] : undefined,
-              fill: s.isThin || s.isDashed ? undefined : `${color}38`,
+              fill: s.isThin || s.isDashed ? undefined : () => `${color()}${s.isBand ? "26" : "48"}`,
               paths: props.isStepped ? uPlot.paths.stepped?.({ align: 1 }) : undefined,
               points: { show: false },
             };
@@ -203,6 +155,7 @@ export function Chart(props: ChartProps) {
         ],
         hooks: {
           drawClear: [(u) => drawGaps(u, latest.current.gaps ?? [])],
+          draw: [(u) => latest.current.peak && drawPeak(u, latest.current.peak)],
           setCursor: [
             (u) => {
               const { left } = u.cursor;
@@ -221,7 +174,7 @@ export function Chart(props: ChartProps) {
           ],
         },
       },
-      data(latest.current),
+      data(times, all, step, Boolean(props.isStepped)),
       element,
     );
     plot.current = u;
@@ -231,8 +184,13 @@ export function Chart(props: ChartProps) {
       if (width > 0 && width !== u.width) u.setSize({ width, height });
     });
     observer.observe(element);
+    const repaint = () => u.redraw(true, true);
+    addEventListener("beforeprint", repaint);
+    addEventListener("afterprint", repaint);
     return () => {
       observer.disconnect();
+      removeEventListener("beforeprint", repaint);
+      removeEventListener("afterprint", repaint);
       ignore?.();
       u.destroy();
       plot.current = null;
@@ -240,8 +198,8 @@ export function Chart(props: ChartProps) {
   }, [key]);
 
   useEffect(() => {
-    plot.current?.setData(data(props));
-  }, [times, series, props.from, props.to, props.gaps]);
+    plot.current?.setData(data(times, all, step, Boolean(props.isStepped)));
+  }, [times, all, props.from, props.to, props.gaps, props.peak]);
 
   const move = (event: KeyboardEvent) => {
     const u = plot.current;
@@ -267,7 +225,7 @@ export function Chart(props: ChartProps) {
 
   const shown = cursor === null ? null : Math.min(cursor, times.length - 1);
   const said = (place: number) =>
-    `${when(times[place] ?? 0, step)}: ${series.map((s) => `${s.label} ${value(s, place)}`).join(", ")}`;
+    `${when(times[place] ?? 0, step)}: ${series.map((s) => `${s.label} ${value(s, place)}${known(s.greatest?.[place]) === null ? "" : ` (${WORDS.greatest} ${rate(s.greatest?.[place] ?? 0)})`}`).join(", ")}`;
   return (
     <figure class="chart">
       <figcaption class="legend">
@@ -276,12 +234,19 @@ export function Chart(props: ChartProps) {
             <i class={s.isDashed ? "dashed" : s.isThin ? "thin" : ""} style={{ color: `var(${s.color})` }} />
             {s.label}
             {shown !== null && <b>{value(s, shown)}</b>}
+            {shown !== null && known(s.greatest?.[shown]) !== null && <small> {WORDS.greatest} {rate(s.greatest?.[shown] ?? 0)}</small>}
           </span>
         ))}
+        {series.some((s) => s.greatest) && (
+          <span class="key">
+            <i class="band" />
+            {WORDS.greatest} rates
+          </span>
+        )}
         {(props.gaps?.length ?? 0) > 0 && (
           <span class="key">
             <i class="gap" />
-            not covered
+            {WORDS.notRecorded}
           </span>
         )}
         <span class="at">{shown !== null ? when(times[shown] ?? 0, step) : ""}</span>
@@ -304,41 +269,8 @@ export function Chart(props: ChartProps) {
   );
 }
 
-/** Round ticks of an axis, in the unit that is shown. */
-function ticks(low: number, high: number, many: number, isBytes: boolean): number[] {
-  const unit = isBytes ? 8 : 1;
-  const rough = (high - low) / unit / many;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const nice = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough) ?? rough;
-  const found: number[] = [];
-  for (let n = Math.ceil(low / unit / nice); n * nice * unit <= high; n += 1) found.push(n * nice * unit);
-  return found;
-}
-
-function data(props: ChartProps): uPlot.AlignedData {
-  const { times, series, isStepped, step } = props;
-  const signed = series.map((s) => s.values.map((v) => (known(v) === null ? null : s.isBelow ? -(v ?? 0) : v)));
-  if (!isStepped || times.length === 0) return [times, ...signed] as uPlot.AlignedData;
-  // A step lasts until the next begins, and the last one before a gap as long as it is.
-  const xs: number[] = [];
-  const ys: (number | null)[][] = signed.map(() => []);
-  times.forEach((time, place) => {
-    xs.push(time);
-    signed.forEach((values, line) => ys[line]?.push(values[place] ?? null));
-    const next = times[place + 1] ?? time + step;
-    const isLast = place === times.length - 1;
-    if (isLast || signed.some((values) => values[place] != null && values[place + 1] == null)) {
-      xs.push(isLast ? next : next - step / 1000);
-      signed.forEach((values, line) => ys[line]?.push(values[place] ?? null));
-    }
-  });
-  return [xs, ...ys] as uPlot.AlignedData;
-}
-
-/** A value, or null for one that is not known. */
-const known = (value: number | null | undefined) => (value == null || Number.isNaN(value) ? null : value);
-
-function value(s: Series, place: number): string {
+/** A value of a series, or a dash. */
+export function value(s: Series, place: number): string {
   const found = known(s.values[place]);
   return found === null ? "–" : rate(found);
 }
@@ -360,54 +292,4 @@ function summary({ series, times, step }: ChartProps): string {
       return `${s.label}: ${rate(sum / known)} on average, at most ${rate(most)} at ${when(times[place] ?? 0, step)}.`;
     });
   return parts.join(" ");
-}
-
-/** The numbers of a graph as a table, for those who want or need them. */
-export function ChartTable({ title, file, times, step, series }: Pick<ChartProps, "title" | "times" | "step" | "series"> & { file: string }) {
-  const [isOpen, setOpen] = useState(false);
-  const save = () => {
-    const key = (label: string) => `${label.toLowerCase().replaceAll(" ", "_")}_bits_per_second`;
-    const values = series.map((s) => ({ key: key(s.label), value: (place: number) => known(s.values[place]) }));
-    const start = { key: "start", value: (place: number) => new Date((times[place] ?? 0) * 1000).toISOString() };
-    download(file, [start, ...values], [...times.keys()]);
-  };
-  return (
-    <details class="numbers" onToggle={(event) => setOpen((event.currentTarget as HTMLDetailsElement).open)}>
-      <summary>These numbers as a table</summary>
-      {isOpen && (
-        <button type="button" class="quiet" onClick={save}>
-          Download CSV
-        </button>
-      )}
-      {isOpen && (
-        <div class="scroll" tabIndex={0} role="region" aria-label={`${title}, numbers`}>
-          <table>
-            <caption class="unseen">{title}</caption>
-            <thead>
-              <tr>
-                <th scope="col">Time</th>
-                {series.map((s) => (
-                  <th scope="col" class="n" key={s.label}>
-                    {s.label}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {times.map((time, place) => (
-                <tr key={time}>
-                  <th scope="row">{when(time, step)}</th>
-                  {series.map((s) => (
-                    <td class="n" key={s.label}>
-                      {value(s, place)}
-                    </td>
-                  ))}
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
-    </details>
-  );
 }

@@ -106,6 +106,16 @@ const clockSeconds = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minut
 const dayMonth = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const month = new Intl.DateTimeFormat(undefined, { month: "short" });
 
+/** A moment in few characters, to the minute: the time of day, with the date unless it is today. */
+export function shortMoment(seconds: number, now = Date.now() / 1000): string {
+  const [date, today] = [new Date(seconds * 1000), new Date(now * 1000)];
+  const time = clock.format(date);
+  return date.toDateString() === today.toDateString() ? time : `${dayMonth.format(date)} ${time}`;
+}
+
+/** A moment with its date, to the minute. */
+export const dateMoment = (seconds: number) => `${dayMonth.format(seconds * 1000)} ${clock.format(seconds * 1000)}`;
+
 /** A moment, in Unix seconds, to the second. */
 export const moment = (seconds: number) => full.format(seconds * 1000);
 

@@ -1,21 +1,32 @@
 // What is known of one host or interface beside its traffic.
 
 import { get, history, useAsked, type InterfaceRow } from "./api";
-import { Does, type InOut, type ServiceRow } from "./does";
-import { bytes, exact, moment, when } from "./format";
+import { bytes, dateMoment, exact, moment, when } from "./format";
+import { HostServices, ServiceHosts } from "./hostServices";
 import { type Kind } from "./route";
-import { seconds } from "./span";
+import { RANGES, seconds, type Span } from "./span";
+import { capital, sinceStart, useStart } from "./start";
+import { linkType, WORDS } from "./words";
 
 interface KnownProps {
   kind: Kind;
   name: string;
+  asked: Span;
   parameters: URLSearchParams;
 }
 
 /** What is known of one thing beside its traffic. */
-export function Known({ kind, name, parameters }: KnownProps) {
-  if (kind === "hosts") return <KnownHost name={name} parameters={parameters} />;
+export function Known({ kind, name, asked, parameters }: KnownProps) {
+  const spanName = asked.isMoving
+    ? asked.range === "today"
+      ? "today"
+      : `the last ${RANGES.find(([key]) => key === asked.range)?.[1].toLowerCase()}`
+    : `${dateMoment(Number(asked.from.slice(1)))} to ${dateMoment(Number(asked.to.slice(1)))}`;
+  const shown = { name, asked, spanName, parameters };
+  if (kind === "hosts") return <KnownHost {...shown} />;
   if (kind === "interfaces") return <KnownInterface name={name} />;
+  // Of TCP and UDP the hosts are told by port.
+  if (kind === "ports" || !["tcp", "udp", "sctp"].includes(name)) return <ServiceHosts {...shown} />;
   return null;
 }
 
@@ -31,11 +42,11 @@ interface HostRow {
 
 interface HostAnswer {
   hosts: HostRow[];
-  services: ServiceRow[];
-  other_services: InOut;
 }
 
-function KnownHost({ name, parameters }: { name: string; parameters: URLSearchParams }) {
+function KnownHost(shown: { name: string; asked: Span; spanName: string; parameters: URLSearchParams }) {
+  const { name } = shown;
+  const start = useStart();
   const { answer } = useAsked(`host ${name}`, () => get<HostAnswer>("hosts", { name }), 10);
   // Days are kept for years: the first one with traffic is when it was first seen.
   const days = useAsked(`days ${name}`, () => history({ what: "hosts", name, from: `${499 * 86_400}s`, by: "day", points: "500" }));
@@ -54,15 +65,15 @@ function KnownHost({ name, parameters }: { name: string; parameters: URLSearchPa
           <Fact name="MAC">{host?.mac ?? row?.mac ?? "not known (only a local host’s is seen)"}</Fact>
           <Fact name="Where">{(host?.local ?? row?.local) ? "in the local network" : host || row ? "outside" : "not known"}</Fact>
           <Fact name="First seen">{isOld || (since && !host) ? when(seconds(since.start), 86_400) : host ? moment(seconds(host.first)) : "not known"}</Fact>
-          <Fact name="Last seen">{host ? moment(seconds(host.last)) : "not since the start of the daemon"}</Fact>
+          <Fact name="Last seen">{host ? moment(seconds(host.last)) : `not ${sinceStart(start)}`}</Fact>
           {host && (
-            <Fact name="Since the start">
+            <Fact name={capital(sinceStart(start))}>
               {bytes(host.bytes_in)} received, {bytes(host.bytes_out)} sent
             </Fact>
           )}
         </dl>
       </section>
-      {answer && <Does name={name} services={answer.services} other={answer.other_services} parameters={parameters} />}
+      <HostServices {...shown} />
     </div>
   );
 }
@@ -80,9 +91,9 @@ function KnownInterface({ name }: { name: string }) {
     <section class="card">
       <h2>Interface</h2>
       <dl class="facts">
-        <Fact name="State">{found.is_capturing ? "capturing" : "not capturing"}</Fact>
-        <Fact name="Link type">{found.link_type}</Fact>
-        <Fact name="Dropped">{list(found.drops)}</Fact>
+        <Fact name="State">{found.is_capturing ? "recording" : "not recording"}</Fact>
+        <Fact name="Kind of link">{linkType(found.link_type)}</Fact>
+        <Fact name={WORDS.missed}>{list(found.drops)}</Fact>
         <Fact name="Kernel’s counters">{list(found.kernel)}</Fact>
         <Fact name="Errors in frames">{list(found.errors)}</Fact>
       </dl>

@@ -1,20 +1,24 @@
 // The frame around the views: navigation, and how the monitor fares.
 
 import { render } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { get, useAsked, type Status as Answer } from "./api";
 import { duration, moment, ZONE } from "./format";
 import { History, One } from "./history";
 import { Now } from "./now";
-import { useLive } from "./pulse";
+import { useAge, useLive } from "./pulse";
 import { range, useRoute, type Route } from "./route";
 import { setBytes, useSettings } from "./settings";
+import { LIVE } from "./span";
 import { Status } from "./status";
+import { WORDS } from "./words";
 import "./style.css";
 
 function App() {
   const route = useRoute();
   const isBytes = useSettings();
+  const old = useAge();
+  const { notices, isKnown } = useNotices();
   const main = useRef<HTMLElement>(null);
   const place = `${route.view} ${route.kind ?? ""} ${route.name ?? ""}`;
   const isFirst = useRef(true);
@@ -44,7 +48,7 @@ function App() {
         </a>
         <nav aria-label="Views">
           {tab("now", "Now", "#/")}
-          {tab("history", "History", `#/history${range(route.parameters)}`)}
+          {tab("history", "History", `#/history${route.parameters.get("range") === LIVE ? "" : range(route.parameters)}`)}
           {tab("status", "Status", "#/status")}
         </nav>
         <div class="choice" role="group" aria-label="Unit of rates">
@@ -57,9 +61,9 @@ function App() {
         </div>
       </header>
       <Health />
-      <Notices />
-      <main id="main" ref={main} tabIndex={-1}>
-        {view(route)}
+      <Notices notices={notices} />
+      <main id="main" ref={main} tabIndex={-1} class={old === undefined ? "" : "old"}>
+        {isKnown && view(route)}
       </main>
       <footer>Times are those of {ZONE}. Bytes are whole frames on the wire.</footer>
     </>
@@ -96,40 +100,68 @@ function view(route: Route) {
 /** An uptime in whole minutes, once there are any: nothing needs to be read out each second. */
 const calm = (seconds: number) => (seconds < 60 ? seconds : seconds - (seconds % 60));
 
-/** One line: whether it watches, and what is wrong if anything is. */
+/** One line: whether it watches, how old the numbers are, and what is wrong if anything is. */
 function Health() {
   const { pulse, trouble, restarted } = useLive();
-  if (trouble) {
-    return (
+  const old = useAge();
+  if (!pulse) {
+    return trouble ? (
       <p class="notice bad" role="alert">
-        <b>No connection.</b> {trouble} {pulse ? "What is shown is from before; it is tried again all the time." : "It is tried again all the time."}
+        <b>No connection.</b> {trouble} It is tried again all the time.
       </p>
+    ) : (
+      <p class="health">Connecting…</p>
     );
   }
-  if (!pulse) return <p class="health">Connecting…</p>;
   const waiting = pulse.waiting;
+  // One line in each case, so that nothing below moves.
   return (
     <>
-      <p class="health" role="status">
-        <i class={waiting.length > 0 ? "light off" : "light"} aria-hidden="true" />
-        {waiting.length > 0 ? "Waiting for an interface" : "Watching"} for {duration(calm(pulse.uptime_seconds))}
-        {restarted && Date.now() / 1000 - restarted < 600 && `. Started anew at ${moment(restarted)}: what is counted “since the start” begins there.`}
-      </p>
+      {trouble || old !== undefined ? (
+        <p class="health bad">
+          <i class="light off" aria-hidden="true" />
+          {trouble ? <b>No connection. </b> : null}
+          {old !== undefined && (
+            <b>
+              No new numbers for <span aria-live="off">{duration(old)}</span>.
+            </b>
+          )}{" "}
+          <span role="alert">{trouble ?? "brightstat does not answer, or its numbers stand still."} What is shown is from before.</span>
+        </p>
+      ) : (
+        <p class="health" role="status">
+          <i class={waiting.length > 0 ? "light off" : "light"} aria-hidden="true" />
+          {waiting.length > 0 ? "Waiting for an interface" : "Watching"} for {duration(calm(pulse.uptime_seconds))}
+          {restarted && Date.now() / 1000 - restarted < 600 && `. ${WORDS.restarted} at ${moment(restarted)}.`}
+        </p>
+      )}
       {waiting.length > 0 && (
         <p class="notice warn" role="alert">
-          Nothing is captured on {waiting.join(", ")}. It is absent or down, and waited for. See <a href="#/status">Status</a>.
+          Nothing is recorded on {waiting.join(", ")}. It is absent or down, and waited for. See <a href="#/status">Status</a>.
         </p>
       )}
     </>
   );
 }
 
+/** Milliseconds that the view waits for what stands above it, so that it does not move when that comes. */
+const ABOVE = 400;
+
 /** What its owner has to see to, such as a mistake in the settings on the card; on every view. */
-function Notices() {
-  const { answer } = useAsked("notices", () => get<Answer>("status"), 60);
+function useNotices(): { notices: string[]; isKnown: boolean } {
+  const { answer, error } = useAsked("notices", () => get<Answer>("status"), 60);
+  const [isLate, setLate] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setLate(true), ABOVE);
+    return () => clearTimeout(timer);
+  }, []);
+  return { notices: answer?.notices ?? [], isKnown: isLate || answer !== undefined || error !== undefined };
+}
+
+function Notices({ notices }: { notices: string[] }) {
   return (
     <>
-      {(answer?.notices ?? []).map((notice) => (
+      {notices.map((notice) => (
         <p key={notice} class="notice warn" role="alert" style={{ whiteSpace: "pre-line", overflowWrap: "anywhere" }}>
           {notice}
         </p>

@@ -1,15 +1,14 @@
 // What happens now: rates, a graph of the last minutes, the busiest hosts.
 
 import type { ComponentChildren } from "preact";
-import { useMemo } from "preact/hooks";
 import { history, useAsked } from "./api";
-import { Chart, ChartTable } from "./chart";
-import { bytes, count, exact, rate } from "./format";
-import { ICMP, IN, INTERNAL, NOT_IP, OTHER, OTHER_THAN_IP, OUT, TCP, TRANSIT, UDP, useLive, WINDOW, type Live } from "./pulse";
-import { linkTo } from "./route";
+import { Busiest } from "./busiest";
+import { bytes, count, exact, rate, shortMoment } from "./format";
+import { LiveGraph } from "./liveGraph";
+import { ICMP, IN, INTERNAL, NOT_IP, OTHER, OTHER_THAN_IP, OUT, since, TCP, TRANSIT, UDP, useLive, WINDOW, type Live } from "./pulse";
 import { useSettings } from "./settings";
+import { WORDS } from "./words";
 
-const NONE = new URLSearchParams();
 /** A flood is this many times the usual packets, and at least so many a second. */
 const FLOOD = 10;
 const FLOOD_LEAST = 1_000;
@@ -44,17 +43,17 @@ export function Now() {
           list below shows whose they are.
         </p>
       )}
-      <section aria-label="Rates" class="tiles">
-        <Tile name="In" color="--in" value={pulse ? rate((last[IN] ?? 0) * 8) : "–"} note="from outside" />
-        <Tile name="Out" color="--out" value={pulse ? rate((last[OUT] ?? 0) * 8) : "–"} note="to outside" />
-        <Tile name="Inside" color="--inside" value={pulse ? rate(inside(last) * 8) : "–"} note="local to local" />
+      <section aria-label="Rates" class="tiles live">
+        <Tile name={WORDS.download} color="--in" value={pulse ? rate((last[IN] ?? 0) * 8) : "–"} note="from outside" />
+        <Tile name={WORDS.upload} color="--out" value={pulse ? rate((last[OUT] ?? 0) * 8) : "–"} note="to outside" />
+        <Tile name={WORDS.atHome} color="--inside" value={pulse ? rate(inside(last) * 8) : "–"} note="between local hosts" />
         <Packets last={last} isKnown={pulse !== undefined} isFlood={flooded !== undefined} />
         <Tile name="Active hosts" value={pulse ? exact(pulse.hosts.active) : "–"} note={pulse ? `of ${count(pulse.hosts.count)} seen` : ""} />
-        <Today />
+        <Today live={live} />
         <Tile
-          name="Dropped"
+          name={WORDS.missed}
           value={pulse ? exact(drops) : "–"}
-          note={drops > 0 ? "frames not counted" : "all is counted"}
+          note={drops > 0 ? "could not be counted" : "every one is counted"}
           isBad={drops > 0}
           href="#/status"
         />
@@ -125,109 +124,24 @@ function Packets({ last, isKnown, isFlood }: { last: number[]; isKnown: boolean;
   );
 }
 
-function Today() {
+function Today({ live }: { live: Live }) {
   const { answer } = useAsked("today", () => history({ what: "interfaces", from: "today", by: "none" }), 30);
   const total = answer?.total as Record<string, number> | undefined;
   const sum = total ? ["_in", "_out", "_internal", "_transit", "_none"].reduce((all, way) => all + (total[`bytes${way}`] ?? 0), 0) : 0;
-  return (
-    <Tile
-      name="Today"
-      value={total ? bytes(sum) : "–"}
-      note="since midnight"
-      href="#/history?range=day"
-    />
-  );
-}
-
-/** Seconds that may be missing without a gap: an answer may be late. */
-const GAP = 3;
-
-/** Where seconds are missing in the window that ends at `end`: nothing was captured there. */
-function missing(seconds: number[][], end: number): [number, number][] {
-  const starts = [end - WINDOW - 1, ...seconds.map((second) => second[0] ?? 0)];
-  return starts.flatMap((start, at) => {
-    const next = starts[at + 1];
-    return next !== undefined && next - start > GAP ? [[start + 1, next] as [number, number]] : [];
-  });
+  // Before the first minute is over, what has been counted so far is all there is.
+  const { pulse } = live;
+  const isYoung = pulse !== undefined && sum === 0 && new Date(since(pulse) * 1000).toDateString() === new Date(pulse.time * 1000).toDateString();
+  const counted = isYoung ? pulse.totals.slice(0, 5).reduce((all, bytes) => all + bytes, 0) : sum;
+  return <Tile name="Today" value={total || isYoung ? bytes(counted) : "–"} note={isYoung ? `since ${shortMoment(since(pulse))}` : "since midnight"} href="#/history?range=today" />;
 }
 
 function Graph({ live }: { live: Live }) {
-  const known = live.seconds;
-  const gaps = useMemo(() => (live.isWhole && known.length > 0 ? missing(known, known.at(-1)?.[0] ?? 0) : []), [known, live.isWhole]);
-  // A second without values in each gap, so that no line crosses it.
-  const seconds = useMemo(() => [...known, ...gaps.map(([start]) => [start])].sort((a, b) => (a[0] ?? 0) - (b[0] ?? 0)), [known, gaps]);
-  const times = useMemo(() => seconds.map((s) => s[0] ?? 0), [seconds]);
-  const series = useMemo(() => {
-    const rates = (of: (second: number[]) => number) => seconds.map((s) => of(s) * 8);
-    const both = [
-      { label: "In", color: "--in", values: rates((s) => s[IN] ?? NaN) },
-      { label: "Out", color: "--out", values: rates((s) => s[OUT] ?? NaN), isBelow: true },
-    ];
-    return [...both, { label: "Inside", color: "--inside", values: rates((s) => (s.length > 1 ? inside(s) : NaN)), isThin: true }];
-  }, [seconds]);
-  const end = times.at(-1) ?? Math.floor(Date.now() / 1000);
-  const title = "The last five minutes, by the second";
   return (
-    <section aria-label="The last minutes" class="card">
+    <section aria-label="The last minutes" class="card live">
       <h2>
         Last {WINDOW / 60} minutes <a href="#/history?range=hour">the last hour</a>
       </h2>
-      {seconds.length === 0 && <p class="empty">The graph begins with the first frame that is counted.</p>}
-      <Chart title={title} times={times} step={1} series={series} gaps={gaps} from={end - WINDOW} to={end} share={0.3} />
-      <ChartTable title={title} file="brightstat-now" times={times} step={1} series={series} />
-    </section>
-  );
-}
-
-function Busiest({ live }: { live: Live }) {
-  const most = live.hosts.reduce((top, host) => Math.max(top, host.received + host.sent), 1);
-  return (
-    <section aria-label="Busiest hosts" class="card">
-      <h2>
-        Busiest hosts now <a href="#/history?range=hour&split=hosts">all of the last hour</a>
-      </h2>
-      {live.hosts.length === 0 ? (
-        <p class="empty">{live.pulse ? "Nobody sends or receives at the moment." : "Waiting for the first numbers."}</p>
-      ) : (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Busiest hosts now">
-          <table>
-            <caption class="unseen">Busiest hosts of the last ten seconds</caption>
-            <thead>
-              <tr>
-                <th scope="col">Host</th>
-                <th scope="col" class="n">
-                  <i class="dot" style={{ background: "var(--in)" }} />
-                  Receives
-                </th>
-                <th scope="col" class="n">
-                  <i class="dot" style={{ background: "var(--out)" }} />
-                  Sends
-                </th>
-                <th scope="col" class="bar">
-                  <span class="unseen">Both, as a bar</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {live.hosts.map((host) => (
-                <tr key={host.addr}>
-                  <th scope="row" class="address">
-                    <a href={linkTo("hosts", host.addr, NONE)}>{host.addr}</a>
-                  </th>
-                  <td class="n">{rate(host.received * 8)}</td>
-                  <td class="n">{rate(host.sent * 8)}</td>
-                  <td class="bar">
-                    <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
-                      <rect width={(host.received / most) * 100} height="10" style={{ fill: "var(--in)" }} />
-                      <rect x={(host.received / most) * 100} width={(host.sent / most) * 100} height="10" style={{ fill: "var(--out)" }} />
-                    </svg>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
+      <LiveGraph kind="interfaces" known={live.seconds} isWhole={live.isWhole} title="The last five minutes, by the second" file="brightstat-now" share={0.3} />
     </section>
   );
 }

@@ -1,12 +1,23 @@
-// The heartbeat: asks once a second for what is new, and keeps the last minutes.
+// The heartbeat: asks once a second for what is new, and keeps the last minutes, of the network
+// and of the one thing that is shown. It also knows how old its numbers are, by a clock that
+// nobody sets: a daemon that hangs answers with old numbers, or not at all.
 
 import { useEffect, useState } from "preact/hooks";
-import { get, history, type Pulse } from "./api";
+import { get, history, refresh, type Pulse } from "./api";
+import { steady } from "./order";
+import { type Kind } from "./route";
+import { WAYS } from "./span";
 
 /** Seconds that the live graph shows. */
 export const WINDOW = 300;
 /** Seconds over which the busiest hosts are averaged, so that the list is calm. */
 const CALM = 10;
+/** The busiest that are listed. */
+const LISTED = 10;
+/** Milliseconds that an answer may take. */
+const PATIENCE = 4_000;
+/** Numbers of this age, seconds, are told to be old. They come each second. */
+export const OLD = 4;
 
 // Places of a second's columns, after its start.
 export const IN = 1;
@@ -20,50 +31,94 @@ export const ICMP = 8;
 export const OTHER = 9;
 export const OTHER_THAN_IP = 10;
 
+export interface Busy {
+  addr: string;
+  /** Bytes a second. */
+  received: number;
+  sent: number;
+}
+
 export interface Live {
   pulse?: Pulse;
   /** Recent seconds, oldest first: start, bytes by direction, packets by class. */
   seconds: number[][];
   /** Whether what the daemon knows of the minutes before has been asked for. */
   isWhole: boolean;
-  /** The busiest hosts: bytes a second in and out. */
-  hosts: { addr: string; received: number; sent: number }[];
-  /** Since when there has been no answer, and why. */
+  /** The names of the busiest hosts, in a calm order. */
+  busiest: string[];
+  /** The hosts of the last seconds. */
+  hosts: Map<string, Busy>;
+  /** The last seconds of the one thing that is watched: start, then bytes as in WAYS. */
+  one: number[][];
+  /** Why there is no answer. */
   trouble?: string;
   /** When the daemon was seen to have started anew, Unix seconds. */
   restarted?: number;
 }
 
-let live: Live = { seconds: [], isWhole: false, hosts: [] };
+let live: Live = { seconds: [], isWhole: false, busiest: [], hosts: new Map(), one: [] };
 let recent: { start: number; seconds: number; rows: [string, number, number][] }[] = [];
 let listeners = new Set<() => void>();
 let timer: ReturnType<typeof setTimeout> | undefined;
 let isRunning = false;
 let failures = 0;
+/** When numbers came that were new, and how old they were then: milliseconds of performance.now(), seconds. */
+let fresh = { at: 0, age: 0 };
 
-function busiest(): Live["hosts"] {
+/** The one thing that is watched, and its latest counters. */
+let subject: { kind: Kind; name: string; counters?: number[]; number?: number; time?: number } | undefined;
+
+/** How old the numbers are, seconds. */
+export const age = (): number => (live.pulse ? (performance.now() - fresh.at) / 1000 + fresh.age : 0);
+
+/** When the daemon began to count, Unix seconds. */
+export const since = (pulse: Pulse): number => pulse.time - pulse.uptime_seconds;
+
+function hosts(): Map<string, Busy> {
   const span = recent.reduce((sum, part) => sum + part.seconds, 0) || 1;
-  const sums = new Map<string, [number, number]>();
+  const found = new Map<string, Busy>();
   for (const { rows } of recent) {
     for (const [addr, received, sent] of rows) {
-      const sum = sums.get(addr) ?? [0, 0];
-      sums.set(addr, [sum[0] + received, sum[1] + sent]);
+      const host = found.get(addr) ?? { addr, received: 0, sent: 0 };
+      host.received += received / span;
+      host.sent += sent / span;
+      found.set(addr, host);
     }
   }
-  return [...sums]
-    .map(([addr, [received, sent]]) => ({ addr, received: received / span, sent: sent / span }))
-    .sort((a, b) => b.received + b.sent - a.received - a.sent || (a.addr < b.addr ? -1 : 1))
-    .slice(0, 10);
+  return found;
+}
+
+/** The rate of the watched thing, from how its counters have grown. */
+function one(pulse: Pulse): number[][] {
+  if (!subject || pulse.one === undefined) return live.one;
+  const { counters, number, time } = subject;
+  subject = { ...subject, counters: pulse.one ?? undefined, number: pulse.number, time: pulse.time };
+  const now = pulse.one;
+  // Snapshots are made once a second; some may have passed unseen.
+  const passed = number === undefined ? 0 : pulse.number - number;
+  if (!now || passed === 0) return live.one;
+  // A thing that had no row until now has counted all of it since.
+  const then = counters ?? (time === undefined ? undefined : now.map(() => 0));
+  const grown = then && now.map((value, at) => (value - (then[at] ?? 0)) / Math.max(1, passed));
+  // It was folded and came back, or the daemon is another.
+  if (!grown || passed < 0 || grown.some((value) => value < 0)) return live.one;
+  const last = live.one.at(-1)?.[0] ?? 0;
+  const starts = Array.from({ length: Math.min(passed, 10) }, (_, at) => pulse.time - Math.min(passed, 10) + at);
+  const rows = starts.filter((start) => start > last).map((start) => [start, ...grown]);
+  return [...live.one, ...rows].filter(([start]) => (start ?? 0) > pulse.time - WINDOW - 2);
 }
 
 async function beat(): Promise<void> {
   const known = live.seconds.at(-1)?.[0];
+  const asked = subject;
   // The first answer brings the seconds that the daemon remembers.
-  const since = known ?? 0;
-  const pulse = await get<Pulse>("pulse", { since: String(since), top: "50" });
+  const parameters: Record<string, string> = { since: String(known ?? 0), top: "50" };
+  if (asked) Object.assign(parameters, { what: asked.kind, name: asked.name });
+  const pulse = await get<Pulse>("pulse", parameters, 1, PATIENCE);
   const before = live.pulse;
   // The system's clock may step, but an uptime only falls with a new start.
   const isNew = before !== undefined && pulse.uptime_seconds < before.uptime_seconds;
+  if (isNew || pulse.number !== before?.number) fresh = { at: performance.now(), age: pulse.age_seconds ?? 0 };
   const kept = isNew ? [] : live.seconds;
   if (isNew) recent = [];
   const last = kept.at(-1)?.[0] ?? -Infinity;
@@ -74,35 +129,42 @@ async function beat(): Promise<void> {
   }
   // A clock that was set back leaves seconds of the future behind.
   const isBack = (seconds.at(-1)?.[0] ?? 0) > pulse.time + 5;
+  const busy = hosts();
+  const rates = new Map([...busy].map(([addr, host]) => [addr, host.received + host.sent]));
   live = {
     pulse,
     seconds: (isBack ? pulse.seconds : seconds).slice(-WINDOW),
     isWhole: live.isWhole,
-    hosts: busiest(),
-    restarted: isNew ? pulse.time - pulse.uptime_seconds : live.restarted,
+    hosts: busy,
+    busiest: steady(isNew ? [] : live.busiest, rates, LISTED),
+    one: asked === subject ? one(pulse) : live.one,
+    restarted: isNew ? since(pulse) : live.restarted,
   };
+  // Whatever could not be asked for meanwhile is asked for now.
+  if (isNew) refresh();
 }
 
 /** The minutes before the page was opened, from the tier of seconds, if there is one. */
-async function lookBack(): Promise<void> {
+async function past(kind: Kind, name?: string): Promise<number[][]> {
   try {
-    const past = await history({ what: "interfaces", from: `${WINDOW + 10}s`, by: "second", points: "500" });
-    const first = live.seconds[0]?.[0] ?? Infinity;
-    const series = past.total.series ?? {};
-    const ways = ["_in", "_out", "_internal", "_transit", "_none"];
-    const older = past.points
-      .map((point, at) => [
-        Date.parse(point.start) / 1000,
-        ...ways.map((way) => series[`bytes${way}`]?.[at] ?? NaN),
-        ...[TCP, UDP, ICMP, OTHER].map(() => NaN),
-        NaN,
-      ])
-      .filter((second) => (second[0] ?? 0) < first && !Number.isNaN(second[IN]));
-    live = { ...live, seconds: [...older, ...live.seconds].slice(-WINDOW) };
+    const question: Record<string, string> = { what: kind, from: `${WINDOW + 10}s`, by: "second", points: "500" };
+    if (name) question.name = name;
+    const answer = await history(question);
+    const series = (name ? answer.rows[0] : answer.total)?.series ?? {};
+    return answer.points
+      .map((point, at) => [Date.parse(point.start) / 1000, ...WAYS[kind].map((way) => (point.covered_seconds > 0 ? (series[`bytes${way}`]?.[at] ?? 0) : NaN))])
+      .filter((second) => !Number.isNaN(second[1]));
   } catch {
     // There may be no tier of seconds: the graph fills as time goes by.
+    return [];
   }
-  live = { ...live, isWhole: true };
+}
+
+async function lookBack(): Promise<void> {
+  const older = await past("interfaces");
+  const first = live.seconds[0]?.[0] ?? Infinity;
+  const whole = older.filter((second) => (second[0] ?? 0) < first).map((second) => [...second, ...[TCP, UDP, ICMP, OTHER, OTHER_THAN_IP].map(() => NaN)]);
+  live = { ...live, isWhole: true, seconds: [...whole, ...live.seconds].slice(-WINDOW) };
   tell();
 }
 
@@ -114,6 +176,7 @@ async function run(): Promise<void> {
   try {
     const isFirst = live.pulse === undefined;
     await beat();
+    if (failures > 1) refresh();
     failures = 0;
     if (isFirst) void lookBack();
   } catch (error) {
@@ -132,13 +195,19 @@ function schedule(): void {
   isRunning = false;
   if (listeners.size === 0) return;
   if (document.hidden) {
-    document.addEventListener("visibilitychange", schedule, { once: true });
+    document.addEventListener("visibilitychange", seen, { once: true });
     return;
   }
   isRunning = true;
   // At the same place within each second, so that none is late twice.
-  const wait = failures > 3 ? 5_000 : 1_000 - ((Date.now() + 500) % 1_000) || 1_000;
+  const wait = failures > 3 ? 3_000 : 1_000 - ((Date.now() + 500) % 1_000) || 1_000;
   timer = setTimeout(() => void run(), live.pulse === undefined && failures === 0 ? 0 : wait);
+}
+
+/** Somebody looks again: the numbers are not old, they were not asked for. */
+function seen(): void {
+  if (!document.hidden) fresh = { at: performance.now(), age: 0 };
+  schedule();
 }
 
 /** The live numbers, drawn anew as they come. */
@@ -151,4 +220,33 @@ export function useLive(): Live {
     return () => void listeners.delete(listener);
   }, []);
   return live;
+}
+
+/** Watches one thing as long as the component is there. */
+export function useOne(kind: Kind, name: string): void {
+  useEffect(() => {
+    const mine = { kind, name };
+    subject = mine;
+    live = { ...live, one: [] };
+    void past(kind, name).then((older) => {
+      if (subject?.kind !== kind || subject.name !== name) return;
+      const first = live.one[0]?.[0] ?? Infinity;
+      live = { ...live, one: [...older.filter((second) => (second[0] ?? 0) < first), ...live.one].slice(-WINDOW) };
+      tell();
+    });
+    return () => {
+      if (subject?.kind === kind && subject.name === name) subject = undefined;
+    };
+  }, [kind, name]);
+}
+
+/** How old the numbers are, seconds, while that is too old; looked at each second, whatever answers do. */
+export function useAge(): number | undefined {
+  const [old, setOld] = useState<number | undefined>(undefined);
+  useEffect(() => {
+    const look = () => setOld(!document.hidden && age() >= OLD ? Math.floor(age()) : undefined);
+    const timer = setInterval(look, 500);
+    return () => clearInterval(timer);
+  }, []);
+  return old;
 }

@@ -2,7 +2,7 @@
 //
 //   #/            now
 //   #/history     the network, over a range, split by hosts, ports ...
-//   #/host/ADDR   one host (port/tcp/443, protocol/tcp, interface/eth0 alike), over a range
+//   #/host/ADDR   one host (port/tcp/443, protocol/tcp, interface/eth0 alike), over a range or live
 //   #/status      the monitor itself
 
 import { useEffect, useState } from "preact/hooks";

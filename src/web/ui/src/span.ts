@@ -1,16 +1,20 @@
 // The span of time that an address names, and what is counted in it.
 
 import { type HistoryRow } from "./api";
+import { duration } from "./format";
 import { type Kind } from "./route";
 
-/** The ranges to choose from: key, name, seconds. */
-export const RANGES: [string, string, number][] = [
-  ["hour", "Hour", 3_600],
-  ["day", "Day", 86_400],
-  ["week", "Week", 604_800],
-  ["month", "Month", 2_678_400],
-  ["year", "Year", 31_536_000],
+/** The ranges to choose from: key, name, seconds, and what the one before is called. */
+export const RANGES: [string, string, number, string][] = [
+  ["hour", "Hour", 3_600, "the hour before"],
+  ["today", "Today", 86_400, "yesterday"],
+  ["day", "Day", 86_400, "the day before"],
+  ["week", "Week", 604_800, "the week before"],
+  ["month", "Month", 2_678_400, "the month before"],
+  ["year", "Year", 31_536_000, "the year before"],
 ];
+/** The range that shows the last minutes by the second, of one thing. */
+export const LIVE = "live";
 /** What traffic is split by. */
 export const SPLITS: [Kind, string][] = [
   ["hosts", "Hosts"],
@@ -28,28 +32,51 @@ export const WAYS: Record<Kind, string[]> = {
 /** A span of time to ask for. */
 export interface Span {
   key: string;
+  /** The range, if it is one. */
+  range?: string;
   /** As the API takes them. */
   from: string;
   to: string;
-  /** The same span, before. */
+  /** The same span, before, and its name. */
   before: { from: string; to: string };
+  beforeName: string;
   length: number;
   /** Whether it ends now, and so moves on. */
   isMoving: boolean;
+  /** What is wrong with the address, for people. */
+  problem?: string;
 }
 
 /** The span that an address names; a day if it names none. */
-export function span(parameters: URLSearchParams): Span {
+export function span(parameters: URLSearchParams, now = Date.now() / 1000): Span {
   const [from, to] = [Number(parameters.get("from")), Number(parameters.get("to"))];
-  if (Number.isFinite(from) && Number.isFinite(to) && from > 0 && to > from) {
+  const isFixed = parameters.has("from") && parameters.has("to");
+  if (isFixed && Number.isFinite(from) && Number.isFinite(to) && from > 0 && to > from) {
     const length = to - from;
     const before = { from: `@${from - length}`, to: `@${from}` };
-    return { key: `${from}-${to}`, from: `@${from}`, to: `@${to}`, before, length, isMoving: false };
+    return { key: `${from}-${to}`, from: `@${from}`, to: `@${to}`, before, beforeName: `the ${duration(length)} before`, length, isMoving: false };
   }
-  const [key, , length] = RANGES.find(([key]) => key === parameters.get("range")) ?? RANGES[1]!;
+  const problem = isFixed ? BACKWARDS : undefined;
+  // Of what is live, the rest of the page shows the last hour.
+  const wanted = parameters.get("range") === LIVE ? "hour" : parameters.get("range");
+  const [range, , length, beforeName] = RANGES.find(([key]) => key === wanted) ?? RANGES[2]!;
+  if (range === "today") {
+    const date = new Date(now * 1000);
+    const midnight = (back: number) => new Date(date.getFullYear(), date.getMonth(), date.getDate() - back).getTime() / 1000;
+    const length = Math.max(60, now - midnight(0));
+    // Until the same time of yesterday.
+    const before = { from: `@${midnight(1)}`, to: `@${Math.min(midnight(0), Math.round(midnight(1) + length))}` };
+    return { key: `today ${midnight(0)}`, range, from: `@${midnight(0)}`, to: "now", before, beforeName, length, isMoving: true, problem };
+  }
   const before = { from: `${2 * length}s`, to: `${length}s` };
-  return { key, from: `${length}s`, to: "now", before, length, isMoving: true };
+  return { key: range, range, from: `${length}s`, to: "now", before, beforeName, length, isMoving: true, problem };
 }
+
+/** What is said of a span that ends before it begins. */
+export const BACKWARDS = "A span must end after it begins: “from” has to be before “to”.";
+
+/** Seconds between two answers of a span, if it moves. */
+export const every = (asked: Span): number | undefined => (asked.isMoving ? (asked.length <= 3_600 ? 15 : 60) : undefined);
 
 /** RFC 3339 to Unix seconds. */
 export const seconds = (text: string) => Date.parse(text) / 1000;

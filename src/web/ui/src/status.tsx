@@ -4,6 +4,8 @@ import type { ComponentChildren } from "preact";
 import { get, useAsked, type Status as Answer } from "./api";
 import { bytes, count, decimal, duration, exact, moment, percent, roundRate } from "./format";
 import { useSettings } from "./settings";
+import { sinceStart } from "./start";
+import { WORDS } from "./words";
 
 const CLOCK: Record<string, string> = {
   trusted: "set, and trusted",
@@ -20,7 +22,7 @@ export function Status() {
           {error}
         </p>
       )}
-      {!answer && isLoading && <p class="empty">Loading…</p>}
+      {!answer && isLoading && <p class="empty tall">Loading…</p>}
       {answer && <Facts status={answer} />}
     </>
   );
@@ -33,22 +35,22 @@ function Facts({ status }: { status: Answer }) {
   const now = Date.parse(status.time) / 1000;
   return (
     <div class="columns">
-      <Group title="Capture">
+      <Group title="Recording">
         {status.interfaces.map((i) => (
           <Fact key={i.name} name={i.name} isBad={!i.is_capturing}>
-            {i.is_capturing ? "capturing" : (i.trouble ?? "not capturing")}
+            {i.is_capturing ? "recording" : (i.trouble ?? "not recording")}
             {i.speed_bits_per_second ? `, ${roundRate(i.speed_bits_per_second)} link` : ""}
           </Fact>
         ))}
         <Fact name="Counted">
-          {exact(status.packets)} frames, {bytes(status.bytes)}
+          {exact(status.packets)} packets, {bytes(status.bytes)}, {sinceStart(now - status.uptime_seconds)}
         </Fact>
-        <Fact name="Dropped" isBad={lost > 0}>
-          {lost === 0 ? "none" : `${exact(lost)} frames (${percent(share)})`}
+        <Fact name={WORDS.missed} isBad={lost > 0}>
+          {lost === 0 ? "none" : `${exact(lost)} (${percent(share)})`}
         </Fact>
         {lost > 0 && (
-          <Fact name="Dropped where">
-            kernel {count(drops.kernel ?? 0)}, interface {count(drops.interface ?? 0)}, ring {count(drops.ring ?? 0)}
+          <Fact name="Missed where">
+            in the kernel {count(drops.kernel ?? 0)}, in the adapter {count(drops.interface ?? 0)}, in brightstat’s queue {count(drops.ring ?? 0)}
           </Fact>
         )}
         <Fact name="Hosts in memory">
@@ -82,7 +84,7 @@ function Facts({ status }: { status: Answer }) {
             ? "not known"
             : store.written_bytes_per_day === null
               ? `${bytes(store.written_bytes)} so far (a day’s worth: after an hour)`
-              : `${bytes(store.written_bytes_per_day)} a day, ${bytes(store.written_bytes)} since the start`}
+              : `${bytes(store.written_bytes_per_day)} a day, ${bytes(store.written_bytes)} ${sinceStart(now - status.uptime_seconds)}`}
         </Fact>
         <Fact name="Intervals">
           {exact(store.intervals_written)} written, {exact(store.intervals_waiting)} waiting

@@ -26,6 +26,7 @@ try {
   const files = tests.map((name) => join(out, name));
   const { status } = spawnSync(process.execPath, ["--test", "--test-reporter=dot", ...files], {
     stdio: "inherit",
+    cwd: new URL("..", import.meta.url).pathname,
     env: { ...process.env, TZ: "Europe/Berlin", LC_ALL: "en_GB.UTF-8", LANG: "en_GB.UTF-8" },
   });
   process.exitCode = status ?? 1;
