@@ -54,13 +54,13 @@ mod tests {
         let eth0 = accounts.interface("eth0", "EN10MB");
         accounts.set_drops(eth0, Drops { kernel: 3, ..Drops::default() });
         let snapshot = accounts.snapshot();
-        let text = Report::new(&snapshot, 10, &[]).to_text();
+        let text = Report::new(&snapshot, 10, &[], &[]).to_text();
         assert!(text.contains("Ethernet") && text.contains("missed packets"), "{text}");
         for old in ["EN10MB", "dropped", "overed"] {
             assert!(!text.contains(old), "{old}: {text}");
         }
         // The same for programs: their names stay.
-        let json = Report::new(&snapshot, 10, &[]).to_json().to_string();
+        let json = Report::new(&snapshot, 10, &[], &[]).to_json().to_string();
         assert!(json.contains("EN10MB") && json.contains("\"drops\""), "{json}");
     }
 
