@@ -150,6 +150,7 @@ impl Accounts {
     /// `start`, in seconds since 1970 UTC, and is `length` seconds long. A base interval
     /// that ends at the same time is closed after it.
     pub fn close_fine(&mut self, start: i64, length: u32) -> ClosedInterval {
+        let protocols = self.protocols();
         let fine = &mut self.fine;
         fine.make_room((self.interfaces.len(), self.hosts.iter().len(), self.ports.iter().len()));
         let mut interval = ClosedInterval {
@@ -211,7 +212,7 @@ impl Accounts {
             }
         }
         let besides = &mut fine.protocols;
-        let now = &self.protocols;
+        let now = protocols;
         interval.protocols = protocol_rows(|at| now[at] - besides[at].at_fine)
             .map(|(number, volume)| {
                 let rates = steady(rate(volume.bytes, covered));
@@ -229,6 +230,7 @@ impl Accounts {
     /// Ends the open base interval and returns what it held, as the one that began at
     /// `start`, in seconds since 1970 UTC, and is `length` seconds long.
     pub fn close_interval(&mut self, start: i64, length: u32) -> ClosedInterval {
+        let protocols = self.protocols();
         let mut interval = ClosedInterval {
             start,
             length,
@@ -288,7 +290,7 @@ impl Accounts {
             }
             beside.ranges = Default::default();
         }
-        let (now, then) = (&self.protocols, &self.protocols_at_interval);
+        let (now, then) = (&protocols, &self.protocols_at_interval);
         let besides = &mut fine.protocols;
         interval.protocols = protocol_rows(|at| now[at] - then[at])
             .map(|(number, volume)| {
@@ -301,7 +303,7 @@ impl Accounts {
         for beside in besides {
             beside.ranges = Default::default();
         }
-        self.protocols_at_interval.copy_from_slice(&self.protocols[..]);
+        self.protocols_at_interval = protocols;
         interval
     }
 }

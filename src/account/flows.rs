@@ -5,16 +5,28 @@
 //! before. The memory holds where that flow's counters are, which saves the look-ups, and
 //! how far its TCP got, which finds retransmissions.
 //!
-//! It has a fixed size and old entries are written over. It is only a hint: both ends are
-//! compared with the host rows' own keys, so an entry that is outdated, or that somebody
-//! made collide, costs that comparison and nothing else. The totals do not depend on it.
+//! Theory of operation: the memory has a fixed size. A flow belongs to one set, which holds
+//! two flows, the one of the newest packet first. A new flow takes the first place of its set,
+//! and the flow that was seen least recently goes. Flows of different sets never push each
+//! other out. With one place per flow, two flows that share it would push each other out with
+//! every packet. Four places per set would lose even fewer flows, but every new one would cost
+//! 20 instructions more (measured).
+//!
+//! The memory is only a hint: both ends are compared with the host rows' own keys, so that an
+//! outdated entry costs that comparison and nothing else. The totals do not depend on it. But
+//! a flow that is pushed out loses retransmissions and packets of [`super::services`], so the
+//! set of a flow depends on a [`Seed`]: nobody on the network can choose flows that push out
+//! others.
+
+use std::hash::{BuildHasher, RandomState};
 
 use super::volume::Volume;
-use super::{CELLS, PROTOCOL_ROWS};
-use crate::decode::PacketRecord;
+use super::{CELLS, protocol_row};
+use crate::decode::{Addr, PacketRecord};
 
-/// Flows that are remembered; 32 bytes each, so that none lies across two cache lines.
-const PLACES: usize = 8_192;
+/// Sets of two flows; a power of two.
+const SETS: usize = 1 << SET_BITS;
+const SET_BITS: u32 = 12;
 /// A segment that ends this far behind the newest is of another connection that uses the
 /// same ports again, not a retransmission.
 const WINDOW: i32 = 1 << 24;
@@ -22,16 +34,41 @@ const WINDOW: i32 = 1 << 24;
 /// The port slot of a flow without ports; no table of ports has it.
 pub const NO_SLOT: u32 = (1 << (32 - PORT_SHIFT)) - 1;
 
-/// Where the row of the protocol is in [`Flow::counters`], above the cell.
-const PROTOCOL_SHIFT: u32 = 5;
-/// Where the slot of the port is, above the row of the protocol.
-const PORT_SHIFT: u32 = 14;
+/// Where the slot of the port is in the counters of a flow, above the cell.
+const PORT_SHIFT: u32 = 9;
+/// Where the cell is: a counter has 16 bytes, so that this is how far off it is, too.
+const CELL_SHIFT: u32 = 4;
 const _: () = assert!(size_of::<Flow>() == 32);
-const _: () = assert!(CELLS == 1 << PROTOCOL_SHIFT);
-const _: () = assert!(PROTOCOL_ROWS == 1 << (PORT_SHIFT - PROTOCOL_SHIFT));
+const _: () = assert!(size_of::<Volume>() == 1 << CELL_SHIFT);
+const _: () = assert!(CELLS == 1 << (PORT_SHIFT - CELL_SHIFT));
+
+/// What a packet is counted in beside its hosts: the slot of its service port and the cell of
+/// its interface's counters.
+#[derive(Clone, Copy)]
+pub struct Counters(u32);
+
+impl Counters {
+    /// Of a slot, or [`NO_SLOT`], and a cell.
+    #[inline]
+    pub fn new(port: u32, cell: u8) -> Counters {
+        Counters(port << PORT_SHIFT | u32::from(cell) << CELL_SHIFT)
+    }
+
+    /// Slot of the service port, or [`NO_SLOT`].
+    #[inline]
+    pub fn port(self) -> u32 {
+        self.0 >> PORT_SHIFT
+    }
+
+    /// The cell of the interface's counters, see [`super::cell`].
+    #[inline]
+    pub fn cell(self) -> usize {
+        (self.0 >> CELL_SHIFT) as usize % CELLS
+    }
+}
 
 /// What is remembered of one flow.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct Flow {
     /// Interface, ports, protocol and network, see [`Flows::key`].
     key: u64,
@@ -43,9 +80,8 @@ pub struct Flow {
     pub destination: u32,
     /// The highest TCP sequence number seen, 0 for none.
     sequence: u32,
-    /// The slot of its service port, the row of its protocol, the cell of its interface's
-    /// counters.
-    counters: u32,
+    /// What else its packets are counted in.
+    pub counters: Counters,
 }
 
 impl Flow {
@@ -56,7 +92,7 @@ impl Flow {
         source: u32::MAX,
         destination: u32::MAX,
         sequence: 0,
-        counters: NO_SLOT << PORT_SHIFT,
+        counters: Counters(NO_SLOT << PORT_SHIFT),
     };
 
     /// The flow with this key, its counters being at these places, of which a packet of so
@@ -65,32 +101,17 @@ impl Flow {
     pub fn new(
         key: u64,
         (source, destination): (u32, u32),
-        port: u32,
+        counters: Counters,
         sequence: Option<u32>,
-        (protocol, cell): (u16, u8),
         bytes: u32,
     ) -> Flow {
         let sequence = sequence.unwrap_or(0);
-        let counters = port << PORT_SHIFT | u32::from(protocol) << PROTOCOL_SHIFT | u32::from(cell);
         Flow { key, count: counted(bytes), source, destination, sequence, counters }
     }
 
-    /// Slot of the service port, or [`NO_SLOT`].
-    #[inline]
-    pub fn port(&self) -> u32 {
-        self.counters >> PORT_SHIFT
-    }
-
     /// The row of its protocol.
-    #[inline]
     pub fn protocol(&self) -> u16 {
-        (self.counters >> PROTOCOL_SHIFT) as u16 % PROTOCOL_ROWS as u16
-    }
-
-    /// The cell of its interface's counters, see [`super::cell`].
-    #[inline]
-    pub fn cell(&self) -> u8 {
-        self.counters as u8 % CELLS as u8
+        protocol_row(&PacketRecord::of_flow(self.key))
     }
 
     /// Counts a packet of so many bytes.
@@ -104,11 +125,6 @@ impl Flow {
     #[inline]
     pub fn fits(&self, key: u64) -> bool {
         self.key == key
-    }
-
-    /// Whether `other` is this flow, perhaps at another point of it.
-    pub fn is_same(&self, other: &Flow) -> bool {
-        *self == Flow { sequence: self.sequence, count: self.count, ..*other }
     }
 
     /// Takes in a TCP segment that ends before `next`. Whether it is a retransmission:
@@ -141,56 +157,98 @@ fn counted(bytes: u32) -> u64 {
     1 << COUNT_BYTES | u64::from(bytes)
 }
 
+/// The numbers that tell the set of a flow.
+#[derive(Clone, Copy)]
+pub struct Seed {
+    source: [u64; 2],
+    destination: [u64; 2],
+    /// Odd.
+    multiplier: u64,
+}
+
+impl Seed {
+    /// From the operating system's random numbers.
+    pub fn random() -> Seed {
+        let state = RandomState::new();
+        Seed::from(|number| state.hash_one(number))
+    }
+
+    /// The same each time, for capture files: the same file is to give the same counts, and
+    /// whoever makes it could only spoil its own.
+    pub fn fixed() -> Seed {
+        // Digits of pi, as good as any.
+        Seed::from(|number| 0x243f_6a88_85a3_08d3_u64.rotate_left(number * 11))
+    }
+
+    fn from(number: impl Fn(u32) -> u64) -> Seed {
+        Seed {
+            source: [number(0), number(1)],
+            destination: [number(2), number(3)],
+            multiplier: number(4) | 1,
+        }
+    }
+}
+
+/// All bits of an address, mixed with the seed.
+#[inline]
+fn mix(address: &Addr, seed: &[u64; 2]) -> u64 {
+    let [head, tail] = address.halves();
+    let product = u128::from(head ^ seed[0]) * u128::from(tail ^ seed[1]);
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// The flows of one set, the one of the newest packet first, in a cache line of their own.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Set([Flow; 2]);
+
+const _: () = assert!(size_of::<Set>() == 64);
+
 /// The flows of recent packets; the same flow on two interfaces is two flows.
 pub struct Flows {
-    flows: Box<[Flow; PLACES]>,
+    sets: Box<[Set; SETS]>,
     /// Flows that others took the place of before their count was taken, as far as there is
     /// room for them.
     overwritten: Vec<Flow>,
+    seed: Seed,
 }
 
 impl Flows {
     /// Remembers nothing yet.
-    pub fn new() -> Flows {
+    pub fn new(seed: Seed) -> Flows {
         // Through a vector: built as an array it would pass over the stack, and what a
         // stack has grown to once stays resident.
-        let flows = vec![Flow::NONE; PLACES].into_boxed_slice();
-        let Ok(flows) = flows.try_into() else { unreachable!("there are {PLACES} places") };
-        Flows { flows, overwritten: Vec::new() }
+        let sets = vec![Set([Flow::NONE; 2]); SETS].into_boxed_slice();
+        let Ok(sets) = sets.try_into() else { unreachable!("there are {SETS} sets") };
+        Flows { sets, overwritten: Vec::new(), seed }
     }
 
     /// Forgets all flows.
     pub fn clear(&mut self) {
-        self.flows.fill(Flow::NONE);
+        self.sets.fill(Set([Flow::NONE; 2]));
         self.overwritten.clear();
     }
 
     /// All that tells the flow of `record` but its addresses. Interfaces beyond two million
-    /// would share flows.
+    /// would share flows. The key of a record that is not of IP is that of no flow.
     #[inline]
     pub fn key(interface: usize, record: &PacketRecord) -> u64 {
         record.flow_key(interface)
     }
 
-    /// The first of the two places where a flow may be remembered.
-    ///
-    /// Two places per flow: with one, flows that share a place push each other out with
-    /// every packet.
+    /// The number of the set of the flow of `record`, which has this key.
     #[inline]
-    pub fn place(key: u64, record: &PacketRecord) -> usize {
-        // Multiplication carries upwards only: the rotation brings the bits of the second
-        // factor down before the last one.
-        let ends = record.source.tail().wrapping_mul(0x6f4a_7c15)
-            ^ record.destination.tail().rotate_left(32)
-            ^ key;
-        let mixed = ends.wrapping_mul(0xd6e8_feb8_6659_fd93);
-        (mixed >> 51) as usize
+    pub fn set(&self, key: u64, record: &PacketRecord) -> usize {
+        let source = mix(&record.source, &self.seed.source);
+        let destination = mix(&record.destination, &self.seed.destination);
+        let mixed = (source ^ destination ^ key).wrapping_mul(self.seed.multiplier);
+        (mixed >> (64 - SET_BITS)) as usize
     }
 
-    /// What is remembered in a place, whichever flow it is.
+    /// What a set has in its first or second place (0 or 1), whichever flow it is.
     #[inline]
-    pub fn at(&mut self, place: usize) -> &mut Flow {
-        &mut self.flows[place % PLACES]
+    pub fn at<const PLACE: usize>(&mut self, set: usize) -> &mut Flow {
+        &mut self.sets[set % SETS].0[PLACE]
     }
 
     /// Gives `take` each flow of which packets have come since the last time, and how many.
@@ -204,37 +262,35 @@ impl Flows {
         };
         self.overwritten.iter_mut().for_each(&mut take);
         self.overwritten.clear();
-        self.flows.iter_mut().for_each(take);
+        self.sets.iter_mut().flat_map(|set| &mut set.0).for_each(take);
     }
 
     #[cold]
     #[inline(never)]
-    fn set_aside(&mut self, place: usize) {
-        self.overwritten.push(self.flows[place % PLACES]);
+    fn set_aside(&mut self, set: usize) {
+        self.overwritten.push(self.sets[set % SETS].0[1]);
     }
 
-    /// What is remembered in the second place of a flow that has this as its first.
+    /// Makes the second flow of a set, of which a packet came, the first one.
     #[inline]
-    pub fn second(&self, place: usize) -> &Flow {
-        &self.flows[(place ^ 1) % PLACES]
+    pub fn promote(&mut self, set: usize) {
+        let flows = &mut self.sets[set % SETS].0;
+        let [first, second] = *flows;
+        *flows = [second, first];
     }
 
-    /// Moves what is in the second place to the first, and the other way round.
-    pub fn promote(&mut self, place: usize) {
-        self.flows.swap(place % PLACES, (place ^ 1) % PLACES);
-    }
-
-    /// Remembers a new flow in its first place; what was there moves to the second.
+    /// Remembers a new flow in its set; the flow that was seen least recently goes.
     ///
     /// To put new flows into the second place saves the move, but costs more: in a scan one
     /// frame in eight finds its flow overwritten (measured).
     #[inline]
-    pub fn remember(&mut self, place: usize, flow: Flow) {
-        if self.overwritten.len() < OVERWRITTEN && self.flows[(place ^ 1) % PLACES].count != 0 {
-            self.set_aside(place ^ 1);
+    pub fn remember(&mut self, set: usize, flow: Flow) {
+        if self.overwritten.len() < OVERWRITTEN && self.sets[set % SETS].0[1].count != 0 {
+            self.set_aside(set);
         }
-        self.flows[(place ^ 1) % PLACES] = self.flows[place % PLACES];
-        self.flows[place % PLACES] = flow;
+        let flows = &mut self.sets[set % SETS].0;
+        flows[1] = flows[0];
+        flows[0] = flow;
     }
 }
 

@@ -24,7 +24,7 @@ use ipnet::IpNet;
 
 use crate::decode::{Addr, Defect, Mac, NO_TIME, Network, PacketRecord};
 use fine::{Fine, Mark};
-use flows::{Flow, Flows};
+use flows::{Counters, Flow, Flows, NO_SLOT, Seed};
 use fragments::Fragments;
 use ports::Ports;
 use protocols::{PROTOCOL_ROWS, PROTOCOLS, protocol_row};
@@ -92,8 +92,8 @@ struct Host {
     mac: Mac,
     local: bool,
     /// How many hosts had been folded when it had got its slot: it differs between the hosts
-    /// that have one slot.
-    born: u32,
+    /// that have one slot. (64 bits: 32 would go round after some hours of a scan.)
+    born: u64,
 }
 
 impl Host {
@@ -162,7 +162,8 @@ pub struct Accounts {
     other_hosts: Split<InOut>,
     ports: Ports,
     without_port: Split<Volume>,
-    protocols: Box<[Volume; PROTOCOL_ROWS]>,
+    /// IP packets without a port, by the row of their protocol.
+    portless: Box<[Volume; PROTOCOL_ROWS]>,
     protocols_at_interval: Box<[Volume; PROTOCOL_ROWS]>,
     fragments: Fragments,
     local: LocalNetworks,
@@ -178,19 +179,29 @@ pub struct Accounts {
 impl Accounts {
     /// Empty counters that tell at most `host_limit` hosts apart.
     pub fn new(host_limit: usize, local: LocalNetworks) -> Accounts {
+        Accounts::seeded(host_limit, local, Seed::random())
+    }
+
+    /// As [`Accounts::new`], for capture files: the same files give the same counts each time,
+    /// to the last retransmission.
+    pub fn of_files(host_limit: usize, local: LocalNetworks) -> Accounts {
+        Accounts::seeded(host_limit, local, Seed::fixed())
+    }
+
+    fn seeded(host_limit: usize, local: LocalNetworks, seed: Seed) -> Accounts {
         Accounts {
             interfaces: Vec::new(),
             hosts: Table::new(host_limit),
             other_hosts: Split::default(),
             ports: Ports::new(),
             without_port: Split::default(),
-            protocols: Box::new([Volume::default(); PROTOCOL_ROWS]),
+            portless: Box::new([Volume::default(); PROTOCOL_ROWS]),
             protocols_at_interval: Box::new([Volume::default(); PROTOCOL_ROWS]),
             fragments: Fragments::new(),
             local,
             first: NO_TIME,
             last: NO_TIME,
-            flows: Flows::new(),
+            flows: Flows::new(seed),
             services: Services::new(),
             fine: Fine::default(),
             classes_at_second: [0; CLASSES],
@@ -236,13 +247,8 @@ impl Accounts {
         let mut captured_bytes = 0;
         for record in records {
             let bytes = u64::from(record.wire_len);
-            let cell = if record.is_ip() {
-                self.count_ip(interface, record)
-            } else {
-                self.without_port.interval.count(bytes);
-                cell(record.network(), Direction::None)
-            };
-            cells[usize::from(cell) % CELLS].count(bytes);
+            let cell = self.count_record(interface, record).cell();
+            cells[cell].count(bytes);
             captured_bytes += u64::from(record.captured_len);
             if record.is_remarkable() {
                 self.count_errors(interface, record);
@@ -255,30 +261,41 @@ impl Accounts {
         }
     }
 
-    /// Counts an IP packet and returns its cell.
+    /// Counts a frame but for its cell, which it returns.
     #[inline(always)]
-    fn count_ip(&mut self, interface: usize, record: &PacketRecord) -> u8 {
+    fn count_record(&mut self, interface: usize, record: &PacketRecord) -> Counters {
         let key = Flows::key(interface, record);
-        let place = Flows::place(key, record);
-        if self.flows.at(place).fits(key)
-            && let Some(cell) = self.count_known_flow(interface, place, record)
-        {
-            return cell;
+        let set = self.flows.set(key, record);
+        if let Some(counters) = self.count_known_flow::<0>(interface, set, key, record) {
+            return counters;
         }
-        self.count_unusual_flow(interface, place, record)
+        if let Some(counters) = self.count_known_flow::<1>(interface, set, key, record) {
+            self.flows.promote(set);
+            return counters;
+        }
+        // No flow has the key of a frame that is not of IP, so that only here it matters.
+        if record.is_ip() {
+            return self.count_new_flow(set, key, record);
+        }
+        self.without_port.interval.count(u64::from(record.wire_len));
+        Counters::new(NO_SLOT, cell(record.network(), Direction::None))
     }
 
-    /// Counts an IP packet of the flow that is remembered in `place`, and returns its cell;
-    /// `None`, and nothing is counted, if its ends are not those of the packet.
+    /// Counts an IP packet of the flow that is remembered in this place of its set, and
+    /// returns its cell; `None`, and nothing is counted, if another flow is there.
     #[inline(always)]
-    fn count_known_flow(
+    fn count_known_flow<const PLACE: usize>(
         &mut self,
         interface: usize,
-        place: usize,
+        set: usize,
+        key: u64,
         record: &PacketRecord,
-    ) -> Option<u8> {
+    ) -> Option<Counters> {
         let one = Volume { packets: 1, bytes: u64::from(record.wire_len) };
-        let flow = self.flows.at(place);
+        let flow = self.flows.at::<PLACE>(set);
+        if !flow.fits(key) {
+            return None;
+        }
         let is_known = self.hosts.both(
             (flow.source, flow.destination),
             (&record.source, &record.destination),
@@ -294,10 +311,12 @@ impl Accounts {
         if !is_known {
             return None;
         }
-        self.protocols[usize::from(flow.protocol()) % PROTOCOL_ROWS] += one;
-        match self.ports.get(flow.port()) {
+        match self.ports.get(flow.counters.port()) {
             Some(port) => port.interval += one,
-            None => self.without_port.interval += one,
+            None => {
+                self.portless[usize::from(protocol_row(record)) % PROTOCOL_ROWS] += one;
+                self.without_port.interval += one;
+            }
         }
         if let Some(next) = record.next_sequence()
             && flow.is_retransmission(next)
@@ -305,32 +324,13 @@ impl Accounts {
             self.interfaces[interface].count_error(ErrorKind::TcpRetransmission);
         }
         flow.count(record.wire_len);
-        Some(flow.cell())
+        Some(flow.counters)
     }
 
-    /// Counts an IP packet whose flow is not in its first place, and returns its cell.
+    /// Counts an IP packet whose flow is not remembered, and returns its cell: finds or makes
+    /// the rows of its hosts and of its service port, and remembers them.
     #[inline(always)]
-    fn count_unusual_flow(&mut self, interface: usize, place: usize, record: &PacketRecord) -> u8 {
-        let key = Flows::key(interface, record);
-        if self.flows.second(place).fits(key) {
-            self.flows.promote(place);
-            if let Some(cell) = self.count_known_flow(interface, place, record) {
-                return cell;
-            }
-        }
-        self.count_new_flow(interface, place, key, record)
-    }
-
-    /// Counts an IP packet whose flow is not remembered: finds or makes the rows of its
-    /// hosts and its service port, and remembers them.
-    #[inline(always)]
-    fn count_new_flow(
-        &mut self,
-        interface: usize,
-        place: usize,
-        key: u64,
-        record: &PacketRecord,
-    ) -> u8 {
+    fn count_new_flow(&mut self, set: usize, key: u64, record: &PacketRecord) -> Counters {
         let one = Volume { packets: 1, bytes: u64::from(record.wire_len) };
         let source = self.hosts.find(&record.source, |host| {
             host.traffic.interval.sent += one;
@@ -356,47 +356,27 @@ impl Accounts {
         let port = self.ports.slot(record);
         match self.ports.get(port) {
             Some(port) => port.interval += one,
-            None => self.without_port.interval += one,
+            None => {
+                self.portless[usize::from(protocol_row(record)) % PROTOCOL_ROWS] += one;
+                self.without_port.interval += one;
+            }
         }
-        let protocol = protocol_row(record);
-        self.protocols[usize::from(protocol) % PROTOCOL_ROWS] += one;
-        let cell = cell(record.network(), Direction::of(source_is_local, destination_is_local));
+        let direction = Direction::of(source_is_local, destination_is_local);
+        let counters = Counters::new(port, cell(record.network(), direction));
         let slots = (source, destination);
-        let rows = (protocol, cell);
-        if source == destination {
-            self.remember_own_flow(interface, place, (key, port), (slots, rows), record);
-        } else {
-            let flow = Flow::new(key, slots, port, record.next_sequence(), rows, record.wire_len);
-            self.flows.remember(place, flow);
-        }
-        cell
+        let flow = Flow::new(key, slots, counters, record.next_sequence(), record.wire_len);
+        self.flows.remember(set, flow);
+        counters
     }
 
-    /// Remembers the flow of a host to itself. Its packets always come through here, as
-    /// [`Table::both`] lends no row twice; so that its sequence goes on, it is compared.
-    ///
-    /// The flow is made in here: were it handed over, the usual one would take a way round.
-    #[cold]
-    #[inline(never)]
-    fn remember_own_flow(
-        &mut self,
-        interface: usize,
-        place: usize,
-        (key, port): (u64, u32),
-        (slots, rows): ((u32, u32), (u16, u8)),
-        record: &PacketRecord,
-    ) {
-        let flow = Flow::new(key, slots, port, record.next_sequence(), rows, record.wire_len);
-        let known = self.flows.at(place);
-        if !known.is_same(&flow) {
-            return self.flows.remember(place, flow);
+    /// All IP packets by the row of their protocol: those that have a port are counted with
+    /// it only.
+    fn protocols(&self) -> Box<[Volume; PROTOCOL_ROWS]> {
+        let mut all = self.portless.clone();
+        for (key, split) in self.ports.iter() {
+            all[usize::from(key.transport.number())] += split.total();
         }
-        if let Some(next) = record.next_sequence()
-            && known.is_retransmission(next)
-        {
-            self.interfaces[interface].count_error(ErrorKind::TcpRetransmission);
-        }
-        known.count(record.wire_len);
+        all
     }
 
     /// Makes the row of a packet's destination, whose source has the slot `source`, or else
@@ -418,7 +398,7 @@ impl Accounts {
             last: timestamp,
             mac: Mac::default(),
             local: self.local.has(&address),
-            born: self.hosts.evicted_by_next() as u32,
+            born: self.hosts.evicted_by_next(),
         };
         let one = Volume { packets: 1, bytes: u64::from(record.wire_len) };
         if IS_DESTINATION {

@@ -51,7 +51,7 @@ const _: () = assert!(size_of::<ServiceRow>() == 40);
 #[derive(Clone, Copy)]
 struct Row {
     /// Of the host that it was made for.
-    born: u32,
+    born: u64,
     traffic: InOut,
 }
 
@@ -59,7 +59,7 @@ struct Row {
 pub(super) struct Services {
     rows: Table<(u32, u32), Row, 2>,
     /// How many hosts had been folded at the last walk.
-    folded: u32,
+    folded: u64,
 }
 
 impl Services {
@@ -74,17 +74,16 @@ impl Services {
             self.add(flow, flow.source, hosts, sent);
             self.add(flow, flow.destination, hosts, received);
         });
-        self.folded = hosts.evicted() as u32;
+        self.folded = hosts.evicted();
     }
 
     fn add(&mut self, flow: &Flow, slot: u32, hosts: &Table<Addr, Host>, traffic: InOut) {
         let Some((_, host)) = hosts.at(slot) else { return };
         let born = host.born;
-        // Before or after, in numbers that go round.
-        if born.wrapping_sub(self.folded) as i32 > 0 {
+        if born > self.folded {
             return;
         }
-        let service = match flow.port() {
+        let service = match flow.counters.port() {
             NO_SLOT => NO_PORT | u32::from(flow.protocol()),
             port => port,
         };

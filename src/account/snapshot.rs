@@ -301,6 +301,7 @@ impl Accounts {
             port: key.port,
             volume: split.total(),
         });
+        let protocols = self.protocols();
         Snapshot {
             total: self.interfaces.iter().map(super::Interface::total).sum(),
             captured_bytes: self.interfaces.iter().map(|i| i.captured_bytes).sum(),
@@ -312,7 +313,7 @@ impl Accounts {
             ports: ports.collect(),
             without_port: self.without_port.total(),
             services: self.services.rows(&self.hosts, &self.ports),
-            protocols: protocol_rows(|at| self.protocols[at])
+            protocols: protocol_rows(|at| protocols[at])
                 .map(|(number, volume)| ProtocolRow { number, volume })
                 .collect(),
             ..Snapshot::default()
@@ -330,7 +331,7 @@ impl Accounts {
             i.at_second = now;
         }
         let mut now = [0; CLASSES];
-        for (number, volume) in self.protocols.iter().enumerate() {
+        for (number, volume) in self.protocols().iter().enumerate() {
             now[class_of(number as u16)] += volume.packets;
         }
         let then = std::mem::replace(&mut self.classes_at_second, now);

@@ -5,6 +5,7 @@
 mod conservation;
 mod errors;
 mod flood;
+mod flows;
 mod hosts;
 mod model;
 mod rates;

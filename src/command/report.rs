@@ -26,7 +26,7 @@ pub fn run(arguments: &ReportArguments) -> Result<(), Failure> {
     } else {
         LocalNetworks::exactly(arguments.local.clone())
     };
-    let mut worker = Worker::new(Accounts::new(arguments.max_hosts as usize, local));
+    let mut worker = Worker::new(Accounts::of_files(arguments.max_hosts as usize, local));
     let (mut problems, mut notices) = (Vec::new(), Vec::new());
     let mut opened = 0;
     for path in &arguments.files {

@@ -115,7 +115,7 @@ pub const KEYS: &[Key] = &[
     Key {
         section: "capture",
         name: "ring",
-        default: "8192",
+        default: "4096",
         meaning: "Packet records that may wait between a capture thread and the worker, 1024 to \
                   1048576, 64 bytes each.",
         set: |c, v| value::whole(v, 1_024, 1 << 20).map(|v| c.ring = v as usize),

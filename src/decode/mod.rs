@@ -60,6 +60,9 @@ fn less_usual(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
 }
 
 /// Decodes a frame of any kind. Timestamp and lengths are in the record.
+///
+/// Out of line, so that [`quick::v6`] needs few registers, too.
+#[inline(never)]
 fn thorough(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
     let PacketRecord { timestamp, wire_len, captured_len, .. } = *record;
     *record = PacketRecord { timestamp, wire_len, captured_len, ..PacketRecord::default() };

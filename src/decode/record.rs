@@ -24,9 +24,9 @@ impl Hash for Addr {
     /// As two numbers: that of an array would hash its length as well.
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        state.write_u64(u64::from_ne_bytes([a, b, c, d, e, f, g, h]));
-        state.write_u64(self.tail());
+        let [head, tail] = self.halves();
+        state.write_u64(head);
+        state.write_u64(tail);
     }
 }
 
@@ -52,8 +52,15 @@ impl Addr {
     /// The last eight bytes as a number: all of an IPv4 address, an interface identifier.
     #[inline]
     pub fn tail(&self) -> u64 {
-        let [.., a, b, c, d, e, f, g, h] = self.0;
-        u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+        self.halves()[1]
+    }
+
+    /// All bytes as two numbers: the first eight of them and the last eight, in which all of
+    /// an IPv4 address is.
+    #[inline]
+    pub fn halves(&self) -> [u64; 2] {
+        let [a, b, c, d, e, f, g, h, head @ ..] = self.0;
+        [u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u64::from_ne_bytes(head)]
     }
 
     /// The address as a number that orders as addresses do.
@@ -346,6 +353,12 @@ impl PacketRecord {
         self.facts << (64 - FLOW_BITS) | number as u64
     }
 
+    /// A record of nothing but what [`PacketRecord::flow_key`] tells: protocol, ports and
+    /// network.
+    pub fn of_flow(key: u64) -> PacketRecord {
+        PacketRecord { facts: key >> (64 - FLOW_BITS), ..PacketRecord::default() }
+    }
+
     /// The service port: the lower of the two ports.
     #[inline]
     pub fn service_port(&self) -> Option<u16> {
@@ -398,7 +411,7 @@ impl PacketRecord {
     /// Whether there is a source MAC.
     #[inline]
     pub fn shows_mac(&self) -> bool {
-        self.flags() & FRAGMENT == 0 && (self.extra != 0 || self.facts >> EXTRA_SHIFT != 0)
+        self.flags() & FRAGMENT == 0 && u64::from(self.extra) | self.facts >> EXTRA_SHIFT != 0
     }
 
     #[inline]

@@ -5,10 +5,10 @@
 //! owe the user on top: counted drops, and waking without a system call per frame.
 //!
 //! Theory of operation: the worker looks at its rings once a second of its own accord.
-//! A producer wakes it earlier only when a ring is a quarter full, so that an idle or
+//! A producer wakes it earlier only when a ring is half full, so that an idle or
 //! slow network costs no wake-ups and a fast one never fills the ring unseen. A producer
 //! that reads a file may wait for room; it then sleeps until the worker has drained half. A
-//! live one waits 20 ms at most, while the kernel's ring fills, and then counts drops.
+//! live one waits 40 ms at most, while the kernel's ring fills, and then counts drops.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,8 +19,9 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::decode::PacketRecord;
 
-/// Records a ring holds by default: 512 KiB of them.
-pub const DEFAULT_CAPACITY: usize = 8_192;
+/// Records a ring holds by default: 256 KiB of them. The kernel's ring is what bridges bursts;
+/// twice as many here cost memory and the same wake-ups.
+pub const DEFAULT_CAPACITY: usize = 4_096;
 
 /// Records that are pushed at once at most.
 pub const BATCH: usize = 256;
@@ -65,7 +66,7 @@ pub fn ring(capacity: usize, worker: Thread) -> (Sender, Receiver) {
         batch: Box::new([PacketRecord::default(); BATCH]),
         shared: shared.clone(),
         worker,
-        wake_at: capacity / 4 * 3,
+        wake_at: capacity / 2,
     };
     (sender, Receiver { ring: consumer, shared, producer: None })
 }
@@ -102,7 +103,7 @@ impl Sender {
     /// ours and takes the burst meanwhile. Whether there is room now.
     #[cold]
     pub fn wait_a_moment(&mut self) -> bool {
-        const PAUSES: u32 = 20;
+        const PAUSES: u32 = 40;
         (0..PAUSES).any(|_| {
             self.worker.unpark();
             thread::park_timeout(Duration::from_millis(1));

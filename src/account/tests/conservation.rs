@@ -29,7 +29,7 @@ struct Pair {
 }
 
 fn accounts(host_limit: usize) -> Accounts {
-    let mut accounts = Accounts::new(host_limit, local_networks(0));
+    let mut accounts = Accounts::of_files(host_limit, local_networks(0));
     for (number, name) in ["eth0", "wlan0", "tap.pcap"].into_iter().enumerate() {
         assert_eq!(accounts.interface(name, "EN10MB"), number);
     }

@@ -137,6 +137,25 @@ fn a_flood_of_services_is_bounded_and_a_host_that_goes_on_keeps_its_rows() {
     }
 }
 
+#[test]
+fn services_go_on_however_many_hosts_were_folded() {
+    let mut accounts = accounts(3);
+    let talk = || Packet::new(2, 5, Load::Udp(1_000, 53)).record();
+    accounts.count(0, &[talk()]);
+    accounts.gather();
+    // As after a scan that folded this many hosts and left these two.
+    for folded in [1 << 31, (1 << 31) + 1, 1 << 32, (1 << 40) + 7] {
+        accounts.hosts.set_evicted(folded);
+        accounts.gather();
+        let before = rows(&accounts.snapshot());
+        accounts.count(0, &[talk()]);
+        accounts.gather();
+        let after = rows(&accounts.snapshot());
+        let sent = |rows: &Rows| rows.values().map(|row| row.sent.packets).sum::<u64>();
+        assert_eq!(sent(&after), sent(&before) + 1, "{folded} folded");
+    }
+}
+
 proptest! {
     #[test]
     fn rows_never_hold_more_than_their_host(host_limit in host_limit(), steps in steps()) {
