@@ -22,6 +22,7 @@ RUN ?=
 BUILD_NEEDS := cc:build-essential /usr/include/pcap/pcap.h:libpcap-dev
 CHECK_NEEDS = $(BUILD_NEEDS) $(PAGE_NEEDS) shellcheck:shellcheck mandoc:mandoc
 TEST_NEEDS = $(CHECK_NEEDS) ip:iproute2 chromium:chromium slowhttptest:slowhttptest \
+	/usr/bin/faketime:faketime setpriv:util-linux \
 	$(STRIP_arm64) $(STRIP_armhf) $(CROSS_NEEDS) $(BOOT_NEEDS) $(PACKAGE_NEEDS) $(APPLIANCE_NEEDS) $(IMAGE_NEEDS)
 NIGHTLY_NEEDS = $(DEB_NEEDS) losetup:mount mkfs.ext4:e2fsprogs podman:podman runc:runc mmdebstrap:mmdebstrap
 PAGE_NEEDS := node:nodejs npm:npm

@@ -3,7 +3,11 @@
 //! These tests need root (namespaces, raw sockets) and fail without it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "live/clock.rs"]
+mod clock;
 mod common;
+#[path = "live/privileges.rs"]
+mod privileges;
 #[path = "live/reload.rs"]
 mod reload;
 

@@ -16,6 +16,11 @@
 //!   until the clock jumps back (then nothing happened) or it has stayed for a while or
 //!   the synchroniser vouches for it (then the held intervals move with it).
 //!
+//! A clock that is far from what was known before, at a start far past the newest row of
+//! history, must have stayed there for longer, whoever vouches for it: a clock chip may have
+//! lost the time and an answer from the network may be forged, and history is kept for so long
+//! before the present. A machine that was off since yesterday waits these ten minutes, too.
+//!
 //! A clock that shows a time before this program was written, or long after, is wrong in
 //! any case.
 
@@ -29,9 +34,10 @@ const LAST_DAY: i64 = 7_258_118_400;
 const SLEW: i64 = SECOND;
 /// How long a step must stay.
 const PATIENCE: i64 = 60 * SECOND;
-/// How long a step into a future must stay that is [`FAR`] away.
-const MORE_PATIENCE: i64 = 600 * SECOND;
-const FAR: i64 = 30 * 86_400 * SECOND;
+/// How long a clock must stay where it is if that is [`FAR`] away.
+pub(super) const MORE_PATIENCE: i64 = 600 * SECOND;
+/// Less than a day: the finest tier may be kept for no longer than two.
+const FAR: i64 = 12 * 3_600 * SECOND;
 
 /// Both clocks at one moment, nanoseconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,7 +115,8 @@ pub(super) enum Event {
 
 #[derive(Clone, Copy)]
 enum State {
-    Waiting,
+    /// Since this moment of the monotonic clock the system's clock has not been stepped.
+    Waiting(i64),
     Trusted,
     /// The clock was stepped at this moment, by the stepped clock.
     Stepped(Reading),
@@ -125,6 +132,10 @@ pub(super) struct Clock {
     facts: Facts,
     /// How long after booting a clock that nobody has set is believed.
     wait: i64,
+    /// When history ends, if there is any.
+    known: Option<i64>,
+    /// Waiting only because the clock is far past the end of history.
+    is_doubted: bool,
 }
 
 /// Whether a time, nanoseconds since 1970 UTC, can be at all.
@@ -134,14 +145,30 @@ pub(crate) fn is_plausible(time: i64) -> bool {
 
 impl Clock {
     /// Begins. `wait` is how long after booting the clock of a machine without a battery for
-    /// it is doubted, nanoseconds.
-    pub(super) fn new(reading: Reading, facts: Facts, wait: i64) -> Clock {
+    /// it is doubted, nanoseconds; `known` is when history ends, nanoseconds since 1970 UTC.
+    pub(super) fn new(reading: Reading, facts: Facts, wait: i64, known: Option<i64>) -> Clock {
         let offset = reading.real.saturating_sub(reading.monotonic);
-        let mut clock = Clock { offset, real_offset: offset, state: State::Waiting, facts, wait };
-        if clock.is_trustworthy(reading) {
+        let state = State::Waiting(reading.monotonic);
+        let (real_offset, is_doubted) = (offset, false);
+        let mut clock = Clock { offset, real_offset, state, facts, wait, known, is_doubted };
+        if clock.may_be_trusted(reading.monotonic, reading) {
             clock.state = State::Trusted;
         }
         clock
+    }
+
+    /// How far the clock is past the end of history, if it waits only because of that.
+    pub(super) fn doubt(&self, reading: Reading) -> Option<i64> {
+        self.is_doubted.then(|| self.ahead(reading))
+    }
+
+    /// Whether the clock, not trusted so far, is far past the end of history.
+    pub(super) fn is_far_ahead(&self, reading: Reading) -> bool {
+        matches!(self.state, State::Waiting(_)) && self.ahead(reading) > FAR
+    }
+
+    fn ahead(&self, reading: Reading) -> i64 {
+        self.known.map_or(0, |known| reading.real.saturating_sub(known))
     }
 
     /// Our time at a moment of the monotonic clock.
@@ -161,7 +188,8 @@ impl Clock {
 
     pub(super) fn state(&self) -> ClockState {
         match self.state {
-            State::Waiting => ClockState::Waiting,
+            State::Waiting(_) if self.is_doubted => ClockState::Stepped,
+            State::Waiting(_) => ClockState::Waiting,
             State::Trusted => ClockState::Trusted,
             State::Stepped(_) => ClockState::Stepped,
         }
@@ -170,7 +198,7 @@ impl Clock {
     /// Whether closed intervals are to be held.
     pub(super) fn is_holding(&self) -> bool {
         match self.state {
-            State::Waiting => true,
+            State::Waiting(_) => true,
             State::Trusted => false,
             State::Stepped(step) => is_plausible(step.real),
         }
@@ -192,12 +220,14 @@ impl Clock {
         let skew = self.skew();
         let mut events = Vec::new();
         match self.state {
-            State::Waiting => {
+            State::Waiting(since) => {
                 self.offset = offset;
+                let since = if is_step { reading.monotonic } else { since };
+                self.state = State::Waiting(since);
                 if is_step {
                     events.push(Event::Set { by: change });
                 }
-                if self.is_trustworthy(reading) {
+                if self.may_be_trusted(since, reading) {
                     self.state = State::Trusted;
                     events.push(Event::Trusted);
                 }
@@ -227,7 +257,16 @@ impl Clock {
         if is_plausible(reading.real) { Event::Stepped { by } } else { Event::Absurd { by } }
     }
 
-    /// Whether to believe the clock from the start.
+    /// Whether to believe a clock that has not been stepped `since` a moment of the monotonic
+    /// clock.
+    fn may_be_trusted(&mut self, since: i64, reading: Reading) -> bool {
+        let is_trustworthy = self.is_trustworthy(reading);
+        let has_lasted = reading.monotonic.saturating_sub(since) >= MORE_PATIENCE;
+        self.is_doubted = is_trustworthy && self.ahead(reading) > FAR && !has_lasted;
+        is_trustworthy && !self.is_doubted
+    }
+
+    /// Whether to believe the clock, wherever it is.
     fn is_trustworthy(&self, reading: Reading) -> bool {
         is_plausible(reading.real)
             && (self.facts.has_battery
@@ -244,9 +283,13 @@ impl Clock {
             Synchroniser::Done { at } => vouched.contains(&at),
             _ => false,
         };
-        let patience = if self.skew() > FAR { MORE_PATIENCE } else { PATIENCE };
-        let is_old = reading.monotonic.saturating_sub(step.monotonic) >= patience;
-        is_plausible(step.real) && (is_vouched_for || is_old)
+        let age = reading.monotonic.saturating_sub(step.monotonic);
+        is_plausible(step.real)
+            && if self.skew().saturating_abs() > FAR {
+                age >= MORE_PATIENCE
+            } else {
+                is_vouched_for || age >= PATIENCE
+            }
     }
 }
 

@@ -1,7 +1,9 @@
 //! The way to the store thread, which may be behind but never holds the worker up.
 //!
 //! Messages keep their order. What must wait for the clock is held at the end of the line;
-//! its times can still be changed.
+//! its times can still be changed. Memory is bounded: when there are too many rows, the oldest
+//! fine intervals go, whose counts are in the base intervals too; then the rows of the largest
+//! base intervals are folded into "other", half of them at a time, which keeps every sum.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{SyncSender, TrySendError};
@@ -13,6 +15,9 @@ use crate::store::Message;
 /// Rows that wait at most, a few megabytes: ten minutes of seconds and minutes on a busy
 /// network, many hours on a quiet one.
 const ROWS_MOST: usize = 60_000;
+
+/// Hosts, and ports, of which no more are folded: what is left is little beside the rest.
+const FOLDED_LEAST: usize = 2;
 
 /// Fine intervals gather for this long, seconds: one a second would wake the store thread
 /// all the time on an idle network.
@@ -75,7 +80,8 @@ impl Outbox {
         self.held.len()
     }
 
-    /// Adds an interval. The oldest go if there are too many rows, fine ones first.
+    /// Adds an interval. If there are too many rows, the oldest fine intervals go, then rows
+    /// are folded, and only when nothing is left to fold the oldest intervals go.
     pub(super) fn push(&mut self, message: Message, is_held: bool) {
         self.rows += rows(&message);
         if is_held {
@@ -83,16 +89,35 @@ impl Outbox {
         } else {
             self.ready.push_back(message);
         }
-        while self.rows > ROWS_MOST && self.give_up_one() {}
+        while self.rows > ROWS_MOST
+            && (self.give_up_one(is_fine)
+                || self.fold_one()
+                || self.give_up_one(|message| matches!(message, Message::Closed(_))))
+        {}
     }
 
-    fn give_up_one(&mut self) -> bool {
-        let is_closed = |message: &Message| matches!(message, Message::Closed(_));
+    /// Folds half of the rows of the base interval that has the most.
+    fn fold_one(&mut self) -> bool {
+        let all = self.ready.iter_mut().chain(&mut self.held);
+        let closed = all.filter_map(|message| match message {
+            Message::Closed(interval) => Some(interval),
+            _ => None,
+        });
+        let named = |i: &ClosedInterval| i.hosts.len().max(i.ports.len());
+        let Some(largest) = closed.max_by_key(|i| named(i)).filter(|i| named(i) > FOLDED_LEAST)
+        else {
+            return false;
+        };
+        let before = largest.rows();
+        let half = |count: usize| (count / 2).max(FOLDED_LEAST);
+        largest.keep_busiest(half(largest.hosts.len()), half(largest.ports.len()));
+        self.rows -= before - largest.rows();
+        true
+    }
+
+    fn give_up_one(&mut self, which: fn(&Message) -> bool) -> bool {
         let Outbox { ready, held, .. } = self;
-        let gone = take_first(ready, is_fine)
-            .or_else(|| take_first(held, is_fine))
-            .or_else(|| take_first(ready, is_closed))
-            .or_else(|| take_first(held, is_closed));
+        let gone = take_first(ready, which).or_else(|| take_first(held, which));
         if let Some(message) = &gone {
             self.rows -= rows(message);
             self.lost += 1;
@@ -209,6 +234,43 @@ mod tests {
         outbox.send();
         sent.push(messages.try_iter().count());
         assert_eq!(sent, [0, 0, 0, 0, 5, 0, 0, 0, 4]);
+    }
+
+    #[test]
+    fn what_waits_for_long_is_folded_and_loses_no_count() {
+        use crate::account::{InOut, IntervalHost, Volume};
+        use crate::decode::Addr;
+        let one = |bytes| Volume { packets: 1, bytes };
+        let mut interval = closed(0);
+        interval.hosts = (0..200_u8)
+            .map(|host| IntervalHost {
+                address: Addr::from(std::net::IpAddr::from([10, 0, 0, host])),
+                mac: Default::default(),
+                local: true,
+                traffic: InOut { received: one(host.into()), sent: one(7) },
+                rates: Default::default(),
+            })
+            .collect();
+        let sum = |interval: &ClosedInterval| {
+            let hosts = interval.hosts.iter().map(|host| host.traffic);
+            hosts.fold(interval.other_hosts, |sum, one| sum + one)
+        };
+        let wanted = sum(&interval);
+        let (store, _messages) = sync_channel(0);
+        let mut outbox = Outbox::new(store, Some(1));
+        // A day of minutes: many times the bound.
+        let count = 1_440;
+        for minute in 0..count {
+            let next = ClosedInterval { start: minute * 60, ..interval.clone() };
+            outbox.push(Message::Closed(next), true);
+            assert!(outbox.rows <= ROWS_MOST);
+        }
+        assert_eq!((outbox.lost(), outbox.held()), (0, count as usize));
+        assert_eq!(outbox.rows, outbox.held.iter().map(rows).sum::<usize>());
+        for held in outbox.held.iter().filter_map(self::interval) {
+            assert_eq!(sum(held), wanted);
+            assert!(held.hosts.len() >= FOLDED_LEAST);
+        }
     }
 
     #[test]

@@ -5,13 +5,17 @@
 //! Must run before any other thread is started: capabilities belong to threads.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use caps::{CapSet, Capability, CapsHashSet};
 use log::{info, warn};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::prctl;
-use nix::unistd::{Gid, Uid, geteuid, setgid, setgroups, setuid};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat};
+use nix::unistd::{Gid, Uid, fchown, fchownat, geteuid, setgid, setgroups, setuid};
 
 use crate::failure::{Exit, Failure};
 
@@ -49,13 +53,20 @@ pub fn drop_root(user: &str, database: &Path) -> Result<(), Failure> {
     if account.uid.is_root() {
         return Ok(());
     }
-    if is_new {
-        let _ = fs::set_permissions(directory, fs::Permissions::from_mode(0o750));
-    }
     let refused = |what: &str, e: &dyn std::fmt::Display| {
         Failure::new(Exit::Permission, format!("cannot give up root ({what}): {e}"))
     };
-    hand_over(directory, database, &account).map_err(|e| refused("chown", &e))?;
+    hand_over(directory, database, is_new, &account).map_err(|e| match e {
+        Errno::ELOOP => Failure::new(
+            Exit::Config,
+            format!(
+                "{}: a part of this path is a symbolic link, which root does not follow to give \
+                 files away; set history.database to the path without links",
+                directory.display()
+            ),
+        ),
+        e => refused("chown", &e),
+    })?;
     if !can_write(directory, &account) {
         // Better a working daemon with bare hands than none: root without capabilities may
         // write only what is root's.
@@ -125,27 +136,74 @@ fn by_name(name: &str) -> Option<Account> {
     })
 }
 
+/// What SQLite adds to the name of a database for the files beside it.
+const COMPANIONS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
 /// Gives the database and its companions to the account, and their directory too if it
 /// holds nothing else and is root's own.
-fn hand_over(directory: &Path, database: &Path, account: &Account) -> std::io::Result<()> {
-    let (uid, gid) = (Some(account.uid.as_raw()), Some(account.gid.as_raw()));
+///
+/// The account may own the directory, or one above it, and put there whatever it likes. So
+/// links are followed nowhere on the way, and only plain files of exactly these names that
+/// have no other name are given away: by descriptors, so that what was looked at is what is
+/// given.
+fn hand_over(
+    directory: &Path,
+    database: &Path,
+    is_new: bool,
+    account: &Account,
+) -> Result<(), Errno> {
+    let (uid, gid) = (Some(account.uid), Some(account.gid));
+    let how = OpenHow::new()
+        .flags(OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let opened = openat2(AT_FDCWD, directory, how)?;
     let base = database.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut is_ours = true;
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(&base) {
-            chown(entry.path(), uid, gid)?;
-        } else {
-            is_ours &= name.ends_with(".toml") || name == "conf.d";
+    for name in COMPANIONS.map(|suffix| format!("{base}{suffix}")) {
+        match plain_file(&opened, &name)? {
+            Found::Nothing => {}
+            Found::Plain(file) => fchownat(&file, "", uid, gid, AtFlags::AT_EMPTY_PATH)?,
+            Found::Other => warn!(
+                "{}: is no plain file of one name; it stays as it is",
+                directory.join(&name).display()
+            ),
         }
     }
-    let metadata = fs::metadata(directory)?;
-    let is_shared = metadata.mode() & 0o022 != 0;
-    if is_ours && metadata.uid() == 0 && !is_shared && directory.components().count() > 2 {
-        chown(directory, uid, gid)?;
+    let is_known =
+        |name: &str| name.starts_with(&base) || name.ends_with(".toml") || name == "conf.d";
+    let mut entries = fs::read_dir(directory).map_err(|_| Errno::last())?;
+    let is_ours = entries
+        .all(|entry| entry.is_ok_and(|entry| is_known(&entry.file_name().to_string_lossy())));
+    let stat = fstat(&opened)?;
+    let is_shared = stat.st_mode & 0o022 != 0;
+    if is_ours && stat.st_uid == 0 && !is_shared && directory.components().count() > 2 {
+        if is_new {
+            fchmod(&opened, Mode::from_bits_truncate(0o750))?;
+        }
+        fchown(&opened, uid, gid)?;
     }
     Ok(())
+}
+
+/// What there is of a name in a directory.
+enum Found {
+    Nothing,
+    /// A plain file that has no other name. The descriptor can neither read nor write it.
+    Plain(OwnedFd),
+    /// A link, a directory, a pipe, or a file with another name somewhere.
+    Other,
+}
+
+fn plain_file(directory: &OwnedFd, name: &str) -> Result<Found, Errno> {
+    // O_PATH: what it is is not known yet, and to open a device or a pipe may do something.
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let file = match openat(directory, name, flags, Mode::empty()) {
+        Ok(file) => file,
+        Err(Errno::ENOENT) => return Ok(Found::Nothing),
+        Err(e) => return Err(e),
+    };
+    let FileStat { st_mode, st_nlink, .. } = fstat(&file)?;
+    let is_plain = SFlag::from_bits_truncate(st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFREG;
+    Ok(if is_plain && st_nlink == 1 { Found::Plain(file) } else { Found::Other })
 }
 
 /// Whether the account can make files in a directory: search permission on the way, and

@@ -16,7 +16,8 @@ use std::time::Duration;
 use log::{info, warn};
 
 use super::clock::{
-    Clock, ClockState, Event, FIRST_DAY, Reading, SECOND, direction, in_words, is_plausible,
+    Clock, ClockState, Event, FIRST_DAY, MORE_PATIENCE, Reading, SECOND, direction, in_words,
+    is_plausible,
 };
 use super::outbox::{Outbox, moved, start_of};
 use super::system_time::Times;
@@ -93,7 +94,8 @@ impl Timekeeper {
         let facts = times.facts();
         let reading = times.read();
         let wait = i64::try_from(plan.clock_wait.as_nanos()).unwrap_or(i64::MAX);
-        let clock = Clock::new(reading, facts, wait);
+        let end = |start: i64| start.saturating_add(plan.base.into()).saturating_mul(SECOND);
+        let clock = Clock::new(reading, facts, wait, plan.newest.map(end));
         let now = clock.at(reading.monotonic);
         let mut keeper = Timekeeper {
             second: now.div_euclid(SECOND),
@@ -112,11 +114,21 @@ impl Timekeeper {
             set_by: 0,
         };
         keeper.set_window();
-        keeper.say_why_it_waits(now);
+        keeper.say_why_it_waits(reading);
         keeper
     }
 
-    fn say_why_it_waits(&self, now: i64) {
+    fn say_why_it_waits(&self, reading: Reading) {
+        let now = self.clock.at(reading.monotonic);
+        if let Some(ahead) = self.clock.doubt(reading) {
+            return warn!(
+                "the clock shows {}, {} after the end of history; history waits in memory until \
+                 it has stayed there for {}",
+                readable(now),
+                in_words(ahead),
+                in_words(MORE_PATIENCE)
+            );
+        }
         if self.clock.state() != ClockState::Waiting {
             return;
         }
@@ -171,10 +183,17 @@ impl Timekeeper {
         interface: usize,
         mut records: &[PacketRecord],
     ) {
-        // A run of records of the open second, then the clock, then the next run.
+        // A run of records of the open second, then the clock, then the next run. The clocks
+        // are read once at most: all these frames were there before.
+        let mut reading = None;
         while let Some(first) = records.first() {
             if !self.is_open(first.timestamp) {
-                self.look(first.timestamp, accounts);
+                let now = match reading {
+                    Some(now) => now,
+                    None => self.observe(accounts, false),
+                };
+                reading = Some(now);
+                self.look(first.timestamp, now, accounts);
             }
             let end = records.iter().position(|r| !self.is_open(r.timestamp));
             let (run, rest) = records.split_at(end.unwrap_or(records.len()).max(1));
@@ -190,8 +209,7 @@ impl Timekeeper {
 
     /// A frame's time stamp lies outside the open second.
     #[cold]
-    fn look(&mut self, time: i64, accounts: &mut Accounts) {
-        let reading = self.observe(accounts, false);
+    fn look(&mut self, time: i64, reading: Reading, accounts: &mut Accounts) {
         let time = time.saturating_sub(self.clock.skew());
         let now = self.clock.at(reading.monotonic);
         if time <= now.saturating_add(SECOND) {
@@ -227,7 +245,8 @@ impl Timekeeper {
         self.close_second(accounts);
         self.close_fine(accounts, true);
         self.close_base(accounts, true);
-        if let Some(first) = self.outbox.first_held().filter(|_| !is_plausible(now)) {
+        let is_unknown = !is_plausible(now) || self.clock.is_far_ahead(reading);
+        if let Some(first) = self.outbox.first_held().filter(|_| is_unknown) {
             // It stays unknown when all this was, but it was after everything before.
             let base = i64::from(self.plan.base);
             let newest = self.plan.newest.map_or(0, |start| start.saturating_add(base));
@@ -235,8 +254,8 @@ impl Timekeeper {
             let to = to + (-to).rem_euclid(base);
             let by = (to - first.div_euclid(base) * base) * SECOND;
             warn!(
-                "the clock was never set; what was counted since the start is written as if it \
-                 began at {}",
+                "the clock was never set, or has not stayed where it is for long enough; what was \
+                 counted since the start is written as if it began at {}",
                 readable(to * SECOND)
             );
             self.outbox.shift_held(by, i64::MAX);
@@ -263,6 +282,9 @@ impl Timekeeper {
                 info!("the clock was set {}", direction(by));
                 self.set_by = self.set_by.saturating_add(by);
                 self.shift(by, reading, accounts);
+                if self.clock.doubt(reading).is_some() {
+                    self.say_why_it_waits(reading);
+                }
             }
             Event::Trusted => {
                 let moved = match self.set_by {

@@ -17,7 +17,7 @@ impl Machine {
     fn booted(up: i64, real: i64, has_battery: bool, synchroniser: Synchroniser) -> Machine {
         let facts = Facts { has_battery, synchroniser };
         let reading = Reading { monotonic: up, real };
-        Machine { clock: Clock::new(reading, facts, 600 * SECOND), reading, facts }
+        Machine { clock: Clock::new(reading, facts, 600 * SECOND, None), reading, facts }
     }
 
     /// One whose clock is trusted.
@@ -102,7 +102,7 @@ fn slewing_is_followed_without_a_word() {
 
 #[test]
 fn a_step_that_stays_for_a_minute_is_accepted() {
-    for by in [HOUR, -HOUR, 20 * DAY, -20 * DAY, SECOND + 1] {
+    for by in [HOUR, -HOUR, 11 * HOUR, -11 * HOUR, SECOND + 1] {
         let mut machine = Machine::running();
         assert_eq!(machine.step(by), [Event::Stepped { by }]);
         assert_eq!((machine.time(), machine.clock.skew()), (NOW, by));
@@ -118,13 +118,52 @@ fn a_step_that_stays_for_a_minute_is_accepted() {
 }
 
 #[test]
-fn a_step_far_ahead_has_to_stay_for_longer() {
-    let mut machine = Machine::running();
-    assert_eq!(machine.step(YEAR), [Event::Stepped { by: YEAR }]);
+fn a_step_far_away_has_to_stay_for_longer_whoever_vouches_for_it() {
+    for by in [DAY, YEAR, -YEAR / 4] {
+        let mut machine = Machine::running();
+        assert_eq!(machine.step(by), [Event::Stepped { by }]);
+        machine.facts.synchroniser = Synchroniser::Done { at: machine.reading.real };
+        assert_eq!(machine.pass(599 * SECOND), []);
+        assert!(machine.clock.is_holding());
+        assert_eq!(machine.step(-by), [Event::TakenBack]);
+        assert_eq!(machine.step(by), [Event::Stepped { by }]);
+        assert_eq!(machine.pass(600 * SECOND), [Event::Accepted { by }]);
+    }
+}
+
+/// Started with the clock 20 years ahead, 367 days of history became 1 in 70 seconds.
+#[test]
+fn a_start_far_past_the_end_of_history_is_held_whoever_vouches_for_it() {
+    let start = |real, known: Option<i64>| {
+        let synchroniser = Synchroniser::Done { at: real };
+        let facts = Facts { has_battery: true, synchroniser };
+        let reading = Reading { monotonic: DAY, real };
+        let clock = Clock::new(reading, facts, 600 * SECOND, known);
+        Machine { clock, reading, facts }
+    };
+    for (ahead, state) in [
+        (-YEAR / 4, ClockState::Trusted),
+        (12 * HOUR, ClockState::Trusted),
+        (DAY, ClockState::Stepped),
+        (20 * YEAR, ClockState::Stepped),
+    ] {
+        let machine = start(NOW + ahead, Some(NOW));
+        assert_eq!(machine.clock.state(), state, "{ahead}");
+        assert_eq!(machine.clock.is_holding(), state == ClockState::Stepped);
+        // Without history there is nothing to lose.
+        assert_eq!(start(NOW + ahead, None).clock.state(), ClockState::Trusted);
+    }
+    let mut machine = start(NOW + YEAR, Some(NOW));
+    assert_eq!(machine.clock.doubt(machine.reading), Some(YEAR));
     assert_eq!(machine.pass(599 * SECOND), []);
-    assert_eq!(machine.step(-YEAR), [Event::TakenBack]);
-    assert_eq!(machine.step(YEAR), [Event::Stepped { by: YEAR }]);
-    assert_eq!(machine.pass(600 * SECOND), [Event::Accepted { by: YEAR }]);
+    // Another step starts the wait again.
+    assert_eq!(machine.step(DAY), [Event::Set { by: DAY }]);
+    assert_eq!(machine.pass(599 * SECOND), []);
+    assert_eq!(machine.pass(SECOND), [Event::Trusted]);
+    assert_eq!(machine.clock.doubt(machine.reading), None);
+    // Set to the right time, it need not wait.
+    let mut machine = start(NOW + YEAR, Some(NOW));
+    assert_eq!(machine.step(-YEAR), [Event::Set { by: -YEAR }, Event::Trusted]);
 }
 
 #[test]
@@ -139,7 +178,7 @@ fn a_step_that_is_taken_back_never_was() {
 
 #[test]
 fn the_word_of_the_synchroniser_is_believed_at_once() {
-    for by in [YEAR, -HOUR] {
+    for by in [11 * HOUR, -HOUR] {
         let mut machine = Machine::running();
         // It has set the clock before, too.
         machine.facts.synchroniser = Synchroniser::Done { at: NOW - 5 * SECOND };

@@ -231,6 +231,45 @@ fn a_frame_with_a_senseless_time_is_counted_in_the_open_second() {
     assert_eq!((large, world.fine.len()), (1, 12));
 }
 
+/// Each of them cost three readings of the clocks: whoever sends them could stop the worker.
+#[test]
+fn frames_with_senseless_times_cost_one_look_at_the_clocks_however_many_come_at_once() {
+    let mut world = World::new(NOW, BATTERY, plan());
+    world.pass(10);
+    let before = world.hands.1.load(std::sync::atomic::Ordering::Relaxed);
+    let times: Vec<i64> = (0..1_000).map(|number| number * HOUR).collect();
+    world.frames_at(&times);
+    let after = world.hands.1.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(after - before, 1);
+    world.pass(2);
+    world.finish();
+}
+
+#[test]
+fn a_start_far_past_the_end_of_history_is_held_until_it_has_lasted() {
+    let newest = Some(NOW / SECOND);
+    let mut world = World::new(NOW + YEAR, BATTERY, Plan { newest, ..plan() });
+    world.say(Synchroniser::Done { at: NOW + YEAR });
+    world.pass(570);
+    assert_eq!(world.keeper.state(), ClockState::Stepped);
+    assert!(world.closed.is_empty());
+    world.pass(31);
+    assert_eq!(world.keeper.state(), ClockState::Trusted);
+    assert_eq!(world.starts(NOW + YEAR)[..2], [0, 60]);
+    world.finish();
+}
+
+#[test]
+fn a_stop_before_it_has_lasted_writes_what_came_after_the_end_of_history() {
+    for facts in [BATTERY, NO_BATTERY] {
+        let newest = Some(NOW / SECOND);
+        let mut world = World::new(NOW + YEAR, facts, Plan { newest, ..plan() });
+        world.pass(130);
+        world.finish();
+        assert_eq!(world.starts(NOW), [60, 120, 180]);
+    }
+}
+
 #[test]
 fn frames_from_before_a_step_that_come_after_it_are_counted_once() {
     let mut world = World::new(NOW, BATTERY, plan());

@@ -1,6 +1,7 @@
 //! A machine with clocks that are moved by hand, real counters, and an end of the channel in
 //! place of the store.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,10 +20,11 @@ pub const DAY: i64 = 24 * HOUR;
 pub const YEAR: i64 = 365 * DAY;
 
 #[derive(Clone)]
-pub struct Hands(Arc<Mutex<(Reading, Facts)>>);
+pub struct Hands(Arc<Mutex<(Reading, Facts)>>, pub Arc<AtomicU64>);
 
 impl Times for Hands {
     fn read(&mut self) -> Reading {
+        self.1.fetch_add(1, Ordering::Relaxed);
         self.0.lock().unwrap().0
     }
     fn facts(&mut self) -> Facts {
@@ -64,7 +66,7 @@ pub const NO_BATTERY: Facts = Facts { has_battery: false, synchroniser: Synchron
 impl World {
     pub fn new(real: i64, facts: Facts, plan: Plan) -> World {
         let reading = Reading { monotonic: 20 * SECOND, real };
-        let hands = Hands(Arc::new(Mutex::new((reading, facts))));
+        let hands = Hands(Arc::new(Mutex::new((reading, facts))), Arc::default());
         let (sender, store) = sync_channel(100_000);
         let mut keeper = Timekeeper::new(plan, Box::new(hands.clone()), sender);
         keeper.set_captured(vec![0]);
@@ -104,6 +106,16 @@ impl World {
         decode(LinkLayer::RawIp, &frame, bytes.max(40), time, &mut record);
         self.keeper.count(&mut self.accounts, 0, &[record]);
         self.counted.count(u64::from(bytes.max(40)));
+    }
+
+    /// Frames that come at once, with these time stamps.
+    pub fn frames_at(&mut self, times: &[i64]) {
+        let mut records = vec![PacketRecord::default(); times.len()];
+        for (record, time) in records.iter_mut().zip(times) {
+            decode(LinkLayer::Ethernet, &[0; 60], 60, *time, record);
+            self.counted.count(60);
+        }
+        self.keeper.count(&mut self.accounts, 0, &records);
     }
 
     /// A frame of 100 bytes now.
