@@ -92,6 +92,19 @@ fn units_are_understood() {
     assert_eq!(config.tiers()[1].keep.as_secs(), 14 * 86_400);
 }
 
+/// 0x40000000 was refused, and 0x10000000 taken for 10,000,000.
+#[test]
+fn numbers_of_every_radix_are_what_they_say() {
+    let size = |text: &str| read(&format!("[history]\nmax_size = {text}")).unwrap().config.max_size;
+    for text in
+        ["0x10000000", "0o2000000000", "0b1_0000_0000_0000_0000_0000_0000_0000", "268_435_456"]
+    {
+        assert_eq!(size(text), 1 << 28, "{text}");
+    }
+    let told = problem("[history]\nmax_size = 0x10");
+    assert!(told.ends_with("found 0x10"), "{told}");
+}
+
 #[test]
 fn a_commit_period_is_from_a_minute_to_an_hour() {
     let commit = |text: &str| read(&format!("[history]\ncommit = \"{text}\"\n"));

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use toml::de::DeValue;
+use toml::de::{DeInteger, DeValue};
 
 /// A value, or what is wrong with it.
 pub type Read<T> = Result<T, String>;
@@ -12,7 +12,7 @@ pub type Read<T> = Result<T, String>;
 fn found(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => format!("\"{text}\""),
-        DeValue::Integer(number) => number.as_str().to_owned(),
+        DeValue::Integer(number) => written(number),
         DeValue::Boolean(flag) => flag.to_string(),
         other => format!("a {}", other.type_str()),
     }
@@ -22,18 +22,29 @@ pub(super) fn boolean(value: &DeValue<'_>) -> Read<bool> {
     value.as_bool().ok_or_else(|| format!("expected true or false, found {}", found(value)))
 }
 
+/// A number as in the file: TOML knows `0x`, `0o` and `0b` (TOML 1.0, "Integer").
+fn written(number: &DeInteger<'_>) -> String {
+    let prefix = match number.radix() {
+        16 => "0x",
+        8 => "0o",
+        2 => "0b",
+        _ => "",
+    };
+    format!("{prefix}{}", number.as_str())
+}
+
+fn integer(number: &DeInteger<'_>) -> Option<u64> {
+    u64::from_str_radix(number.as_str(), number.radix()).ok()
+}
+
 /// A whole number within bounds.
 ///
 /// # Errors
 /// What was expected and what was found.
 pub fn whole(value: &DeValue<'_>, least: u64, most: u64) -> Read<u64> {
-    value
-        .as_integer()
-        .and_then(|n| u64::from_str_radix(n.as_str(), n.radix()).ok())
-        .filter(|n| (least..=most).contains(n))
-        .ok_or_else(|| {
-            format!("expected a whole number from {least} to {most}, found {}", found(value))
-        })
+    value.as_integer().and_then(integer).filter(|n| (least..=most).contains(n)).ok_or_else(|| {
+        format!("expected a whole number from {least} to {most}, found {}", found(value))
+    })
 }
 
 pub(super) fn text(value: &DeValue<'_>) -> Read<String> {
@@ -104,7 +115,7 @@ pub(super) fn size(value: &DeValue<'_>, least: u64, most: u64) -> Read<u64> {
         DeValue::String(text) => {
             with_unit(text, &[("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("B", 1)])
         }
-        DeValue::Integer(number) => number.as_str().parse().ok(),
+        DeValue::Integer(number) => integer(number),
         _ => None,
     };
     bytes.filter(|bytes| (least..=most).contains(bytes)).ok_or_else(problem)

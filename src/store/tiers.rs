@@ -77,11 +77,19 @@ pub(super) fn sync(
         let keep = i64::try_from(tier.keep.as_secs()).unwrap_or(i64::MAX);
         tiers.push(StoredTier { name: tier.name.clone(), seconds, keep, kept_since });
     }
-    // What is no longer written has a gap should it ever come back.
+    // What is no longer written has a gap should it ever come back. A name is that of one tier:
+    // who asks the views for `hour` must not get two of them, each with the whole traffic.
     let all = all_lengths(transaction)?;
     for seconds in all.into_iter().filter(|s| tiers.iter().all(|tier| tier.seconds != *s)) {
         let sql = "UPDATE tier SET kept_since = ?2 WHERE seconds = ?1 AND kept_since <> ?2";
         transaction.execute(sql, (seconds, DORMANT))?;
+        let sql = "UPDATE tier SET name = name || '-' || seconds WHERE seconds = ?1
+            AND EXISTS (SELECT 1 FROM tier other WHERE other.name = tier.name
+                AND other.seconds <> ?1)";
+        // Longer until nobody has it.
+        while transaction.execute(sql, [seconds])? > 0 {
+            is_changed = true;
+        }
     }
     if is_changed {
         schema::make_views(transaction)?;

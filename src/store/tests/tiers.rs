@@ -236,3 +236,31 @@ fn a_tier_that_comes_back_forgets_what_was_moved_away_in_the_meantime() {
     assert_eq!(sum(&store, "SELECT sum(bytes) FROM v_interface WHERE tier = 'minute'"), 15 * 642);
     assert_eq!(sum(&store, "SELECT sum(bytes) FROM v_interface WHERE tier = 'hour'"), 15 * 642);
 }
+
+/// `hour:3600` became `hour:7200`, and the views said twice the bytes for `tier = 'hour'`.
+#[test]
+fn a_name_that_goes_to_another_length_is_that_of_one_tier() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("b.db");
+    let with = |name, seconds| options(&[("minute", 60, YEAR), (name, seconds, YEAR)], 200);
+    let mut store = Store::open(&path, with("hour", 3_600)).unwrap();
+    assert!(commit(&mut store, (0..240).map(|m| some(m * 60))));
+    drop(store);
+    let bytes = |store: &Store, tier: &str| {
+        sum(store, &format!("SELECT sum(bytes) FROM v_interface WHERE tier = '{tier}'"))
+    };
+    for seconds in [7_200, 10_800, 7_200, 3_600] {
+        let mut store = Store::open(&path, with("hour", seconds)).unwrap();
+        assert!(commit(&mut store, []));
+        assert_eq!(bytes(&store, "hour"), 240 * 642, "{seconds}");
+        let names = "SELECT count(*) - count(DISTINCT tier) FROM v_tier";
+        assert_eq!(sum(&store, names), 0);
+        if seconds == 7_200 {
+            assert_eq!(bytes(&store, "hour-3600"), 240 * 642, "they are there under this name");
+        }
+    }
+    // A name like those that are given.
+    let mut store = Store::open(&path, with("hour-7200", 14_400)).unwrap();
+    assert!(commit(&mut store, []));
+    assert_eq!((bytes(&store, "hour-7200"), bytes(&store, "hour")), (240 * 642, 240 * 642));
+}
