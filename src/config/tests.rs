@@ -92,7 +92,7 @@ fn units_are_understood() {
     assert_eq!(config.tiers()[1].keep.as_secs(), 14 * 86_400);
 }
 
-/// 0x40000000 was refused, and 0x10000000 taken for 10,000,000.
+/// 0x10000000 was taken for 10,000,000.
 #[test]
 fn numbers_of_every_radix_are_what_they_say() {
     let size = |text: &str| read(&format!("[history]\nmax_size = {text}")).unwrap().config.max_size;
