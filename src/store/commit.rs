@@ -106,12 +106,25 @@ impl Store {
             is_last,
         };
         let recent = &self.recent;
-        self.writer.commit(&batch, |transaction| {
-            // A reader that holds the lock sees what waits and what is written as one.
+        self.writer.commit(&batch, |transaction, probe| {
+            if waiting.is_empty() {
+                return transaction.commit();
+            }
+            let Some(probe) = probe else {
+                // Nothing tells before from after: readers wait for the disk.
+                let mut recent = recent.lock();
+                transaction.commit()?;
+                recent.pending.clear();
+                return Ok(());
+            };
+            recent.lock().committing = Some(probe);
+            let result = transaction.commit();
             let mut recent = recent.lock();
-            transaction.commit()?;
-            recent.pending.clear();
-            Ok(())
+            recent.committing = None;
+            if result.is_ok() {
+                recent.pending.clear();
+            }
+            result
         })?;
         status.committed.fetch_add(waiting.len() as u64, Ordering::Relaxed);
         let base = self.writer.tiers.first().map_or(1, |tier| tier.seconds);

@@ -5,7 +5,8 @@
 //! ends from finer ones (`Grid`). The open interval of a coarse tier may be behind
 //! the finer rows and is always read from those. What has not been committed yet comes
 //! from memory; the lock on it is held while the database's state for this question is
-//! fixed, so that nothing is missed or seen twice.
+//! fixed, and a state from after a commit that is under way is told from one before it, so
+//! that nothing is missed or seen twice.
 
 use std::path::{Path, PathBuf};
 
@@ -133,7 +134,7 @@ impl History {
         let (mut pending, mut fine) = (Vec::new(), Vec::new());
         let mut fine_tier = None;
         if let Some(state) = &state {
-            pending = state.pending.values().cloned().collect();
+            pending = state.waiting(connection).map_err(failed)?;
             let tier = fresh.as_ref().and_then(|fresh| fresh.in_memory);
             if let Some(tier) = tier.filter(|tier| wants_fine(question, tier, state.fine_since())) {
                 fine = state.fine(question.from, question.to).collect();

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::kind::KINDS;
+use rusqlite::{Connection, Result};
+
+use super::kind::{INTERFACE, KINDS};
 use super::rows::{Cell, Interval, Row, int};
 
 /// Bytes that the tier in memory takes at most, about; the oldest intervals go first.
@@ -20,18 +22,63 @@ pub struct Recent(Mutex<State>);
 pub(super) struct State {
     /// Closed intervals of the finest stored tier that are not in the database yet.
     pub(super) pending: BTreeMap<i64, Interval>,
+    /// While those are being committed: what tells whether they have been.
+    pub(super) committing: Option<Probe>,
     fine: VecDeque<Packed>,
     fine_bytes: usize,
 }
 
+/// Tells a state of the database from before a commit from one after it: an interval of the
+/// finest tier that is there only after. So nobody need hold the lock while the disk writes.
+#[derive(Clone, Copy)]
+pub(super) struct Probe {
+    tier: i64,
+    start: i64,
+}
+
+impl Probe {
+    /// One for a commit of these intervals, the newest of them that is not there yet; `None` if
+    /// all are, as when the minute of a restart gets its second part.
+    pub(super) fn new(
+        connection: &Connection,
+        tier: i64,
+        intervals: &[&Interval],
+    ) -> Result<Option<Probe>> {
+        for interval in intervals.iter().rev() {
+            let probe = Probe { tier, start: interval.start };
+            if !probe.is_there(connection)? {
+                return Ok(Some(probe));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the interval is there.
+    pub(super) fn is_there(&self, connection: &Connection) -> Result<bool> {
+        let table = INTERFACE.table(self.tier);
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE start = ?1)");
+        connection.prepare_cached(&sql)?.query_row([self.start], |row| row.get(0))
+    }
+}
+
 impl Recent {
-    /// Locks it. Held only for short: for a copy, or while a commit becomes true.
+    /// Locks it. Held only for short: for a copy, never while the disk writes.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
+    /// What waits and is not in the database as this connection sees it; its transaction has
+    /// begun to read.
+    pub(super) fn waiting(&self, connection: &Connection) -> Result<Vec<Interval>> {
+        let is_written = self.committing.map(|probe| probe.is_there(connection)).transpose()?;
+        Ok(match is_written {
+            Some(true) => Vec::new(),
+            _ => self.pending.values().cloned().collect(),
+        })
+    }
+
     /// Adds a closed interval. Returns how many had to go to make room.
     pub(super) fn add(&mut self, interval: Interval) -> u64 {
         match self.pending.entry(interval.start) {

@@ -8,6 +8,7 @@ mod queries;
 mod random;
 mod retention;
 mod tiers;
+mod together;
 mod trouble;
 mod upkeep;
 mod views;

@@ -13,6 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 use rusqlite::{Connection, Result, Transaction, TransactionBehavior};
 
 use super::catalog::Catalog;
+use super::recent::Probe;
 use super::retention::{Allowances, too_old};
 use super::rows::{Interval, Limits};
 use super::tables::delete;
@@ -137,14 +138,15 @@ impl Writer {
         self.catalog.inherit(known)
     }
 
-    /// Writes a batch in one transaction, which `seal` commits.
+    /// Writes a batch in one transaction, which `seal` commits; the probe tells whether that
+    /// has happened, if there is one.
     ///
     /// # Errors
     /// Whatever SQLite says; nothing has been written then.
     pub(super) fn commit(
         &mut self,
         batch: &Batch<'_>,
-        seal: impl FnOnce(Transaction<'_>) -> Result<()>,
+        seal: impl FnOnce(Transaction<'_>, Option<Probe>) -> Result<()>,
     ) -> Result<()> {
         let Writer { connection, tiers, limits, max_size, catalog, stale, refreshed, .. } = self;
         // Immediate: were it to begin with reading, a write of somebody else's before its own
@@ -153,6 +155,7 @@ impl Writer {
         let (tiers_now, limits) = (tiers.clone(), *limits);
         let fresh = vec![BTreeSet::new(); tiers.len()];
         let mut work = Work { transaction: &transaction, tiers: tiers_now, limits, stale, fresh };
+        let probe = Probe::new(&transaction, tiers[0].seconds, &batch.intervals)?;
         catalog.write(&transaction)?;
         work.write_events(batch.events)?;
         for set_back in batch.set_backs {
@@ -162,7 +165,7 @@ impl Writer {
         let written = newest(work.transaction, base)?;
         let waiting = batch.intervals.iter().map(|interval| interval.start).max();
         let waiting_first = batch.intervals.iter().map(|interval| interval.start).min();
-        let Some(newest) = written.max(waiting) else { return seal(transaction) };
+        let Some(newest) = written.max(waiting) else { return seal(transaction, None) };
         let horizon = batch.present.unwrap_or(newest + base);
         let arriving = batch.intervals.len();
         let mut allowances = self.allowances.clone();
@@ -193,7 +196,11 @@ impl Writer {
         }
         work.make_room(horizon, *max_size, arriving)?;
         let Work { tiers: tiers_now, fresh, .. } = work;
-        seal(transaction)?;
+        let probe = match probe {
+            Some(probe) if probe.is_there(&transaction)? => Some(probe),
+            _ => None,
+        };
+        seal(transaction, probe)?;
         // Only now is it certain.
         *tiers = tiers_now;
         self.allowances = allowances;
