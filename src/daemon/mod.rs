@@ -37,9 +37,9 @@ use crate::capture::live::StopSignal;
 use crate::config::{self, Config, Loaded};
 use crate::failure::{Exit, Failure};
 use crate::store::{self, Limits, Store};
+use crate::web::Answers;
 use crate::web::guard::{Counts, Guard};
 use crate::web::names::Admission;
-use crate::web::{Backend, Bodies, routes};
 use interfaces::Interfaces;
 use status::Status;
 use worker::{Plan, Published, Worker};
@@ -172,9 +172,6 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
             }
         }
     };
-    let directory = private_directory()?;
-    let socket = directory.path.join("web.sock");
-    let server = Arc::new(routes::listen(&socket)?);
 
     let published = Arc::new(Published::default());
     let (commands, to_worker) = mpsc::channel();
@@ -197,7 +194,6 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
     }
 
     let guard = Arc::new(Guard {
-        backend: Backend::new(socket),
         admission: RwLock::new(admission(&config, local.clone())),
         connections: config.connections,
         connections_per_address: config.connections_per_address,
@@ -207,16 +203,16 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
     let mut web = Status::new(&config, &published, &store_status, &captures, &guard, &recent);
     web.reloads = reloads.clone();
     let web = Arc::new(web);
-    let (to_history, questions) = mpsc::sync_channel(routes::QUESTIONS);
-    let (answering, source, bodies) = (server.clone(), web.clone(), Bodies::default());
-    let body = move || routes::run(&answering, &*source, &bodies, &to_history);
-    let answers = spawn_with("answers", ANSWERING_STACK, body)?;
-    let body = move || routes::run_history(&questions, &*web);
-    let history = spawn_with("history", ANSWERING_STACK, body)?;
+    let answers = Arc::new(Answers::new(web, config.connections));
+    let making = answers.clone();
+    let answering = spawn_with("answers", ANSWERING_STACK, move || making.run())?;
+    let making = answers.clone();
+    let history = spawn_with("history", ANSWERING_STACK, move || making.run_history())?;
     let over = StopSignal::new().map_err(no_signals)?;
     let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
-    let (guarding, stop) = (guard.clone(), over.clone());
-    let guarding = spawn("guard", move || crate::web::guard::run(&guarding, &listeners, &stop))?;
+    let (guarding, asked, stop) = (guard.clone(), answers.clone(), over.clone());
+    let body = move || crate::web::guard::run(&guarding, &asked, &listeners, &stop);
+    let guarding = spawn("guard", body)?;
 
     for address in &addresses {
         info!("the page is at {}", sockets::url(*address, &names));
@@ -244,9 +240,8 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
     drop(supervisor);
     join("worker", worker);
     join("store", store);
-    server.unblock();
-    // Its end is that of the other, too.
-    join("answers", answers);
+    answers.close();
+    join("answers", answering);
     join("history", history);
     match (written.waiting(), written.trouble()) {
         (0, None) => info!("stopped; all counts are written"),
@@ -280,28 +275,4 @@ fn join(name: &str, thread: JoinHandle<()>) {
     if thread.join().is_err() {
         warn!("the {name} thread ended badly");
     }
-}
-
-/// A directory that only this user can enter, for the private socket; removed at the end.
-struct PrivateDirectory {
-    path: PathBuf,
-}
-
-impl Drop for PrivateDirectory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.path);
-    }
-}
-
-fn private_directory() -> Result<PrivateDirectory, Failure> {
-    let base = std::env::var_os("RUNTIME_DIRECTORY").map_or_else(std::env::temp_dir, PathBuf::from);
-    // mkdtemp makes it with mode 0700.
-    nix::unistd::mkdtemp(&base.join("brightstat-XXXXXX"))
-        .map(|path| PrivateDirectory { path })
-        .map_err(|e| {
-            Failure::new(
-                Exit::Unavailable,
-                format!("{}: cannot make a directory: {e}", base.display()),
-            )
-        })
 }

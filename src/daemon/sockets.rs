@@ -15,7 +15,7 @@ use crate::account::LocalNetworks;
 use crate::capture::interfaces::list;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
-use crate::web::routes::safety_headers;
+use crate::web::answer::safety_headers;
 
 /// The listeners: inherited ones (sd_listen_fds(3)) go before `web.listen`.
 ///

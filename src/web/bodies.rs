@@ -30,6 +30,31 @@ impl Body {
         Arc::new(Body { plain, packed: OnceLock::new() })
     }
 
+    /// The same, in the one form that is asked for: the other takes no memory.
+    pub fn single(plain: String, takes_gzip: bool) -> Arc<Body> {
+        let mut body = Body { plain, packed: OnceLock::new() };
+        if takes_gzip && body.packed().is_some() {
+            body.plain = String::new();
+        }
+        Arc::new(body)
+    }
+
+    /// Bytes that it takes now.
+    pub fn size(&self) -> usize {
+        let packed = self.packed.get().and_then(Option::as_ref);
+        self.plain.capacity() + packed.map_or(0, Vec::capacity)
+    }
+
+    /// Makes the packed form, which takes more stack than a connection's thread has.
+    pub fn pack(&self) {
+        self.packed();
+    }
+
+    /// Whether the packed form has been made, or there is none.
+    pub fn is_packed(&self) -> bool {
+        self.packed.get().is_some()
+    }
+
     /// What to send to a client that takes gzip, or does not, and whether it is gzip.
     pub fn form(self: Arc<Body>, takes_gzip: bool) -> (Cursor<Form>, usize, bool) {
         let is_packed = takes_gzip && self.packed().is_some();
@@ -46,7 +71,8 @@ impl Body {
             }
             let mut encoder = GzEncoder::new(Vec::new(), Compression::new(LEVEL));
             encoder.write_all(text).ok()?;
-            let packed = encoder.finish().ok()?;
+            let mut packed = encoder.finish().ok()?;
+            packed.shrink_to_fit();
             (packed.len() < text.len()).then_some(packed)
         };
         self.packed.get_or_init(pack).as_deref()
@@ -79,6 +105,11 @@ struct Kept {
 }
 
 impl Bodies {
+    /// The answer to `question` from the snapshot of this number, if it is kept.
+    pub fn kept(&self, number: u64, question: &str) -> Option<Arc<Body>> {
+        self.lock(number).find(question)
+    }
+
     /// The answer to `question` from the snapshot of this number: the one that is kept, or
     /// what `make` makes.
     ///
@@ -183,5 +214,13 @@ mod tests {
 
         let (_, length, is_packed) = Body::new("{}".to_owned()).form(true);
         assert_eq!((length, is_packed), (2, false));
+
+        // For one client only: nothing is held but what it takes.
+        let single = Body::single(text.clone(), true);
+        assert!(single.size() < text.len() / 10, "{}", single.size());
+        let mut read = String::new();
+        flate2::read::GzDecoder::new(single.form(true).0).read_to_string(&mut read).unwrap();
+        assert_eq!(read, text);
+        assert_eq!(Body::single("{}".to_owned(), true).form(true).1, 2);
     }
 }

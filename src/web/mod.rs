@@ -1,19 +1,21 @@
-//! The HTTP face: the guard in front, `tiny_http` behind it, the JSON API and the page.
+//! The HTTP face: the guard, the JSON API and the page.
 //!
-//! [`guard`] owns the public listeners and lets only sound requests through, over a
-//! private Unix socket, to [`tiny_http`], whose requests [`routes`] answers from the
-//! latest snapshot. Bodies are made once and shared ([`bodies`]).
+//! [`guard`] owns the public listeners, limits and connections. A connection's own thread reads
+//! and checks a request, has it answered ([`Answers`]) and lets `tiny_http` write the answer.
+//! Bodies are made once and shared ([`bodies`]).
 
+pub(crate) mod answer;
+mod answers;
 pub mod api;
-mod backend;
 mod bodies;
 mod bundle;
+mod client;
 pub mod guard;
 mod history;
 pub mod names;
 mod one;
+mod queue;
 mod request;
 pub mod routes;
 
-pub use backend::Backend;
-pub use bodies::Bodies;
+pub use answers::Answers;

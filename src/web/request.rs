@@ -1,94 +1,88 @@
-//! Which requests are sound, and what is passed on of them.
+//! Requests: what is read of them, and which are refused.
 //!
-//! Nothing that a client sends reaches `tiny_http` but method, path, and two headers in our
-//! own words; so there is nothing about which two readers of a request could disagree.
+//! Several requests may come on one connection, one behind the other. Where one ends must be
+//! beyond doubt, or a proxy in front of us and we could disagree (request smuggling, RFC 9112,
+//! 11.2): a request with a body is refused, and the connection is closed behind a request whose
+//! lines end in an unusual way.
 
 use super::names::Admission;
-use super::routes::HISTORY;
 
 /// Headers of a request at most.
 const HEADERS: usize = 64;
 /// Bytes of a path with its query at most.
 const PATH: usize = 2_048;
 
-/// A request as it is passed on.
+/// A request that has passed the checks.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Sound {
-    pub text: String,
-    /// HEAD: the answer has no body, whatever its length says.
+pub(super) struct Request {
+    /// HEAD: the answer has no body.
     pub is_head: bool,
-    /// A question to the history, which may take seconds.
-    pub is_long: bool,
+    /// Without the query.
+    pub path: String,
+    /// What stands behind the question mark.
+    pub query: String,
+    /// The value of If-None-Match, empty if there is none.
+    pub etag: String,
+    /// Whether the client takes gzip.
+    pub takes_gzip: bool,
+    /// Whether another request may follow on this connection.
+    pub may_stay: bool,
+    /// Bytes that it took.
+    pub length: usize,
 }
 
-/// Why a request is not passed on: an HTTP status and a sentence for people.
+/// Why a request is refused: an HTTP status and a sentence for people.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unsound(pub u16, pub &'static str);
+pub(super) struct Refused(pub u16, pub &'static str);
 
-const MALFORMED: Unsound = Unsound(400, "The request is malformed.");
-
-/// The phrase that goes with a status (RFC 9110).
-pub(super) fn phrase(status: u16) -> &'static str {
-    match status {
-        400 => "Bad Request",
-        403 => "Forbidden",
-        405 => "Method Not Allowed",
-        408 => "Request Timeout",
-        414 => "URI Too Long",
-        421 => "Misdirected Request",
-        431 => "Request Header Fields Too Large",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        _ => "Refused",
-    }
-}
+const MALFORMED: Refused = Refused(400, "The request is malformed.");
 
 /// What to say of a request that has not ended within the space there is.
-pub(super) fn too_large(bytes: &[u8]) -> Unsound {
+pub(super) fn too_large(bytes: &[u8]) -> Refused {
     // Empty lines before the request are passed over (RFC 9112, 2.2).
     let start = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(0);
     if bytes[start..].contains(&b'\n') {
-        Unsound(431, "The request is too large.")
+        Refused(431, "The request is too large.")
     } else {
-        Unsound(414, "The address is too long.")
+        Refused(414, "The address is too long.")
     }
 }
 
 /// Checks what has arrived so far: `None` if more must come.
-pub(super) fn check(admission: &Admission, bytes: &[u8]) -> Result<Option<Sound>, Unsound> {
+pub(super) fn check(admission: &Admission, bytes: &[u8]) -> Result<Option<Request>, Refused> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut request = httparse::Request::new(&mut headers);
-    match request.parse(bytes) {
-        Ok(httparse::Status::Complete(_)) => {}
+    let length = match request.parse(bytes) {
+        Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(httparse::Error::TooManyHeaders) => {
-            return Err(Unsound(431, "The request has too many headers."));
+            return Err(Refused(431, "The request has too many headers."));
         }
         Err(httparse::Error::Version) if is_other_version(bytes) => {
-            return Err(Unsound(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here."));
+            return Err(Refused(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here."));
         }
         Err(_) => return Err(MALFORMED),
-    }
+    };
     let (Some(method), Some(target), Some(version)) =
         (request.method, request.path, request.version)
     else {
         return Err(MALFORMED);
     };
     if !matches!(method, "GET" | "HEAD") {
-        return Err(Unsound(405, "Only GET and HEAD are served here."));
+        return Err(Refused(405, "Only GET and HEAD are served here."));
     }
     if target.len() > PATH {
-        return Err(Unsound(414, "The address is too long."));
+        return Err(Refused(414, "The address is too long."));
     }
     let (authority, path) = split_target(target).ok_or(MALFORMED)?;
     if !path.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(MALFORMED);
     }
     let mut host = None;
-    let mut etag = None;
+    let mut etag = "";
     let mut takes_gzip = false;
+    // HTTP/1.0 has no connections that stay but by an extension.
+    let mut may_stay = version > 0 && authority.is_none() && has_usual_lines(&bytes[..length]);
     for header in request.headers.iter() {
         let value = std::str::from_utf8(header.value).map_err(|_| MALFORMED)?.trim();
         match header.name.to_ascii_lowercase().as_str() {
@@ -98,7 +92,8 @@ pub(super) fn check(admission: &Admission, bytes: &[u8]) -> Result<Option<Sound>
             "host" => host = Some(value),
             "transfer-encoding" => return Err(MALFORMED),
             "content-length" if value != "0" => return Err(MALFORMED),
-            "if-none-match" => etag = Some(value),
+            "if-none-match" => etag = value,
+            "connection" => may_stay &= !includes(value, "close"),
             "accept-encoding" => takes_gzip |= includes_gzip(value),
             _ => {}
         }
@@ -108,25 +103,35 @@ pub(super) fn check(admission: &Admission, bytes: &[u8]) -> Result<Option<Sound>
         return Err(MALFORMED);
     }
     if [host, authority].into_iter().flatten().any(|name| !admission.knows(name)) {
-        return Err(Unsound(
+        return Err(Refused(
             421,
             "This name is not mine. Use my IP address, or add the name to web.host_names.",
         ));
     }
-    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n");
-    if let Some(etag) = etag.filter(|tag| tag.bytes().all(|b| b.is_ascii_graphic() || b == b' ')) {
-        text.push_str(&format!("If-None-Match: {etag}\r\n"));
-    }
-    if takes_gzip {
-        text.push_str("Accept-Encoding: gzip\r\n");
-    }
-    text.push_str("\r\n");
-    let is_long = path.starts_with(HISTORY);
-    Ok(Some(Sound { text, is_head: method == "HEAD", is_long }))
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    Ok(Some(Request {
+        is_head: method == "HEAD",
+        path: path.to_owned(),
+        query: query.to_owned(),
+        etag: etag.to_owned(),
+        takes_gzip,
+        may_stay,
+        length,
+    }))
 }
 
-/// Whether the first line names a version of HTTP that is not ours, such as the preface of
-/// HTTP/2.
+/// Whether each line ends with CR LF and none is empty but the last.
+fn has_usual_lines(head: &[u8]) -> bool {
+    let mut lines = head.split_inclusive(|b| *b == b'\n');
+    let last = lines.next_back();
+    last == Some(b"\r\n") && lines.all(|line| line.len() > 2 && line.ends_with(b"\r\n"))
+}
+
+/// Whether a list of words holds this one.
+fn includes(list: &str, word: &str) -> bool {
+    list.split(',').any(|item| item.trim().eq_ignore_ascii_case(word))
+}
+
 fn is_other_version(bytes: &[u8]) -> bool {
     let mut lines = bytes.split(|b| matches!(b, b'\r' | b'\n')).filter(|line| !line.is_empty());
     let words: Vec<&[u8]> = lines.next().unwrap_or_default().split(|b| *b == b' ').collect();
@@ -176,7 +181,7 @@ mod tests {
     use super::*;
     use crate::account::LocalNetworks;
 
-    fn checked(request: &[u8]) -> Result<Option<Sound>, Unsound> {
+    fn checked(request: &[u8]) -> Result<Option<Request>, Refused> {
         let admission = Admission::new(LocalNetworks::exactly(vec![]), vec![], "pi", &[]);
         check(&admission, request)
     }
@@ -185,25 +190,55 @@ mod tests {
         match checked(request.as_bytes()) {
             Ok(Some(_)) => 200,
             Ok(None) => 100,
-            Err(Unsound(status, _)) => status,
+            Err(Refused(status, _)) => status,
         }
     }
 
-    fn passed_on(request: &str) -> String {
-        checked(request.as_bytes()).unwrap().unwrap().text
+    fn request(text: &str) -> Request {
+        checked(text.as_bytes()).unwrap().unwrap()
     }
 
     #[test]
-    fn of_a_sound_request_only_what_is_needed_is_passed_on() {
-        let request = "GET /api/v1/live?top=5 HTTP/1.1\r\nHost: pi.local:667\r\nCookie: a=b\r\n\
+    fn what_is_needed_of_a_request_is_read() {
+        let text = "GET /api/v1/live?top=5 HTTP/1.1\r\nHost: pi.local:667\r\nCookie: a=b\r\n\
             X-Forwarded-For: 1.2.3.4\r\nif-none-match: \"12ab\"\r\nAccept-Encoding: br, gzip\r\n\r\n";
-        assert_eq!(
-            passed_on(request),
-            "GET /api/v1/live?top=5 HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: \"12ab\"\r\n\
-             Accept-Encoding: gzip\r\n\r\n"
-        );
-        let head = checked(b"HEAD / HTTP/1.1\r\nHost: pi\r\n\r\n").unwrap().unwrap();
-        assert!(head.is_head && head.text.starts_with("HEAD / HTTP/1.1\r\n"));
+        let wanted = Request {
+            is_head: false,
+            path: "/api/v1/live".to_owned(),
+            query: "top=5".to_owned(),
+            etag: "\"12ab\"".to_owned(),
+            takes_gzip: true,
+            may_stay: true,
+            length: text.len(),
+        };
+        assert_eq!(request(text), wanted);
+        assert_eq!(request(&format!("{text}GET /next")), wanted);
+        assert!(request("HEAD / HTTP/1.1\r\nHost: pi\r\n\r\n").is_head);
+    }
+
+    #[test]
+    fn a_connection_stays_where_the_end_of_the_request_is_beyond_doubt() {
+        for text in [
+            "GET / HTTP/1.1\r\nHost: pi\r\n\r\n",
+            "HEAD / HTTP/1.1\r\nHost: pi\r\nConnection: keep-alive\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: pi\r\nContent-Length: 0\r\n\r\n",
+        ] {
+            assert!(request(text).may_stay, "{text:?}");
+        }
+        for text in [
+            "GET / HTTP/1.0\r\nHost: pi\r\n\r\n",
+            "GET / HTTP/1.0\r\nHost: pi\r\nConnection: keep-alive\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: pi\r\nConnection: close\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: pi\r\nConnection: TE, Close\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: pi\r\nConnection: close\r\nConnection: TE\r\n\r\n",
+            "GET http://pi/ HTTP/1.1\r\nHost: pi\r\n\r\n",
+            "GET / HTTP/1.1\nHost: pi\n\n",
+            "GET / HTTP/1.1\r\nHost: pi\r\nX: y\n\r\n",
+            "GET / HTTP/1.1\r\nHost: pi\r\n\n",
+            "\r\nGET / HTTP/1.1\r\nHost: pi\r\n\r\n",
+        ] {
+            assert!(!request(text).may_stay, "{text:?}");
+        }
     }
 
     #[test]
@@ -238,11 +273,11 @@ mod tests {
     #[test]
     fn the_whole_address_is_as_good_as_the_path() {
         let line = |target: &str| {
-            let text = passed_on(&format!("GET {target} HTTP/1.1\r\nHost: pi\r\n\r\n"));
-            text.lines().next().unwrap().to_owned()
+            let request = request(&format!("GET {target} HTTP/1.1\r\nHost: pi\r\n\r\n"));
+            format!("{}?{}", request.path, request.query)
         };
-        assert_eq!(line("http://pi/api/v1/live?top=1"), "GET /api/v1/live?top=1 HTTP/1.1");
-        assert_eq!(line("HTTP://pi:667"), "GET / HTTP/1.1");
+        assert_eq!(line("http://pi/api/v1/live?top=1"), "/api/v1/live?top=1");
+        assert_eq!(line("HTTP://pi:667"), "/?");
         for target in ["https://pi/", "ftp://pi/", "http:/pi", "*", "pi:667", "http://pi?x", "é"] {
             assert_eq!(
                 status(&format!("GET {target} HTTP/1.1\r\nHost: pi\r\n\r\n")),
@@ -300,7 +335,7 @@ mod tests {
 
     #[test]
     fn lines_may_end_without_a_carriage_return() {
-        // RFC 9112, 2.2: may. What is passed on is written anew in any case.
+        // RFC 9112, 2.2: may. The connection ends behind them.
         assert_eq!(status("GET / HTTP/1.1\nHost: pi\n\n"), 200);
         assert_eq!(status("\r\n\r\nGET / HTTP/1.1\r\nHost: pi\r\n\r\n"), 200);
     }
@@ -332,11 +367,5 @@ mod tests {
         for value in ["", "br", "gzip;q=0", "*;q=0", "gzip;q=0, *", "gzip;q=x", "xgzip"] {
             assert!(!includes_gzip(value), "{value}");
         }
-    }
-
-    #[test]
-    fn a_tag_that_is_no_tag_is_left_out() {
-        let text = passed_on("GET / HTTP/1.1\r\nHost: pi\r\nIf-None-Match: a\tb\r\n\r\n");
-        assert!(!text.contains("None-Match"), "{text}");
     }
 }

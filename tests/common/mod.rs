@@ -6,7 +6,7 @@ pub mod frames;
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -219,6 +219,8 @@ impl<'a> Daemon<'a> {
             stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
             // Who is refused early may not be listened to until the end.
             let _ = stream.write_all(bytes);
+            // That was all: the connection ends behind the answer.
+            let _ = stream.shutdown(Shutdown::Write);
             let mut answer = Vec::new();
             let _ = stream.read_to_end(&mut answer);
             answer

@@ -27,8 +27,9 @@ fn odd_requests_get_fitting_answers_and_every_answer_is_safe() {
     let cable = Cable::new();
     let directory = directory();
     let daemon = start(&cable, directory.path());
-    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
-    let with = |header: &str| format!("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n{header}\r\n\r\n");
+    let head = "HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n";
+    let get = |path: &str| format!("GET {path} {head}\r\n");
+    let with = |header: &str| format!("GET / {head}{header}\r\n\r\n");
     let many = "X: y\r\n".repeat(100);
     let large = format!("X: {}", "y".repeat(20_000));
     let body = "x".repeat(100_000);

@@ -1,0 +1,205 @@
+//! Answers: status, headers and body, as `tiny_http` writes them.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+use flate2::read::GzDecoder;
+use tiny_http::{HTTPVersion, Header, Response, ResponseBox, StatusCode};
+
+use super::bodies::Body;
+use super::bundle::Asset;
+use super::request::{Refused, Request};
+
+/// Nothing may be loaded from, sent to, or framed by any other host.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+    img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Nothing at all may be loaded: for answers that are no page.
+const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// What every answer carries, besides a policy.
+const SAFETY: [(&str, &str); 3] = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+];
+
+/// Seconds after which a client that was refused for want of room may ask again.
+const RETRY_AFTER: &str = "1";
+
+/// The headers of [`SAFETY`] and the policy for data, as text.
+pub(crate) fn safety_headers() -> String {
+    let all = SAFETY.iter().chain(&[("Content-Security-Policy", DATA_POLICY)]);
+    all.map(|(name, value)| format!("{name}: {value}\r\n")).collect()
+}
+
+/// An answer that is ready to be sent.
+pub(super) struct Answer {
+    response: ResponseBox,
+    /// Bytes of memory that it holds until it has been sent.
+    pub(super) held: usize,
+}
+
+impl Answer {
+    /// JSON, compressed for clients that take it.
+    pub(super) fn json(status: u16, body: Arc<Body>, takes_gzip: bool) -> Answer {
+        let held = body.size();
+        let (reader, length, is_packed) = body.form(takes_gzip);
+        let mut headers = vec![
+            ("Content-Type", "application/json"),
+            ("Cache-Control", "no-store"),
+            ("Vary", "Accept-Encoding"),
+        ];
+        if is_packed {
+            headers.push(("Content-Encoding", "gzip"));
+        }
+        if status == 503 {
+            headers.push(("Retry-After", RETRY_AFTER));
+        }
+        Answer::new(status, reader, length, held, DATA_POLICY, &headers)
+    }
+
+    /// A file of the page, or the word that the client has it already. It is decompressed
+    /// while it is sent, for the few clients that cannot do that themselves.
+    pub(super) fn file(asset: &'static Asset, request: &Request) -> Answer {
+        let age = if asset.is_hashed { "public, max-age=31536000, immutable" } else { "no-cache" };
+        let mut headers = vec![
+            ("Content-Type", asset.kind),
+            ("Cache-Control", age),
+            ("ETag", asset.etag),
+            ("Vary", "Accept-Encoding"),
+        ];
+        if request.etag.contains(asset.etag) {
+            return Answer::new(304, io::empty(), 0, 0, POLICY, &headers);
+        }
+        if request.takes_gzip {
+            headers.push(("Content-Encoding", "gzip"));
+            return Answer::new(200, asset.gzip, asset.gzip.len(), 0, POLICY, &headers);
+        }
+        let reader = GzDecoder::new(asset.gzip);
+        Answer::new(200, reader, asset.length(), 0, POLICY, &headers)
+    }
+
+    /// A page that is a text inside the program.
+    pub(super) fn page(text: &'static str) -> Answer {
+        let headers = [("Content-Type", "text/html; charset=utf-8")];
+        Answer::new(200, text.as_bytes(), text.len(), 0, POLICY, &headers)
+    }
+
+    /// Tells why a request is refused.
+    pub(super) fn refusal(Refused(status, why): &Refused) -> Answer {
+        let text = format!("{why}\n").into_bytes();
+        let mut headers =
+            vec![("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")];
+        match status {
+            405 => headers.push(("Allow", "GET, HEAD")),
+            503 => headers.push(("Retry-After", RETRY_AFTER)),
+            _ => {}
+        }
+        let length = text.len();
+        Answer::new(*status, io::Cursor::new(text), length, 0, DATA_POLICY, &headers)
+    }
+
+    fn new(
+        status: u16,
+        reader: impl Read + Send + 'static,
+        length: usize,
+        held: usize,
+        policy: &str,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        // The length is known: no chunks.
+        let mut response =
+            Response::new(StatusCode(status), Vec::new(), reader, Some(length), None)
+                .with_chunked_threshold(usize::MAX);
+        let policy = [("Content-Security-Policy", policy)];
+        for (name, value) in policy.iter().chain(&SAFETY).chain(headers) {
+            if let Ok(header) = Header::from_bytes(*name, *value) {
+                response.add_header(header);
+            }
+        }
+        Answer { response: response.boxed(), held }
+    }
+
+    /// Writes it: without its body in answer to HEAD; with the word that the connection is
+    /// closed behind it (`is_last`).
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub(super) fn print(self, out: impl Write, is_head: bool, is_last: bool) -> io::Result<()> {
+        let inserted: &[u8] = if is_last { b"Connection: close\r\n" } else { b"" };
+        let out = Inserting { out, inserted: Some(inserted) };
+        self.response.raw_print(out, HTTPVersion(1, 1), &[], is_head, None)
+    }
+}
+
+/// Writes a header behind the first line: `tiny_http` leaves Connection to its own server.
+struct Inserting<'a, W> {
+    out: W,
+    /// `None` once the first line has gone by.
+    inserted: Option<&'a [u8]>,
+}
+
+impl<W: Write> Write for Inserting<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(inserted) = self.inserted else { return self.out.write(bytes) };
+        let Some(end) = bytes.iter().position(|b| *b == b'\n') else {
+            return self.out.write(bytes);
+        };
+        self.inserted = None;
+        self.out.write_all(&bytes[..=end])?;
+        self.out.write_all(inserted)?;
+        Ok(end + 1)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(answer: Answer, is_head: bool, is_last: bool) -> String {
+        let mut text = Vec::new();
+        answer.print(&mut text, is_head, is_last).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    fn small() -> Answer {
+        Answer::json(200, Body::new("{}".to_owned()), true)
+    }
+
+    #[test]
+    fn the_last_answer_of_a_connection_says_so_and_no_other() {
+        let last = printed(small(), false, true);
+        assert!(last.starts_with("HTTP/1.1 200 OK\r\nConnection: close\r\n"), "{last}");
+        assert!(last.ends_with("\r\nContent-Length: 2\r\n\r\n{}"), "{last}");
+        let other = printed(small(), false, false);
+        assert_eq!(other.replacen("HTTP/1.1 200 OK\r\n", "", 1).find("Connection:"), None);
+        assert_eq!(last.replace("Connection: close\r\n", ""), other);
+    }
+
+    #[test]
+    fn an_answer_to_head_has_the_length_and_no_body() {
+        let answer = printed(small(), true, false);
+        assert!(answer.ends_with("\r\nContent-Length: 2\r\n\r\n"), "{answer}");
+    }
+
+    #[test]
+    fn refusals_say_what_to_do() {
+        let busy = printed(Answer::refusal(&Refused(503, "Too many.")), false, true);
+        assert!(busy.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{busy}");
+        assert!(busy.contains("\r\nRetry-After: 1\r\n") && busy.ends_with("\r\n\r\nToo many.\n"));
+        let method = printed(Answer::refusal(&Refused(405, "No.")), false, true);
+        assert!(method.contains("\r\nAllow: GET, HEAD\r\n"), "{method}");
+        for status in [400, 403, 405, 408, 414, 421, 431, 503, 504, 505] {
+            let text = printed(Answer::refusal(&Refused(status, "No.")), false, true);
+            assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{text}");
+            assert!(!text.contains("Unknown"), "{text}");
+            assert!(text.contains("\r\nContent-Security-Policy: default-src 'none';"), "{text}");
+            assert!(text.contains("\r\nX-Content-Type-Options: nosniff\r\n"), "{text}");
+        }
+    }
+}

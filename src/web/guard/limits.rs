@@ -1,0 +1,252 @@
+//! The limits on connections: how many there are, in all and of one client, which one is closed
+//! when all slots are taken, and how much memory long answers may hold in them.
+//!
+//! Where slots are short, an idle connection is closed first: its client opens another when it
+//! has something to ask. Then comes the one that has been sending its request or taking its
+//! answer for the longest time, of the client that has the most. A request and an answer take
+//! milliseconds, so a slow client loses its slot, however many addresses it comes from. A
+//! connection whose answer is being made keeps its slot; those that wait for the history are
+//! bounded elsewhere ([`super::super::Answers`]).
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Shutdown, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::super::client::Client;
+use super::Guard;
+
+/// Answers up to this size are held for slow clients without a limit of their own; longer ones
+/// share [`HELD_MOST`], of which one client gets no more than [`HELD_PER_CLIENT`]. The longest
+/// (500 points of 100 rows of history) takes 2 MiB.
+const HELD_FREE: usize = 64 << 10;
+const HELD_MOST: usize = 8 << 20;
+const HELD_PER_CLIENT: usize = 4 << 20;
+/// Threads of connections that lost their slots and have not ended yet.
+const ENDING: usize = 16;
+
+/// The slots of all connections.
+#[derive(Default)]
+pub(super) struct Limits(Arc<Mutex<Open>>);
+
+impl Limits {
+    /// Takes a slot; `None` if there is none left, in all or for this client.
+    pub(super) fn enter(
+        &self,
+        guard: &Guard,
+        stream: &Arc<TcpStream>,
+        address: IpAddr,
+    ) -> Option<Slot> {
+        let number = lock(&self.0).enter(guard, stream, address)?;
+        Some(Slot { open: self.0.clone(), number })
+    }
+
+    /// Connections whose threads have not ended yet.
+    pub(super) fn threads(&self) -> usize {
+        lock(&self.0).threads
+    }
+
+    /// Closes connections as soon as they have nothing to answer any more.
+    pub(super) fn close(&self) {
+        let mut open = lock(&self.0);
+        open.is_closing = true;
+        for connection in open.connections.values().filter(|c| matches!(c.phase, Phase::Idle(_))) {
+            let _ = connection.stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// The connections that are open.
+#[derive(Default)]
+struct Open {
+    connections: BTreeMap<u64, Connection>,
+    next: u64,
+    /// Threads: a little more than connections, as the thread of one that lost its slot takes a
+    /// moment to end.
+    threads: usize,
+    /// Bytes of long answers that wait to be taken.
+    held: usize,
+    by_client: HashMap<Client, Share>,
+    is_closing: bool,
+}
+
+/// What one client has of them.
+#[derive(Clone, Copy, Default)]
+struct Share {
+    connections: usize,
+    held: usize,
+}
+
+struct Connection {
+    stream: Arc<TcpStream>,
+    address: IpAddr,
+    phase: Phase,
+    held: usize,
+}
+
+/// What a connection is doing, and since when.
+#[derive(Clone, Copy)]
+pub(super) enum Phase {
+    /// It waits for the client's next request.
+    Idle(Instant),
+    /// The client sends a request.
+    Reading(Instant),
+    /// The answer is being made.
+    Answering,
+    /// The client takes its answer.
+    Sending(Instant),
+}
+
+impl Open {
+    fn enter(&mut self, guard: &Guard, stream: &Arc<TcpStream>, address: IpAddr) -> Option<u64> {
+        let client = Client::from(address);
+        if self.threads >= guard.connections + ENDING {
+            return None;
+        }
+        let here = self.by_client.get(&client).map_or(0, |share| share.connections);
+        if here >= guard.connections_per_address {
+            self.make_room_within(client, address)?;
+        }
+        if self.connections.len() >= guard.connections {
+            self.make_room()?;
+        }
+        self.threads += 1;
+        let number = self.next;
+        self.next += 1;
+        let phase = Phase::Reading(Instant::now());
+        let connection = Connection { stream: stream.clone(), address, phase, held: 0 };
+        self.connections.insert(number, connection);
+        self.by_client.entry(client).or_default().connections += 1;
+        Some(number)
+    }
+
+    /// Closes the connection that is the first to go.
+    fn make_room(&mut self) -> Option<()> {
+        let count = |address| self.by_client.get(&Client::from(address)).map(|s| s.connections);
+        let open = self.connections.iter();
+        let order = open.filter_map(|(number, connection)| {
+            let (is_busy, since) = turn(connection.phase)?;
+            Some(((is_busy, Reverse(count(connection.address)), since), *number))
+        });
+        let (_, number) = order.min()?;
+        self.end(number)
+    }
+
+    /// Closes a connection of a client that has as many as it may: an idle one, else one of the
+    /// address that has the most, if that has more than `address`.
+    fn make_room_within(&mut self, client: Client, address: IpAddr) -> Option<()> {
+        let own: Vec<_> =
+            self.connections.iter().filter(|(_, c)| Client::from(c.address) == client).collect();
+        let mut counts: HashMap<IpAddr, usize> = HashMap::new();
+        for (_, connection) in &own {
+            *counts.entry(connection.address).or_default() += 1;
+        }
+        let count = |address: &IpAddr| counts.get(address).copied().unwrap_or(0);
+        let least = count(&address);
+        let order = own.iter().filter_map(|(number, connection)| {
+            let (is_busy, since) = turn(connection.phase)?;
+            let count = count(&connection.address);
+            let may_go = !is_busy || count > least;
+            may_go.then_some(((is_busy, Reverse(count), since), **number))
+        });
+        let (_, number) = order.min()?;
+        self.end(number)
+    }
+
+    /// Takes a connection's slot away; its thread sees the end of the stream.
+    fn end(&mut self, number: u64) -> Option<()> {
+        let connection = self.leave(number)?;
+        let _ = connection.stream.shutdown(Shutdown::Both);
+        Some(())
+    }
+
+    /// Gives a slot back, if it has not been taken away.
+    fn leave(&mut self, number: u64) -> Option<Connection> {
+        let connection = self.connections.remove(&number)?;
+        self.held -= connection.held;
+        let client = Client::from(connection.address);
+        if let Some(here) = self.by_client.get_mut(&client) {
+            here.connections -= 1;
+            here.held -= connection.held;
+            if here.connections == 0 {
+                self.by_client.remove(&client);
+            }
+        }
+        Some(connection)
+    }
+
+    /// Sets how much memory a connection's answer holds.
+    fn hold(&mut self, number: u64, size: usize) -> bool {
+        let Some(connection) = self.connections.get_mut(&number) else { return false };
+        let here = self.by_client.entry(Client::from(connection.address)).or_default();
+        self.held -= connection.held;
+        here.held -= connection.held;
+        connection.held = 0;
+        if size <= HELD_FREE {
+            return true;
+        }
+        if self.held + size > HELD_MOST || here.held + size > HELD_PER_CLIENT {
+            return false;
+        }
+        self.held += size;
+        here.held += size;
+        connection.held = size;
+        true
+    }
+}
+
+/// When a connection's turn to be closed is: idle ones before busy ones, then by time. `None`:
+/// it stays.
+fn turn(phase: Phase) -> Option<(bool, Instant)> {
+    match phase {
+        Phase::Idle(since) => Some((false, since)),
+        Phase::Reading(since) | Phase::Sending(since) => Some((true, since)),
+        Phase::Answering => None,
+    }
+}
+
+/// A slot among the open connections, given back when dropped.
+pub(super) struct Slot {
+    open: Arc<Mutex<Open>>,
+    number: u64,
+}
+
+impl Slot {
+    /// Notes what the connection does now. False if it has lost its slot, or has nothing to do
+    /// and the daemon stops: it has to end.
+    pub(super) fn set(&self, phase: Phase) -> bool {
+        let mut open = lock(&self.open);
+        let is_over = open.is_closing && matches!(phase, Phase::Idle(_));
+        match open.connections.get_mut(&self.number) {
+            Some(connection) if !is_over => {
+                connection.phase = phase;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether another request may follow.
+    pub(super) fn may_stay(&self) -> bool {
+        !lock(&self.open).is_closing
+    }
+
+    /// Whether an answer of this size may be held for the client; if so, it is from now on, in
+    /// place of the one before.
+    pub(super) fn hold(&self, size: usize) -> bool {
+        lock(&self.open).hold(self.number, size)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut open = lock(&self.open);
+        open.threads -= 1;
+        open.leave(self.number);
+    }
+}
+
+fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
+    open.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,242 @@
+//! A fair queue: questions wait for the thread that answers them, and the next one is that of
+//! the client which has taken the least of the thread's time.
+//!
+//! Theory of operation: start-time fair queueing (Goyal, Vin, Cheng 1996). Each client has a
+//! mark, the time that its questions have taken so far; the lowest mark goes next. A client
+//! that has not asked for a while starts at the mark of the question that was begun last (the
+//! floor): it goes before everybody who waits already, but cannot save up time. So a client
+//! that asks now and then waits for the question that is being answered and no other, however
+//! many others ask however much. Of those with the same mark, which is so when a crowd comes all
+//! at once, the one goes next that has asked for the least, refused questions included.
+//!
+//! What waits is bounded, for a client and in all. Where it is full, a question makes room for
+//! one of a client (or, within a /64, of an address) that has less waiting: a crowd cannot keep
+//! others out by waiting.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::client::Client;
+
+/// Clients that do not wait but whose time is remembered, at most.
+const REMEMBERED: usize = 256;
+
+/// Questions that wait, by client.
+pub(super) struct Queue<J> {
+    state: Mutex<State<J>>,
+    arrived: Condvar,
+    /// Questions that may wait, in all and for one client.
+    most: usize,
+    most_per_client: usize,
+}
+
+struct State<J> {
+    flows: BTreeMap<Client, Flow<J>>,
+    /// The mark of the question that was begun last.
+    floor: Duration,
+    waiting: usize,
+    /// Numbers the questions in the order of their arrival.
+    next: u64,
+    is_closed: bool,
+}
+
+/// What one client has asked.
+struct Flow<J> {
+    mark: Duration,
+    /// Questions, refused ones included, since one was begun.
+    asked: u32,
+    waiting: VecDeque<Waiting<J>>,
+}
+
+struct Waiting<J> {
+    number: u64,
+    address: IpAddr,
+    job: J,
+}
+
+impl<J> Queue<J> {
+    /// An empty queue in which `most` may wait, `most_per_client` of them of one client.
+    pub(super) fn new(most: usize, most_per_client: usize) -> Queue<J> {
+        Queue {
+            state: Mutex::new(State {
+                flows: BTreeMap::new(),
+                floor: Duration::ZERO,
+                waiting: 0,
+                next: 0,
+                is_closed: false,
+            }),
+            arrived: Condvar::new(),
+            most,
+            most_per_client,
+        }
+    }
+
+    /// Lets a question of `address` wait. False if there is no room; the question is dropped
+    /// then, as is one that has to make room for it.
+    pub(super) fn push(&self, address: IpAddr, job: J) -> bool {
+        let is_in = self.lock().push(address, job, self.most, self.most_per_client);
+        if is_in {
+            self.arrived.notify_one();
+        }
+        is_in
+    }
+
+    /// The next question, as soon as there is one; `None` once the queue is closed.
+    pub(super) fn next(&self) -> Option<(Turn<'_, J>, J)> {
+        let mut state = self.lock();
+        loop {
+            if state.is_closed {
+                return None;
+            }
+            if let Some((client, job)) = state.pop() {
+                return Some((Turn { queue: self, client, begun: Instant::now() }, job));
+            }
+            state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Drops what waits, and ends the threads that wait for questions.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.is_closed = true;
+        state.flows.clear();
+        state.waiting = 0;
+        drop(state);
+        self.arrived.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<J>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().waiting
+    }
+}
+
+/// A question is being answered; the time until this is dropped is its client's.
+pub(super) struct Turn<'a, J> {
+    queue: &'a Queue<J>,
+    client: Client,
+    begun: Instant,
+}
+
+impl<J> Drop for Turn<'_, J> {
+    fn drop(&mut self) {
+        self.queue.lock().charge(self.client, self.begun.elapsed());
+    }
+}
+
+impl<J> State<J> {
+    fn push(&mut self, address: IpAddr, job: J, most: usize, most_per_client: usize) -> bool {
+        if self.is_closed {
+            return false;
+        }
+        let client = Client::from(address);
+        let new = || Flow { mark: Duration::ZERO, asked: 0, waiting: VecDeque::new() };
+        let flow = self.flows.entry(client).or_insert_with(new);
+        flow.asked = flow.asked.saturating_add(1);
+        let here = flow.waiting.len();
+        let has_room = (here < most_per_client || self.displace_address(client, address))
+            && (self.waiting < most || self.displace_client(here));
+        if !has_room {
+            self.forget();
+            return false;
+        }
+        if let Some(flow) = self.flows.get_mut(&client) {
+            flow.waiting.push_back(Waiting { number: self.next, address, job });
+            self.next += 1;
+            self.waiting += 1;
+        }
+        true
+    }
+
+    /// Makes room for an address of a client that has as much waiting as it may: the newest
+    /// question goes of the address that has the most, if that has more than this one.
+    fn displace_address(&mut self, client: Client, address: IpAddr) -> bool {
+        let Some(flow) = self.flows.get_mut(&client) else { return false };
+        let mut counts: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        for waiting in &flow.waiting {
+            *counts.entry(waiting.address).or_default() += 1;
+        }
+        let own = counts.get(&address).copied().unwrap_or(0);
+        let most = counts.values().copied().max().unwrap_or(0);
+        if most <= own {
+            return false;
+        }
+        let newest = flow.waiting.iter().rposition(|waiting| counts[&waiting.address] == most);
+        let gone = newest.and_then(|at| flow.waiting.remove(at)).is_some();
+        self.waiting -= usize::from(gone);
+        gone
+    }
+
+    /// Makes room for a client that has `own` questions waiting: the newest question goes of
+    /// the client that has the most, if that has more; of several, of that which has had
+    /// or asked for the most.
+    fn displace_client(&mut self, own: usize) -> bool {
+        let key = |flow: &Flow<J>| {
+            let newest = flow.waiting.back().map(|waiting| waiting.number);
+            (flow.waiting.len(), flow.mark, flow.asked, newest)
+        };
+        let most = self.flows.values_mut().max_by_key(|flow| key(flow));
+        let Some(flow) = most.filter(|flow| flow.waiting.len() > own) else { return false };
+        flow.waiting.pop_back();
+        self.waiting -= 1;
+        true
+    }
+
+    fn pop(&mut self) -> Option<(Client, J)> {
+        let floor = self.floor;
+        let key = |flow: &Flow<J>| {
+            let first = flow.waiting.front()?;
+            Some((flow.mark.max(floor), flow.asked, flow.mark, first.number))
+        };
+        let flows = self.flows.iter().filter_map(|(client, flow)| Some((key(flow)?, *client)));
+        let ((mark, ..), client) = flows.min()?;
+        let flow = self.flows.get_mut(&client)?;
+        let job = flow.waiting.pop_front()?.job;
+        flow.mark = mark;
+        flow.asked = flow.waiting.len() as u32;
+        self.floor = mark;
+        self.waiting -= 1;
+        Some((client, job))
+    }
+
+    /// Counts time to a client, and forgets those who are even with the others.
+    fn charge(&mut self, client: Client, time: Duration) {
+        let floor = self.floor;
+        if let Some(flow) = self.flows.get_mut(&client) {
+            flow.mark = flow.mark.max(floor) + time;
+        }
+        if self.waiting == 0 {
+            // Nobody waits: whoever comes next is the next.
+            self.flows.clear();
+            self.floor = Duration::ZERO;
+            return;
+        }
+        // What somebody has asked for in vain counts less with each question that is answered.
+        for flow in self.flows.values_mut().filter(|flow| flow.waiting.is_empty()) {
+            flow.asked /= 2;
+        }
+        let is_even =
+            |flow: &Flow<J>| flow.waiting.is_empty() && flow.asked == 0 && flow.mark <= floor;
+        self.flows.retain(|_, flow| !is_even(flow));
+        self.forget();
+    }
+
+    /// Forgets the least of those who do not wait where too many are remembered.
+    fn forget(&mut self) {
+        while self.flows.len() > self.waiting + REMEMBERED {
+            let idle = self.flows.iter().filter(|(_, flow)| flow.waiting.is_empty());
+            let least = idle.min_by_key(|(_, flow)| (flow.mark, flow.asked));
+            let Some(least) = least.map(|(client, _)| *client) else { return };
+            self.flows.remove(&least);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
