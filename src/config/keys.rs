@@ -274,7 +274,7 @@ pub const KEYS: &[Key] = &[
         section: "web",
         name: "connections_per_address",
         default: "16",
-        meaning: "The same from one address, 1 to 1024.",
+        meaning: "The same of one client, an IPv4 address or a /64 of IPv6, 1 to 1024.",
         set: |c, v| value::whole(v, 1, 1_024).map(|v| c.connections_per_address = v as usize),
         applies: at_restart!(connections_per_address),
     },

@@ -33,8 +33,9 @@ const LAST_ANSWERS: Duration = Duration::from_secs(3);
 /// Connections accepted before the next listener has its turn.
 const TURN: usize = 64;
 /// The stack of a connection's thread. It reads, waits and sends: whatever takes more stack is
-/// done by the threads of [`Answers`].
-const STACK: usize = 128 << 10;
+/// done by the threads of [`Answers`]. To decompress the page for a client that cannot takes
+/// more than 128 KiB in a debug build. What is not touched is not resident.
+const STACK: usize = 256 << 10;
 
 /// What the guard needs to know.
 pub struct Guard {

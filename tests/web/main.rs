@@ -10,6 +10,7 @@ mod common;
 mod answers;
 mod attacks;
 mod shortage;
+mod staying;
 
 use std::path::Path;
 
