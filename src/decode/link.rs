@@ -4,7 +4,7 @@
 //! DLT values (<https://www.tcpdump.org/linktypes.html>).
 
 use super::tags::{ethertype, llc, mpls};
-use super::{Defect, PacketRecord, ip, nflog, serial, wifi, wire_from};
+use super::{Defect, PacketRecord, ip, lan, nflog, serial, wifi, wire_from};
 
 /// How the frames of one capture begin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,6 +33,26 @@ pub enum LinkLayer {
     FrameRelay,
     /// MPLS label stacks (DLT_MPLS).
     Mpls,
+    /// PPP, a direction byte first (DLT_PPP_WITH_DIR).
+    PppDirected,
+    /// Cisco HDLC, a direction byte first (DLT_C_HDLC_WITH_DIR).
+    CiscoHdlcDirected,
+    /// Frame relay, a direction byte first (DLT_FRELAY_WITH_DIR).
+    FrameRelayDirected,
+    /// LLC in ATM (DLT_ATM_RFC1483).
+    Atm,
+    /// Token ring (DLT_IEEE802).
+    TokenRing,
+    /// FDDI (DLT_FDDI).
+    Fddi,
+    /// IP over Fibre Channel (DLT_IP_OVER_FC).
+    FibreChannel,
+    /// IP over FireWire (DLT_APPLE_IP_OVER_IEEE1394).
+    Firewire,
+    /// IPsec of OpenBSD (DLT_ENC).
+    Enc,
+    /// Ethernet behind the header of a netANALYZER (DLT_NETANALYZER).
+    NetAnalyzer,
     /// IEEE 802.11 (DLT_IEEE802_11).
     Wifi,
     /// IEEE 802.11 behind a radiotap header (DLT_IEEE802_11_RADIO).
@@ -55,21 +75,31 @@ impl LinkLayer {
         match dlt {
             0 => LinkLayer::Null,
             1 => LinkLayer::Ethernet,
+            6 => LinkLayer::TokenRing,
             9 | 50 => LinkLayer::Ppp,
+            10 => LinkLayer::Fddi,
+            11 | 100 => LinkLayer::Atm,
             12 | 14 | 101 | 228 | 229 => LinkLayer::RawIp,
             51 => LinkLayer::Pppoe,
             104 => LinkLayer::CiscoHdlc,
             105 => LinkLayer::Wifi,
             107 => LinkLayer::FrameRelay,
             108 => LinkLayer::Loop,
+            109 => LinkLayer::Enc,
             113 => LinkLayer::Cooked1,
             119 => LinkLayer::Prism,
+            122 => LinkLayer::FibreChannel,
             127 => LinkLayer::Radiotap,
+            138 => LinkLayer::Firewire,
             163 => LinkLayer::Avs,
             166 => LinkLayer::PppDirection,
             192 => LinkLayer::Ppi,
+            204 => LinkLayer::PppDirected,
+            205 => LinkLayer::CiscoHdlcDirected,
+            206 => LinkLayer::FrameRelayDirected,
             219 => LinkLayer::Mpls,
             239 => LinkLayer::Nflog,
+            240 => LinkLayer::NetAnalyzer,
             276 => LinkLayer::Cooked2,
             _ => LinkLayer::Unknown,
         }
@@ -128,18 +158,12 @@ fn uncommon(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
             None => record.set_short(),
         },
         LinkLayer::RawIp => ip::any(frame, record),
-        LinkLayer::Null | LinkLayer::Loop => match frame.first_chunk::<4>() {
-            Some(&family) => {
-                // DLT_NULL does not say whose byte order it is; families are small.
-                let (le, be) = (u32::from_le_bytes(family), u32::from_be_bytes(family));
-                let family = if link == LinkLayer::Null { le.min(be) } else { be };
-                match family {
-                    2 => ip::v4(&frame[4..], record),
-                    // AF_INET6 of Linux, Windows, NetBSD, FreeBSD and Darwin.
-                    10 | 23 | 24 | 28 | 30 => ip::v6(&frame[4..], record),
-                    _ => {}
-                }
-            }
+        LinkLayer::Null => match frame.split_first_chunk::<4>() {
+            Some((family, packet)) => ip_of_family(*family, packet, record),
+            None => record.set_short(),
+        },
+        LinkLayer::Loop => match frame.split_first_chunk::<4>() {
+            Some((family, packet)) => ip_of(u32::from_be_bytes(*family), packet, record),
             None => record.set_short(),
         },
         LinkLayer::Ppp => serial::framed_ppp(frame, record),
@@ -148,6 +172,16 @@ fn uncommon(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
         LinkLayer::CiscoHdlc => serial::cisco_hdlc(frame, record),
         LinkLayer::FrameRelay => serial::frame_relay(frame, record),
         LinkLayer::Mpls => mpls(frame, record),
+        LinkLayer::PppDirected | LinkLayer::CiscoHdlcDirected | LinkLayer::FrameRelayDirected => {
+            lan::directed(link, frame, record);
+        }
+        LinkLayer::Atm => llc(frame, record),
+        LinkLayer::TokenRing => lan::token_ring(frame, record),
+        LinkLayer::Fddi => lan::fddi(frame, record),
+        LinkLayer::FibreChannel => lan::fibre_channel(frame, record),
+        LinkLayer::Firewire => lan::firewire(frame, record),
+        LinkLayer::Enc => lan::enc(frame, record),
+        LinkLayer::NetAnalyzer => lan::net_analyzer(frame, record),
         LinkLayer::Wifi => wifi::frame(frame, false, record),
         LinkLayer::Radiotap => wifi::radiotap(frame, record),
         LinkLayer::Prism => after(frame, Some(144), record, |rest, r| wifi::frame(rest, false, r)),
@@ -162,9 +196,24 @@ fn uncommon(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
     }
 }
 
+/// Reads a packet of an address family in the byte order of a machine that nothing tells;
+/// families are small.
+pub(super) fn ip_of_family(family: [u8; 4], packet: &[u8], record: &mut PacketRecord) {
+    ip_of(u32::from_le_bytes(family).min(u32::from_be_bytes(family)), packet, record);
+}
+
+fn ip_of(family: u32, packet: &[u8], record: &mut PacketRecord) {
+    match family {
+        2 => ip::v4(packet, record),
+        // AF_INET6 of Linux, Windows, NetBSD, FreeBSD and Darwin.
+        10 | 23 | 24 | 28 | 30 => ip::v6(packet, record),
+        _ => {}
+    }
+}
+
 /// The hardware address at `at`, which the header reaches.
 #[inline(always)]
-fn mac<const N: usize>(header: &[u8; N], at: usize) -> [u8; 6] {
+pub(super) fn mac<const N: usize>(header: &[u8; N], at: usize) -> [u8; 6] {
     std::array::from_fn(|i| header[at + i])
 }
 

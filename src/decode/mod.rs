@@ -12,6 +12,7 @@
 //! is a short cut for the usual frame.
 
 mod ip;
+mod lan;
 pub mod link;
 mod nflog;
 mod quick;

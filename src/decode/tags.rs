@@ -39,8 +39,9 @@ pub(super) fn ethertype(mut kind: u16, mut data: &[u8], record: &mut PacketRecor
             ETHERTYPE_ARP => return record.set_network(Network::Arp),
             // 802.1Q, 802.1ad and the tag types that came before it.
             0x8100 | 0x88a8 | 0x9100 | 0x9200 | 0x9300 => typed(data, 2).into(),
-            // VN-Tag (Cisco; the draft of 802.1Qbh), HSR (IEC 62439-3, 5.7).
-            0x8926 | 0x892f => typed(data, 4).into(),
+            // VN-Tag (Cisco; the draft of 802.1Qbh), HSR (IEC 62439-3, 5.7), redundancy tag
+            // (IEEE 802.1CB, 7.8).
+            0x8926 | 0x892f | 0xf1c1 => typed(data, 4).into(),
             // E-Tag (IEEE 802.1BR, 7.5).
             0x893f => typed(data, 6).into(),
             0x8909 => metadata(data).into(),
@@ -48,6 +49,9 @@ pub(super) fn ethertype(mut kind: u16, mut data: &[u8], record: &mut PacketRecor
             // Provider backbone bridging (IEEE 802.1ah, 9.7): a service tag of 4 bytes, then
             // the customer's frame.
             0x88e7 => frame_at(data, 4, record).into(),
+            // LLC in a frame that is longer than a length can say.
+            0x8870 => snap(data, record),
+            0x4305 => batman(data, record),
             0x22f3 => trill(data, record).into(),
             NSH => service_function(data, record),
             MPLS | 0x8848 => return mpls(data, record),
@@ -104,6 +108,19 @@ fn macsec(data: &[u8]) -> Next<'_> {
 fn trill<'a>(data: &'a [u8], record: &mut PacketRecord) -> Option<Typed<'a>> {
     let bits = u16::from_be_bytes(*data.first_chunk()?);
     frame_at(data, 6 + 4 * usize::from(bits >> 6 & 0x1f), record)
+}
+
+/// batman-adv (`linux/batadv_packet.h`, version 15): a header whose length goes by the kind, then
+/// a frame to all or to one. Other kinds are the mesh's own, or pieces.
+fn batman<'a>(data: &'a [u8], record: &mut PacketRecord) -> Next<'a> {
+    let length = match data.first_chunk() {
+        None => return Next::Short,
+        Some([0x01, 15]) => 14,
+        Some([0x40, 15]) => 10,
+        Some([0x42, 15]) => 18,
+        Some(_) => return Next::Done,
+    };
+    frame_at(data, length, record).into()
 }
 
 /// The network service header (RFC 8300, section 2): its length in units of 4 bytes stands in

@@ -258,6 +258,33 @@ pub const LINKS: &[Link] = &[
     link("nflog-bridge", 239, |p| Some(nflog_bridge(p, false))),
     link("nflog-bridge-big", 239, |p| Some(nflog_bridge(p, true))),
     link("mpls-alone", 219, |p| Some(mpls(2, &p.bytes))),
+    link("ppp-with-direction", 204, |p| Some(cat(&[&[1], &ppp(p)]))),
+    link("cisco-hdlc-with-direction", 205, |p| Some(cat(&[&[0, 0x8f, 0], &kind(p), &p.bytes]))),
+    link("frame-relay-with-direction", 206, |p| Some(cat(&[&[0], &frame_relay(&[0x18, 0x41], p)]))),
+    link("atm", 100, |p| Some(snap([0; 3], p))),
+    link("token-ring", 6, |p| Some(cat(&[&[0x10, 0x40], &RECEIVER, &SENDER, &snap([0; 3], p)]))),
+    link("token-ring-routed", 6, |p| {
+        let routed = [0x82, 0, 0, 0, 0, 1, 6, 0, 0, 1, 0, 2];
+        Some(cat(&[&[0x10, 0x40], &RECEIVER, &routed, &snap([0; 3], p)]))
+    }),
+    link("fddi", 10, |p| Some(cat(&[&[0x57], &RECEIVER, &SENDER, &snap([0; 3], p)]))),
+    link("fibre-channel", 122, |p| {
+        Some(cat(&[&[0x10, 0], &RECEIVER, &[0x10, 0], &SENDER, &snap([0; 3], p)]))
+    }),
+    link("firewire", 138, |p| Some(cat(&[&[1; 8], &[2; 8], &kind(p), &p.bytes]))),
+    link("enc", 109, |p| {
+        let family = family(p, 24, false);
+        Some(cat(&[&family[..4], &[0; 8], &p.bytes]))
+    }),
+    link("net-analyzer", 240, |p| Some(cat(&[&[0; 4], &ethernet(kind(p), &p.bytes)]))),
+    link("redundancy-tag", 1, |p| {
+        Some(ethernet([0xf1, 0xc1], &cat(&[&[0, 0, 0, 1], &kind(p), &p.bytes])))
+    }),
+    link("jumbo-llc", 1, |p| Some(ethernet([0x88, 0x70], &snap([0; 3], p)))),
+    link("batman", 1, |p| {
+        let header = [0x40, 15, 50, 1, 2, 0, 0, 0, 0, 9];
+        Some(ethernet([0x43, 0x05], &cat(&[&header, &ethernet(kind(p), &p.bytes)])))
+    }),
     link("vn-tag", 1, |p| {
         Some(ethernet([0x89, 0x26], &cat(&[&[0x40, 1, 0, 2, 0x81, 0], &tag(kind(p), &p.bytes)])))
     }),
@@ -289,4 +316,5 @@ pub const LINKS: &[Link] = &[
 ];
 
 /// Link types that are not decoded: frames and bytes are counted.
-pub const UNKNOWN: &[(&str, u32)] = &[("slip", 8), ("fddi", 10), ("user0", 147), ("usb", 220)];
+pub const UNKNOWN: &[(&str, u32)] =
+    &[("slip", 8), ("bluetooth", 187), ("user0", 147), ("usb", 220)];

@@ -165,6 +165,27 @@ pub fn metadata(options: u8, kind: u16, payload: &[u8]) -> Vec<u8> {
     cat(&[&[1, options], &[0, 1, 0, 10].repeat(options.into()), &kind.to_be_bytes(), payload])
 }
 
+/// A batman-adv header of version 15, of a kind that carries a frame.
+pub fn batman(kind: u8, frame: &[u8]) -> Vec<u8> {
+    let length = match kind {
+        0x01 => 14,
+        0x40 => 10,
+        _ => 18,
+    };
+    let mut header = vec![9; length];
+    (header[0], header[1]) = (kind, 15);
+    cat(&[&header, frame])
+}
+
+/// A token ring frame of LLC with a route.
+pub fn token_ring(route: &[u8], llc: &[u8]) -> Vec<u8> {
+    let mut source = SENDER;
+    if !route.is_empty() {
+        source[0] |= 0x80;
+    }
+    cat(&[&[0x10, 0x40], &RECEIVER, &source, route, llc])
+}
+
 /// A backbone service tag, then a customer's frame.
 pub fn backbone(frame: &[u8]) -> Vec<u8> {
     cat(&[&[0, 0, 1, 2], frame])
@@ -296,8 +317,9 @@ pub fn nflog_big_endian(family: u8, kind: u16, packet: &[u8]) -> Vec<u8> {
 /// A well-made frame of every link layer, by name.
 pub fn every_kind() -> Vec<(&'static str, LinkLayer, Vec<u8>)> {
     use LinkLayer::{
-        Avs, CiscoHdlc, Cooked1, Cooked2, Ethernet, FrameRelay, Loop, Mpls, Nflog, Null, Ppi, Ppp,
-        PppDirection, Pppoe, Prism, Radiotap, RawIp, Wifi,
+        Atm, Avs, CiscoHdlc, CiscoHdlcDirected, Cooked1, Cooked2, Enc, Ethernet, Fddi,
+        FibreChannel, Firewire, FrameRelay, FrameRelayDirected, Loop, Mpls, NetAnalyzer, Nflog,
+        Null, Ppi, Ppp, PppDirected, PppDirection, Pppoe, Prism, Radiotap, RawIp, TokenRing, Wifi,
     };
     let (v4, v6) = (small(), small_v6());
     let segment = tcp((40_000, 443), 9, ACK, b"data");
@@ -354,6 +376,38 @@ pub fn every_kind() -> Vec<(&'static str, LinkLayer, Vec<u8>)> {
         ("NFLOG of a bridge", Nflog, nflog(7, 0x8100, &vlan(IPV6, &v6))),
         ("NFLOG, big-endian", Nflog, nflog_big_endian(7, IPV4, &v4)),
         ("MPLS alone", Mpls, mpls(&v4)),
+        ("PPP behind its direction", PppDirected, cat(&[&[0], &ppp])),
+        ("Cisco HDLC behind its direction", CiscoHdlcDirected, cat(&[&[1, 0x8f, 0, 8, 0], &v4])),
+        (
+            "frame relay behind its direction",
+            FrameRelayDirected,
+            cat(&[&[1, 0x18, 0x41, 3, 0xcc], &v4]),
+        ),
+        ("ATM", Atm, snap(IPV4, &v4)),
+        ("token ring", TokenRing, token_ring(&[], &snap(IPV4, &v4))),
+        ("token ring, routed", TokenRing, token_ring(&[0x06, 0, 0, 1, 0, 2], &snap(IPV6, &v6))),
+        ("FDDI", Fddi, cat(&[&[0x50], &RECEIVER, &SENDER, &snap(IPV4, &v4)])),
+        (
+            "Fibre Channel",
+            FibreChannel,
+            cat(&[&[0x10, 0], &RECEIVER, &[0x10, 0], &SENDER, &snap(IPV4, &v4)]),
+        ),
+        ("FireWire", Firewire, cat(&[&[1; 8], &[2; 8], &IPV6.to_be_bytes(), &v6])),
+        ("enc", Enc, cat(&[&[2, 0, 0, 0], &[7; 8], &v4])),
+        ("netANALYZER", NetAnalyzer, cat(&[&[1, 2, 3, 4], &ethernet(IPV4, &v4)])),
+        ("redundancy tag", Ethernet, ethernet(0xf1c1, &tag(4, IPV4, &v4))),
+        ("LLC without a length", Ethernet, ethernet(0x8870, &snap(IPV4, &v4))),
+        ("batman-adv, to one", Ethernet, ethernet(0x4305, &batman(0x40, &ethernet(IPV4, &v4)))),
+        (
+            "batman-adv, from one to one",
+            Ethernet,
+            ethernet(0x4305, &batman(0x42, &ethernet(IPV6, &v6))),
+        ),
+        (
+            "batman-adv, to all",
+            Ethernet,
+            ethernet(0x4305, &batman(0x01, &ethernet(0x8100, &vlan(IPV4, &v4)))),
+        ),
         ("VN-Tag", Ethernet, ethernet(0x8926, &tag(4, 0x8100, &vlan(IPV4, &v4)))),
         ("HSR", Ethernet, ethernet(0x892f, &tag(4, IPV6, &v6))),
         ("E-Tag", Ethernet, ethernet(0x893f, &tag(6, 0x8100, &vlan(IPV4, &v4)))),

@@ -301,6 +301,45 @@ fn cooked_frames_of_odd_devices_are_read_as_these_write_them() {
 }
 
 #[test]
+fn other_local_networks_show_the_packet_and_who_sent_it() {
+    use LinkLayer::{Enc, Fddi, FibreChannel, NetAnalyzer, TokenRing};
+    for (name, link, frame) in every_kind() {
+        if matches!(link, Fddi | FibreChannel | NetAnalyzer | TokenRing) {
+            assert_eq!(shows_the_packet(link, &frame).source_mac(), Mac(SENDER), "{name}");
+        }
+    }
+    // Frames of the ring itself.
+    let mut ring = token_ring(&[], &snap(IPV4, &small()));
+    ring[1] = 0;
+    has_no_host(TokenRing, &ring);
+    let mut ring = cat(&[&[0x50], &ring[2..14], &snap(IPV4, &small())]);
+    ring[0] = 0x41;
+    has_no_host(Fddi, &ring);
+    // A route that is shorter than itself.
+    let odd = token_ring(&[1, 0], &snap(IPV4, &small()));
+    assert_eq!(whole(TokenRing, &odd).defect(), Defect::Malformed);
+    shows_the_packet(Enc, &cat(&[&[0, 0, 0, 2], &[7; 8], &small()]));
+    shows_the_packet(Enc, &cat(&[&[24, 0, 0, 0], &[7; 8], &small_v6()]));
+}
+
+#[test]
+fn batman_frames_are_passed_and_its_own_packets_are_not() {
+    let mut inner = ethernet(IPV4, &small());
+    inner[6..12].copy_from_slice(&OUTSIDER);
+    for kind in [0x01, 0x40, 0x42] {
+        let record =
+            shows_the_packet(LinkLayer::Ethernet, &ethernet(0x4305, &batman(kind, &inner)));
+        assert_eq!(record.source_mac(), Mac(OUTSIDER));
+        let mut old = batman(kind, &inner);
+        old[1] = 14;
+        has_no_host(LinkLayer::Ethernet, &ethernet(0x4305, &old));
+    }
+    for kind in [0x00, 0x02, 0x03, 0x04, 0x41, 0x43, 0x44] {
+        has_no_host(LinkLayer::Ethernet, &ethernet(0x4305, &batman(kind, &inner)));
+    }
+}
+
+#[test]
 fn spanning_tree_has_no_host() {
     has_no_host(LinkLayer::Ethernet, &ethernet_with_length(&[0x42, 0x42, 3, 0, 0, 0, 0, 0]));
 }

@@ -7,7 +7,7 @@ use super::frames::every_kind;
 use super::{LinkLayer, PacketRecord, of_wire_length, whole};
 use crate::decode::{Addr, Defect, Network};
 
-const LINKS: [LinkLayer; 19] = [
+const LINKS: [LinkLayer; 29] = [
     LinkLayer::Ethernet,
     LinkLayer::Cooked1,
     LinkLayer::Cooked2,
@@ -20,6 +20,16 @@ const LINKS: [LinkLayer; 19] = [
     LinkLayer::CiscoHdlc,
     LinkLayer::FrameRelay,
     LinkLayer::Mpls,
+    LinkLayer::PppDirected,
+    LinkLayer::CiscoHdlcDirected,
+    LinkLayer::FrameRelayDirected,
+    LinkLayer::Atm,
+    LinkLayer::TokenRing,
+    LinkLayer::Fddi,
+    LinkLayer::FibreChannel,
+    LinkLayer::Firewire,
+    LinkLayer::Enc,
+    LinkLayer::NetAnalyzer,
     LinkLayer::Wifi,
     LinkLayer::Radiotap,
     LinkLayer::Prism,
