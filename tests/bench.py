@@ -50,7 +50,7 @@ NEEDS = {
     "taskset": "util-linux",
 }  # fmt: skip
 # Instructions a frame that brightstat may take, by profile of gen-bench.
-INSTRUCTIONS = {"home": 700, "busy": 800, "scan": 800}
+INSTRUCTIONS = {"home": 640, "busy": 760, "scan": 790}
 COLLIDING_HOSTS = 900
 
 

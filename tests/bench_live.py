@@ -19,6 +19,7 @@ from pathlib import Path
 
 RATE_FULL, RATE_MIXED, RATE_MEMORY = 81_000, 200_000, 100_000  # frames a second
 ROUNDS = 3
+RUNS_MEMORY = 5
 # The kernel hands over a block that is not full only after a while.
 SETTLE = 1.6
 PORT = 6667
@@ -345,7 +346,7 @@ def measure_cpu(bench):
     figure = "CPU a frame, us"
     bench.table.add(figure, ours, cost(unfiltered), cost(count), form="{:.3f}")
     bench.table.add(f"{figure}, darkstat given a filter", ours, cost(filtered), form="{:.3f}")
-    bench.table.add("CPU / darkstat's", ours / cost(unfiltered), target=0.6, form="{:.2f}")
+    bench.table.add("CPU / darkstat's", ours / cost(unfiltered), target=0.4, form="{:.2f}")
     bench.table.note(
         "darkstat's CPU a frame is with its nap removed (LD_PRELOAD); it counted "
         f"{unfiltered.counted / unfiltered.arrived:.1%}, with a filter "
@@ -383,10 +384,12 @@ def resident(bench, kind, profile, frames):
 
 
 def measure_memory(bench):
-    """Resident memory at home, and what a host costs beyond that."""
+    """Resident memory at home, the worst of five runs, and what a host costs beyond that."""
     frames = RATE_MEMORY * (2 if bench.quick else 5)
-    home = [resident(bench, kind, "home", frames)[0] for kind in (Brightstat, Darkstat, Count)]
-    bench.table.add("RSS, home traffic, kB", *home, target=16_384)
+    ours = [resident(bench, Brightstat, "home", frames)[0] for _ in range(RUNS_MEMORY)]
+    others = [resident(bench, kind, "home", frames)[0] for kind in (Darkstat, Count)]
+    figure = f"RSS, home traffic, worst of {RUNS_MEMORY}, kB"
+    bench.table.add(figure, max(ours), *others, target=16_384)
     few, many = (
         [resident(bench, kind, profile, frames) for kind in (Brightstat, WakefulDarkstat)]
         for profile in ("h1000", "h10000")

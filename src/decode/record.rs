@@ -49,12 +49,6 @@ impl Addr {
         Addr(bytes)
     }
 
-    /// The last eight bytes as a number: all of an IPv4 address, an interface identifier.
-    #[inline]
-    pub fn tail(&self) -> u64 {
-        self.halves()[1]
-    }
-
     /// All bytes as two numbers: the first eight of them and the last eight, in which all of
     /// an IPv4 address is.
     #[inline]
