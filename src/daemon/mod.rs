@@ -111,11 +111,13 @@ pub fn check(loaded: &Loaded) -> Result<(), Failure> {
 pub fn run(options: &Options) -> Result<(), Failure> {
     let inherited = sockets::inherited()?;
     let waiting: Vec<TcpListener> = inherited.iter().filter_map(|l| l.try_clone().ok()).collect();
-    start(options, inherited).inspect_err(|failure| {
+    let outcome = start(options, inherited).inspect_err(|failure| {
         // What `systemctl status` shows of a service that could not start.
         supervise::tell(&[NotifyState::Status(&failure.to_string())]);
         sockets::excuse(&waiting, failure);
-    })
+    });
+    logger::flush();
+    outcome
 }
 
 fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> {
@@ -134,6 +136,7 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
     let names = interfaces::choose(&config, !options.interfaces.is_empty())?;
     let listeners = sockets::listen(&config, inherited)?;
     privileges::drop_root(&config.user, &config.database)?;
+    logger::hand_to_thread()?;
     let tiers = config.tiers();
     let limits = Limits { hosts: config.hosts_per_interval, ports: config.ports_per_interval };
     let options_of_store =
