@@ -120,6 +120,9 @@ fn write_all(lines: &Receiver<Line>, lost: &AtomicU64, out: &mut impl Write) {
 
 /// A line as it is written.
 fn formatted(is_journal: bool, level: Level, text: &dyn std::fmt::Display) -> String {
+    // One line each: a line feed in a name must not begin an entry of its own.
+    let text = text.to_string();
+    let text = printable(&text);
     let (priority, word) = match level {
         Level::Error => (3, "error: "),
         Level::Warn => (4, "warning: "),

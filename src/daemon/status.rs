@@ -74,6 +74,10 @@ impl Source for Status {
         self.published.latest()
     }
 
+    fn age(&self) -> u64 {
+        self.published.age()
+    }
+
     fn history(&self, question: &Question) -> Result<Answer, Failure> {
         let in_memory = self.tiers.first().filter(|tier| tier.in_memory);
         let fresh = Fresh { recent: &self.recent, in_memory };
@@ -128,6 +132,7 @@ impl Source for Status {
             "name": "brightstat",
             "version": env!("CARGO_PKG_VERSION"),
             "time": rfc3339(snapshot.taken_at),
+            "age_seconds": self.published.age(),
             "uptime_seconds": snapshot.uptime.as_secs(),
             "packets": snapshot.total.packets,
             "bytes": snapshot.total.bytes,

@@ -25,16 +25,43 @@ pub use super::timekeeper::Plan;
 const BATCH: usize = 8_192;
 
 /// The latest snapshot, for the web threads.
-#[derive(Default)]
 pub struct Published {
     latest: RwLock<Arc<Snapshot>>,
+    begun: Instant,
+    /// When the latest snapshot was published, milliseconds since `begun`.
+    published_at: AtomicU64,
     heartbeat: AtomicU64,
     lost_intervals: AtomicU64,
     held_intervals: AtomicU64,
     clock: AtomicU8,
 }
 
+impl Default for Published {
+    fn default() -> Published {
+        Published {
+            latest: RwLock::default(),
+            begun: Instant::now(),
+            published_at: AtomicU64::new(0),
+            heartbeat: AtomicU64::new(0),
+            lost_intervals: AtomicU64::new(0),
+            held_intervals: AtomicU64::new(0),
+            clock: AtomicU8::new(0),
+        }
+    }
+}
+
 impl Published {
+    /// How old the latest snapshot is, seconds; below two seconds 0, as one comes each second.
+    /// By a clock that is never stepped.
+    pub fn age(&self) -> u64 {
+        let age = self.since_begun().saturating_sub(self.published_at.load(Ordering::Relaxed));
+        if age < 2_000 { 0 } else { age / 1_000 }
+    }
+
+    fn since_begun(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// The latest snapshot.
     pub fn latest(&self) -> Arc<Snapshot> {
         self.latest.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -65,6 +92,7 @@ impl Published {
     }
 
     fn publish(&self, snapshot: Snapshot) {
+        self.published_at.store(self.since_begun(), Ordering::Relaxed);
         *self.latest.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
     }
 }
@@ -259,4 +287,50 @@ impl Worker {
 pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_young_for_two_seconds_and_then_as_old_as_it_is() {
+        let published = Published::default();
+        published.publish(Snapshot::default());
+        assert_eq!(published.age(), 0);
+        let earlier = |seconds| Published {
+            begun: Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap(),
+            ..Published::default()
+        };
+        // Never published anything.
+        assert_eq!((earlier(1).age(), earlier(42).age()), (0, 42));
+    }
+
+    /// What a capture had dropped was forgotten when the interface was opened anew.
+    #[test]
+    fn drops_add_up_over_the_captures_of_an_interface() {
+        let local = LocalNetworks::private_and(Vec::new());
+        let mut worker = Worker::new(Accounts::new(16, local));
+        let watch = |worker: &mut Worker, lost: u32| {
+            let (sender, receiver) = crate::ring::ring(16, thread::current());
+            worker.obey(Command::Watch("rx".to_owned(), receiver, Arc::default()));
+            (0..lost).for_each(|_| sender.drop_frame(100));
+            sender
+        };
+        let dropped = |worker: &mut Worker| {
+            worker.read_states();
+            worker.accounts.snapshot().drops().ring
+        };
+        let first = watch(&mut worker, 5);
+        assert_eq!(dropped(&mut worker), 5);
+        first.drop_frame(1);
+        drop(first);
+        let second = watch(&mut worker, 2);
+        assert_eq!(dropped(&mut worker), 8);
+        assert_eq!((dropped(&mut worker), worker.sources.len()), (8, 1));
+        drop(second);
+        worker.obey(Command::Leave("rx".to_owned()));
+        assert_eq!((dropped(&mut worker), worker.sources.len()), (8, 0));
+        assert!(!worker.accounts.snapshot().interfaces[0].is_watched);
+    }
 }

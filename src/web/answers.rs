@@ -64,8 +64,10 @@ impl<S: Source> Answers<S> {
                 Ok(Body::new(self.source.status().to_string()))
             } else {
                 let snapshot = self.source.snapshot();
-                let asked = format!("{path}?{query}");
-                self.bodies.get(snapshot.number, &asked, || table(&path, &query, &snapshot))
+                let age = self.source.age();
+                self.bodies.get(snapshot.number, &asked(&path, &query, age), || {
+                    table(&path, &query, &snapshot, age)
+                })
             };
             let (status, body) = made(body);
             if takes_gzip {
@@ -116,7 +118,7 @@ impl<S: Source> Answers<S> {
             _ => &self.quick,
         };
         if !matches!(path.as_str(), HISTORY | STATUS) {
-            let asked = format!("{path}?{query}");
+            let asked = asked(path, query, self.source.age());
             let kept = self.bodies.kept(self.source.snapshot().number, &asked);
             if let Some(body) = kept.filter(|body| !takes_gzip || body.is_packed()) {
                 return Ok(Answer::json(200, body, takes_gzip));
@@ -135,6 +137,15 @@ impl<S: Source> Answers<S> {
             // It has made room for somebody else's, or the daemon stops.
             Err(RecvTimeoutError::Disconnected) => Err(BUSY),
         }
+    }
+}
+
+/// What a body is kept under. A snapshot that grows old, as the counting hangs, is asked anew
+/// each second: its age is a part of the answer.
+fn asked(path: &str, query: &str, age: u64) -> String {
+    match age {
+        0 => format!("{path}?{query}"),
+        age => format!("{path}?{query} {age}"),
     }
 }
 

@@ -66,6 +66,7 @@ fn rates_json(second: &Second) -> Map<String, Value> {
 #[derive(Serialize)]
 struct Live<'a> {
     time: Option<String>,
+    age_seconds: u64,
     number: u64,
     rates: Map<String, Value>,
     totals: Map<String, Value>,
@@ -106,7 +107,7 @@ impl From<&Second> for LiveSecond {
 
 /// `GET /api/v1/live`: rates of the last whole second, totals, drops, recent seconds, and
 /// the busiest rows of each table.
-pub fn live(snapshot: &Snapshot, seconds: usize, top: usize) -> String {
+pub fn live(snapshot: &Snapshot, age: u64, seconds: usize, top: usize) -> String {
     let last = snapshot.seconds.last().copied().unwrap_or_default();
     let skipped = snapshot.seconds.len().saturating_sub(seconds);
     let mut totals = directions_json(|direction| snapshot.direction(direction));
@@ -115,6 +116,7 @@ pub fn live(snapshot: &Snapshot, seconds: usize, top: usize) -> String {
     let page = Page { offset: 0, limit: top };
     text(&Live {
         time: rfc3339(snapshot.taken_at),
+        age_seconds: age,
         number: snapshot.number,
         rates: rates_json(&last),
         totals,
@@ -143,6 +145,7 @@ fn columns(volume: impl Fn(Direction) -> Volume, classes: [u64; CLASSES]) -> [u6
 /// the counters of `one` thing, if one was asked for.
 pub fn pulse(
     snapshot: &Snapshot,
+    age: u64,
     since: Option<i64>,
     top: usize,
     one: Option<Option<Vec<u64>>>,
@@ -175,6 +178,7 @@ pub fn pulse(
     let drops = snapshot.drops();
     let mut answer = json!({
         "number": snapshot.number,
+        "age_seconds": age,
         "time": snapshot.taken_at.div_euclid(1_000_000_000),
         "uptime_seconds": snapshot.uptime.as_secs(),
         "waiting": waiting.map(|interface| interface.name.as_str()).collect::<Vec<_>>(),

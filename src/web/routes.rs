@@ -14,6 +14,9 @@ use crate::store::question::{Answer, Question};
 pub trait Source: Send + Sync + 'static {
     /// The latest snapshot.
     fn snapshot(&self) -> Arc<Snapshot>;
+    /// How old the latest snapshot is, seconds. One comes each second, so that below two
+    /// seconds this is 0.
+    fn age(&self) -> u64;
     /// The answer of `GET /api/v1/status`.
     fn status(&self) -> Value;
     /// The answer to a question about the history.
@@ -33,8 +36,13 @@ const ROWS: usize = 50;
 /// Rows that one answer holds at most: whatever a client asks for, memory stays bounded.
 const ROWS_MOST: usize = 1_000;
 
-/// What the snapshot tells under a path.
-pub(super) fn table(path: &str, query: &str, snapshot: &Snapshot) -> Result<String, (u16, String)> {
+/// What the snapshot, which is so many seconds old, tells under a path.
+pub(super) fn table(
+    path: &str,
+    query: &str,
+    snapshot: &Snapshot,
+    age: u64,
+) -> Result<String, (u16, String)> {
     let found =
         |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     let wrong =
@@ -49,7 +57,7 @@ pub(super) fn table(path: &str, query: &str, snapshot: &Snapshot) -> Result<Stri
     };
     let page = || Ok(Page { offset: parameter("offset", 0)?, limit: rows("limit", ROWS)? });
     match path {
-        "/api/v1/live" => Ok(api::live(snapshot, parameter("seconds", 60)?, rows("top", 10)?)),
+        "/api/v1/live" => Ok(api::live(snapshot, age, parameter("seconds", 60)?, rows("top", 10)?)),
         "/api/v1/pulse" => {
             let since = |value| i64::from_str(value).map_err(|_| wrong("since", value));
             let since = found("since").map(since).transpose()?;
@@ -59,7 +67,7 @@ pub(super) fn table(path: &str, query: &str, snapshot: &Snapshot) -> Result<Stri
             let one = text("what").zip(text("name"));
             let one = one.map(|(what, name)| api::one(snapshot, &what, &name)).transpose();
             let one = one.map_err(|problem| (400, problem))?;
-            Ok(api::pulse(snapshot, since, parameter("top", ROWS)?, one))
+            Ok(api::pulse(snapshot, age, since, parameter("top", ROWS)?, one))
         }
         "/api/v1/hosts" => {
             match form_urlencoded::parse(query.as_bytes()).find(|(k, _)| k == "name") {

@@ -1,6 +1,7 @@
 //! Who waits for whom: questions to a history that answers when it is told to.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::thread;
 
@@ -15,11 +16,14 @@ const TIME: Duration = Duration::from_secs(20);
 const CONNECTIONS: usize = 64;
 
 /// A source whose history answers when it is told to.
-struct Slow(Mutex<Receiver<()>>);
+struct Slow(Mutex<Receiver<()>>, AtomicU64);
 
 impl Source for Slow {
     fn snapshot(&self) -> Arc<Snapshot> {
         Arc::default()
+    }
+    fn age(&self) -> u64 {
+        self.1.load(Ordering::Relaxed)
     }
     fn status(&self) -> Value {
         Value::Null
@@ -32,12 +36,16 @@ impl Source for Slow {
 
 /// The status of an answer and its body; 0 and why not, if it was refused.
 fn ask(answers: &Answers<Slow>, address: &str, path: &str) -> (u16, String) {
+    ask_as(answers, address, path, true)
+}
+
+fn ask_as(answers: &Answers<Slow>, address: &str, path: &str, takes_gzip: bool) -> (u16, String) {
     let request = Request {
         is_head: false,
         path: path.to_owned(),
         query: String::new(),
         etag: String::new(),
-        takes_gzip: true,
+        takes_gzip,
         may_stay: true,
         length: 0,
     };
@@ -64,7 +72,7 @@ impl Drop for End<'_> {
 /// Runs the two threads around `body`.
 fn serving(body: impl FnOnce(&Answers<Slow>, &Sender<()>)) {
     let (go, told) = mpsc::channel();
-    let answers = Answers::new(Arc::new(Slow(Mutex::new(told))), CONNECTIONS);
+    let answers = Answers::new(Arc::new(Slow(Mutex::new(told), AtomicU64::new(0))), CONNECTIONS);
     let answers = &answers;
     thread::scope(|scope| {
         scope.spawn(|| answers.run());
@@ -144,5 +152,21 @@ fn a_crowd_that_asks_the_history_is_refused_at_once_and_others_wait_for_one_ques
             answers.close();
             go.send(()).unwrap();
         });
+    });
+}
+
+/// The body was kept as long as the snapshot was the same: a daemon whose counting hung looked
+/// alive.
+#[test]
+fn numbers_that_grow_old_say_so_although_answers_are_kept() {
+    serving(|answers, _| {
+        for (age, wanted) in [(0, 0), (0, 0), (2, 2), (3, 3), (0, 0)] {
+            answers.source.1.store(age, Ordering::Relaxed);
+            for path in ["/api/v1/pulse", "/api/v1/live"] {
+                let (status, text) = ask_as(answers, "192.0.2.1", path, false);
+                assert_eq!(status, 200);
+                assert!(text.contains(&format!("\"age_seconds\":{wanted}")), "{age}: {text}");
+            }
+        }
     });
 }

@@ -79,7 +79,7 @@ fn json(text: &str) -> Value {
 fn a_group_is_nobodys_busiest_host_and_nothing_is_lost() {
     let snapshot = snapshot();
     for (top, expected) in [(1, vec!["192.168.1.5"]), (50, vec!["192.168.1.5", "203.0.113.9"])] {
-        let pulse = json(&pulse(&snapshot, None, top, None));
+        let pulse = json(&pulse(&snapshot, 0, None, top, None));
         let rows = pulse["hosts"]["rows"].as_array().unwrap();
         let names: Vec<_> = rows.iter().map(|row| row[0].as_str().unwrap()).collect();
         assert_eq!(names, expected, "{pulse}");
@@ -89,7 +89,7 @@ fn a_group_is_nobodys_busiest_host_and_nothing_is_lost() {
         };
         assert_eq!((sum(1), sum(2)), (10_000, 10_000));
 
-        let live = json(&live(&snapshot, 1, top));
+        let live = json(&live(&snapshot, 0, 1, top));
         let rows = live["hosts"]["hosts"].as_array().unwrap();
         let names: Vec<_> = rows.iter().map(|row| row["addr"].as_str().unwrap()).collect();
         assert_eq!(names, expected, "{live}");
@@ -113,8 +113,15 @@ fn a_pulse_tells_what_one_thing_has_counted() {
     for (what, name) in [("hosts", "pc"), ("ports", "53"), ("ports", "tcp/x"), ("people", "x")] {
         assert!(one(what, name).is_err(), "{what} {name}");
     }
-    let with = json(&pulse(&snapshot, None, 0, Some(Some(vec![1, 2]))));
+    let with = json(&pulse(&snapshot, 0, None, 0, Some(Some(vec![1, 2]))));
     assert_eq!(with["one"], serde_json::json!([1, 2]));
-    assert_eq!(json(&pulse(&snapshot, None, 0, Some(None)))["one"], Value::Null);
-    assert!(json(&pulse(&snapshot, None, 0, None)).get("one").is_none());
+    assert_eq!(json(&pulse(&snapshot, 0, None, 0, Some(None)))["one"], Value::Null);
+    assert!(json(&pulse(&snapshot, 0, None, 0, None)).get("one").is_none());
+}
+
+#[test]
+fn the_age_of_the_numbers_is_told() {
+    let snapshot = snapshot();
+    assert_eq!(json(&pulse(&snapshot, 7, None, 0, None))["age_seconds"], 7);
+    assert_eq!(json(&live(&snapshot, 7, 1, 1))["age_seconds"], 7);
 }
