@@ -1,7 +1,7 @@
 // What the page shows is what was captured.
 
 import assert from "node:assert/strict";
-import { truth, check, open, close, api, seen, csv, split, kilo, isKilo, sum } from "../harness.mjs";
+import { truth, check, open, close, api, seen, hasServices, csv, split, kilo, isKilo, sum } from "../harness.mjs";
 
 await check("the daemon has counted the capture", async () => {
   const live = await api("live");
@@ -112,5 +112,18 @@ await check("a host's ports and protocols are all of its traffic", async () => {
     }
   }
   assert.equal(other_services.packets_in + other_services.packets_out, 0, "few flows are alive: every packet is in a row");
+  await close(page);
+});
+
+if (hasServices) await check("a port's page lists the hosts that used it in the span", async () => {
+  const [port, want] = Object.entries(truth.tcp_service).sort(([, a], [, b]) => b.wire - a.wire)[0];
+  const page = await open(`#/port/tcp/${port}?range=hour`);
+  const table = page.getByRole("region", { name: `Hosts of tcp/${port}` });
+  await table.locator("tbody tr").first().waitFor();
+  const rows = await csv(table);
+  assert.ok(rows.length >= 2 && rows.every((row) => truth.hosts[row.host]), JSON.stringify(rows[0]));
+  // Each packet is received by one of them and sent by one.
+  assert.equal(sum(rows, "bytes_in"), want.wire);
+  assert.equal(sum(rows, "bytes_out"), want.wire);
   await close(page);
 });
