@@ -51,9 +51,13 @@ export function lines(series: Series[]): Line[] {
   return [...bands, ...series];
 }
 
-/** So many times the usual a rate must be to be cut, and then so many times the usual are shown. */
+/** So many times the usual a mean must be to be cut, and then so many times the usual are shown. */
 const BURST = 6;
 const SHOWN = 3;
+/** The band may be so many times as high as the means, which are to be seen beside it. */
+const BAND = 10;
+/** What goes so little above the edge is not worth cutting. */
+const LITTLE = 1.15;
 
 /**
  * The ends of the axis of rates, above and below zero. One burst does not hide the rest: what is
@@ -67,12 +71,15 @@ export function reach(series: Series[], isBurstCut: boolean): { low: number; hig
     const greatest = Math.max(0, ...of.map((s) => most(s.greatest ?? [])));
     const top = means.at(-1) ?? 0;
     if (!isBurstCut || means.length < 20) return Math.max(top, greatest);
-    const usual = means[Math.floor(means.length * 0.98)] ?? top;
+    const nearlyAll = (sorted: number[]) => sorted[Math.floor(sorted.length * 0.98)] ?? 0;
+    const usual = nearlyAll(means);
     const mean = top > BURST * usual ? SHOWN * usual : top;
+    const band = nearlyAll(of.flatMap((s) => (s.greatest ?? []).map((v) => known(v) ?? 0)).sort((a, b) => a - b));
     const whole = Math.max(top, greatest);
-    if (whole <= SHOWN * mean) return whole;
+    const edge = Math.min(Math.max(band, SHOWN * mean), BAND * mean);
+    if (whole <= LITTLE * edge) return whole;
     isCut = true;
-    return SHOWN * mean;
+    return edge;
   };
   const high = side(series.filter((s) => !s.isBelow));
   const low = side(series.filter((s) => s.isBelow));
@@ -151,6 +158,7 @@ export function drawPeak(u: uPlot, { at, value, isBelow }: Peak): void {
   ctx.fill();
   ctx.font = `600 ${12 * scale() * devicePixelRatio}px system-ui, sans-serif`;
   ctx.textBaseline = "middle";
+  ctx.textAlign = "left";
   const text = rate(value);
   const wide = ctx.measureText(text).width;
   const isRight = x + 2 * size + wide < bbox.left + bbox.width;
