@@ -83,13 +83,20 @@ export function HostServices({ name, asked, spanName, parameters }: Props) {
   );
 }
 
+/** The hosts of a service in a span; null from an older daemon, which does not keep them. */
+async function hostsOf(service: string, asked: Span): Promise<History | null> {
+  try {
+    return await history({ what: "services", service, by: "none", top: ROWS, from: asked.from, to: asked.to });
+  } catch (error) {
+    if (error instanceof Refused && error.status === 400) return null;
+    throw error;
+  }
+}
+
 /** The hosts that used a port in a span. */
 export function ServiceHosts({ name, asked, spanName, parameters }: Props) {
-  const { answer, error } = useAsked<History>(
-    `hosts of ${name} ${asked.key}`,
-    () => history({ what: "services", service: name, by: "none", top: ROWS, from: asked.from, to: asked.to }),
-    every(asked),
-  );
+  const { answer, error } = useAsked(`hosts of ${name} ${asked.key}`, () => hostsOf(name, asked), every(asked));
+  if (answer === null) return null;
   const rows = (answer?.rows ?? []).map((row): Line => ({ ...counters(row), name: String(row.addr), service: row.local ? "local" : "outside" }));
   // Each packet is received by one host: all of them together are the port's.
   const whole = Math.max(rows.reduce((all, row) => all + row.bytes_in, 0), rows.reduce((all, row) => all + row.bytes_out, 0));
@@ -182,7 +189,7 @@ function Amounts({ kind, label, name, small, rows, rest, parameters, prefix, isS
         </p>
       )}
       {isLoading ? (
-        <p class="empty tall">{error ? "" : "Loading…"}</p>
+        <p class={error ? "empty" : "empty tall"}>{error ? "" : "Loading…"}</p>
       ) : (
         <Table
           title={title}
