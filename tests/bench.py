@@ -2,7 +2,7 @@
 """The benchmark: brightstat beside Debian's darkstat and a bare libpcap loop, in one run.
 
     tests/bench.py --binary target/release/brightstat
-                   [--tools DIR] [--only instructions|live|memory|web] [--quick] [--check]
+                   [--only instructions|live|memory|web] [--quick] [--check]
 
 Prints a table: each figure of the three programs, the ratios, the target and whether it is
 met. Instruction counts are sound on any machine; what is measured live is noisy on a busy
@@ -13,9 +13,8 @@ otherwise), in up to three rounds.
                 "memory", "web" (answers a second, latency)
 --quick         shorter runs: for a look, not for the record
 --check         exit 1 if a target is missed or void; without it the benchmark only reports
---tools         the traffic tools (default: $BRIGHTSTAT_TOOLS, else ../shared/tools beside
-                the project); copied to target/bench/tools and built there
 
+The traffic is made up (tests/bench/traffic.c) and sent by tests/bench/blast.c.
 Needs root (network namespaces), and cc, libpcap-dev, darkstat, valgrind, tcpdump, iproute2,
 wrk.
 All traffic stays between two private namespaces, which are removed at the end. Captures are
@@ -25,7 +24,6 @@ Exit codes: 0 done, 1 missed (--check), 69 something is missing, 77 not root.
 """
 
 import argparse
-import filecmp
 import os
 import platform
 import random
@@ -45,11 +43,11 @@ WORK = PROJECT / "target" / "bench"
 HELPERS = Path(__file__).resolve().parent / "bench"
 UNAVAILABLE, NOT_PERMITTED = 69, 77
 NEEDS = {
-    "cc": "build-essential", "make": "build-essential", "darkstat": "darkstat",
+    "cc": "build-essential", "darkstat": "darkstat",
     "valgrind": "valgrind", "tcpdump": "tcpdump", "ip": "iproute2", "wrk": "wrk",
     "taskset": "util-linux",
 }  # fmt: skip
-# Instructions a frame that brightstat may take, by profile of gen-bench.
+# Instructions a frame that brightstat may take, by profile of traffic.c.
 INSTRUCTIONS = {"home": 640, "busy": 760, "scan": 790}
 COLLIDING_HOSTS = 900
 
@@ -124,12 +122,11 @@ class Bench:
     def __init__(self, arguments):
         self.binary = Path(arguments.binary).resolve()
         self.quick = arguments.quick
-        self.tools = WORK / "tools"
         self.table = Table()
         self.say = say
         self.helpers = WORK
 
-    def check_needs(self, tools):
+    def check_needs(self):
         if os.geteuid() != 0:
             fail(NOT_PERMITTED, "not root", "Network namespaces need it: sudo make bench")
         os.environ["PATH"] += ":/usr/sbin:/sbin"
@@ -141,38 +138,33 @@ class Bench:
             fail(UNAVAILABLE, f"not installed: {names}", f"apt-get install {names}")
         if not os.access(self.binary, os.X_OK):
             fail(UNAVAILABLE, f"{self.binary}: no such program", "Build it: make build")
-        if not (tools / "gen-bench.c").exists():
-            fail(UNAVAILABLE, f"{tools}: no traffic tools there",
-                 "Say where they are with --tools or BRIGHTSTAT_TOOLS.")  # fmt: skip
 
-    def build_tools(self, tools):
-        """Copies the tools, which may be read-only, and builds them and our two helpers."""
-        self.tools.mkdir(parents=True, exist_ok=True)
-        for source in tools.iterdir():
-            copy = self.tools / source.name
-            if not source.is_file() or copy.exists() and filecmp.cmp(source, copy, shallow=False):
-                continue
-            copy.unlink(missing_ok=True)
-            shutil.copyfile(source, copy)
-            for stale in WORK.glob("*.pcap"):
-                stale.unlink()
+    def build_tools(self):
+        """Builds our helpers; captures of an older generator are made anew."""
+        WORK.mkdir(parents=True, exist_ok=True)
+        generator = WORK / "traffic"
+        before = generator.read_bytes() if generator.exists() else b""
         cc = ["cc", "-Wall", "-O2"]
         for command in (
-            ["make", "-s", "-C", str(self.tools)],
+            [*cc, "-o", generator, HELPERS / "traffic.c", "-lm"],
+            [*cc, "-o", WORK / "blast", HELPERS / "blast.c", "-lpcap"],
+            [*cc, "-o", WORK / "floor", HELPERS / "floor.c", "-lpcap"],
             [*cc, "-o", WORK / "count", HELPERS / "count.c", "-lpcap"],
             [*cc, "-shared", "-fPIC", "-o", WORK / "nonap.so", HELPERS / "nonap.c", "-ldl"],
         ):
             built = subprocess.run(command, capture_output=True, text=True, timeout=120)
             if built.returncode:
-                fail(UNAVAILABLE, f"cannot build the tools: {built.stderr}", "See above.")
+                fail(UNAVAILABLE, f"cannot build the helpers: {built.stderr}", "See above.")
+        if generator.read_bytes() != before:
+            for stale in WORK.glob("*.pcap"):
+                stale.unlink()
 
-    def capture(self, profile, frames, *options):
-        """The capture file of a profile of gen-bench; made once."""
-        name = "-".join([profile, str(frames), *(o.strip("-") for o in options)])
-        path = WORK / f"{name}.pcap"
+    def capture(self, profile, frames, length=None):
+        """The capture file of a profile of traffic.c, all frames of this length; made once."""
+        size = [] if length is None else [str(length)]
+        path = WORK / f"{'-'.join([profile, str(frames), *size])}.pcap"
         if not path.exists():
-            command = [self.tools / "gen-bench", "-o", f"{path}.part", "-p", profile]
-            command += ["-n", str(frames), "-s", "128", *options]
+            command = [WORK / "traffic", profile, str(frames), f"{path}.part", *size]
             subprocess.run(command, check=True, timeout=120)
             os.rename(f"{path}.part", path)
         return path
@@ -184,8 +176,8 @@ class Bench:
     def darkstat(self, path):
         return ["darkstat", "-r", path, "--no-dns", "--no-daemon", "--user", "root", "--chroot", "/"]
 
-    def pcapmin(self, path):
-        return [self.tools / "pcapmin", path]
+    def floor(self, path):
+        return [WORK / "floor", path]
 
 
 def instructions(command):
@@ -210,7 +202,7 @@ def measure_instructions(bench):
     sizes = (50_000, 150_000) if bench.quick else (100_000, 500_000)
     for profile, target in INSTRUCTIONS.items():
         files = [(bench.capture(profile, frames), frames) for frames in sizes]
-        figures = [slope(of, *files) for of in (bench.report, bench.darkstat, bench.pcapmin)]
+        figures = [slope(of, *files) for of in (bench.report, bench.darkstat, bench.floor)]
         bench.table.add(f"instructions a frame, {profile}", *figures, target=target)
 
 
@@ -280,12 +272,10 @@ def machine():
 
 
 def main():
-    default = os.environ.get("BRIGHTSTAT_TOOLS", PROJECT.parent / "shared" / "tools")
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--binary", default=PROJECT / "target/release/brightstat")
-    parser.add_argument("--tools", default=default, type=Path)
     parser.add_argument("--only", choices=STAGES)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--check", action="store_true")
@@ -294,8 +284,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
     bench = Bench(arguments)
-    bench.check_needs(arguments.tools)
-    bench.build_tools(arguments.tools)
+    bench.check_needs()
+    bench.build_tools()
     print(f"machine: {machine()}")
     print(f"runs: {'quick, not for the record' if bench.quick else 'full'}", flush=True)
     for group, stages in STAGES.items():

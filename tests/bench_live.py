@@ -64,12 +64,11 @@ class Cable:
 
     def blast(self, path, rate, frames):
         """Sends that many frames at that rate; returns how many the kernel took."""
-        command = ["ip", "netns", "exec", self.sender, self.bench.tools / "blast"]
-        command += ["--dev", "snd0", "--pcap", path, "--loops", "0"]
-        command += ["--pps", str(rate), "--count", str(frames)]
+        command = ["ip", "netns", "exec", self.sender, self.bench.helpers / "blast"]
+        command += ["snd0", path, str(rate), str(frames)]
         timeout = 60 + 3 * frames / rate
         run = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=True)
-        return json.loads(run.stdout)["frames"]
+        return int(run.stdout)
 
     def arrived(self):
         """Frames that have come out of the cable."""
@@ -320,7 +319,7 @@ def judge(bench, figure, rounds, darkstat):
 
 def measure_loss(bench):
     """A gigabit of full frames."""
-    path = bench.capture("home", 20_000, "-z", "1514")
+    path = bench.capture("home", 20_000, 1514)
     seconds = 3 if bench.quick else 6
     rounds = contest(bench, path, RATE_FULL, seconds)
     darkstat = trial(bench, Darkstat, path, RATE_FULL, seconds)
@@ -402,7 +401,7 @@ def measure_memory(bench):
 def measure_flood(bench):
     """A million spoofed addresses, each seen once, amid home traffic."""
     frames = 400_000 if bench.quick else 2_000_000
-    path = bench.capture("scan", frames, "-z", "128")
+    path = bench.capture("scan", frames, 128)
     with running(bench, Darkstat) as reader:
         feed(reader, path, RATE_MEMORY, frames)
         darkstat = reader.status("VmRSS")

@@ -92,9 +92,8 @@ def measure_answers(bench):
 def measure_refresh(bench):
     """The page's refresh, once a second, while 50 hosts and more are busy."""
     with running(bench, Brightstat) as reader:
-        blast = ["ip", "netns", "exec", reader.cable.sender, bench.tools / "blast"]
-        blast += ["--dev", "snd0", "--pcap", bench.capture("h1000", 100_000), "--loops", "0"]
-        blast += ["--pps", RATE_MEMORY // 2, "--count", RATE_MEMORY * 3]
+        blast = ["ip", "netns", "exec", reader.cable.sender, bench.helpers / "blast", "snd0"]
+        blast += [bench.capture("h1000", 100_000), RATE_MEMORY // 2, RATE_MEMORY * 3]
         sender = subprocess.Popen([str(each) for each in blast], stdout=subprocess.DEVNULL)
         try:
             sizes = {"": [], "Accept-Encoding: gzip\r\n": []}
@@ -141,7 +140,7 @@ def measure_latency(bench):
     with running(bench, Brightstat) as reader:
         feed(reader, bench.capture("h1000", 100_000), RATE_MEMORY, RATE_MEMORY * 2)
         idle = milliseconds(patient(reader, PACE * seconds))
-        flood = bench.capture("scan", 400_000, "-z", "128")
+        flood = bench.capture("scan", 400_000, 128)
         client = patient(reader, PACE * seconds)
         try:
             feed(reader, flood, RATE_MIXED, RATE_MIXED * (seconds + 2))
