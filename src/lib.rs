@@ -26,6 +26,7 @@
 //! | [`export`] | reports as JSON and as tables |
 //! | [`daemon`] | puts the modules together: threads, signals, privileges |
 //! | [`command`] | the command line |
+//! | [`hostile`] | what is read from others, by one door each: for fuzzing |
 
 pub mod account;
 pub mod capture;
@@ -35,6 +36,7 @@ pub mod daemon;
 pub mod decode;
 pub mod export;
 pub mod failure;
+pub mod hostile;
 pub mod ring;
 pub mod store;
 pub mod web;

@@ -2,7 +2,7 @@
 
 pub mod args;
 mod doctor;
-mod import;
+pub(crate) mod import;
 mod man;
 mod progress;
 pub mod query;

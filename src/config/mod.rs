@@ -192,7 +192,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 
 impl Loaded {
     /// Checks what only shows once all files have been read.
-    fn check_tiers(&self) -> Result<(), Failure> {
+    pub(crate) fn check_tiers(&self) -> Result<(), Failure> {
         let c = &self.config;
         let place = self.place("history", "keep");
         tiers::combine(&c.schema, &c.keep, c.store_seconds, place.is_none()).map_err(
@@ -205,7 +205,7 @@ impl Loaded {
     }
 
     /// Reads one file over what is known already.
-    fn merge(&mut self, path: &Path, text: &str) -> Result<(), Failure> {
+    pub(crate) fn merge(&mut self, path: &Path, text: &str) -> Result<(), Failure> {
         let shown = path.display();
         let line = |at: usize| text[..at.min(text.len())].matches('\n').count() + 1;
         let table = DeTable::parse(text).map_err(|e| {

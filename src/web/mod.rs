@@ -15,7 +15,7 @@ mod history;
 pub mod names;
 mod one;
 mod queue;
-mod request;
+pub(crate) mod request;
 pub mod routes;
 
 pub use answers::Answers;

@@ -14,7 +14,7 @@ const PATH: usize = 2_048;
 
 /// A request that has passed the checks.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Request {
+pub(crate) struct Request {
     /// HEAD: the answer has no body.
     pub is_head: bool,
     /// Without the query.
@@ -33,7 +33,7 @@ pub(super) struct Request {
 
 /// Why a request is refused: an HTTP status and a sentence for people.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refused(pub u16, pub &'static str);
+pub(crate) struct Refused(pub u16, pub &'static str);
 
 const MALFORMED: Refused = Refused(400, "The request is malformed.");
 
@@ -49,7 +49,7 @@ pub(super) fn too_large(bytes: &[u8]) -> Refused {
 }
 
 /// Checks what has arrived so far: `None` if more must come.
-pub(super) fn check(admission: &Admission, bytes: &[u8]) -> Result<Option<Request>, Refused> {
+pub(crate) fn check(admission: &Admission, bytes: &[u8]) -> Result<Option<Request>, Refused> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     let length = match request.parse(bytes) {

@@ -11,7 +11,7 @@
 mod bridge;
 mod page;
 mod place;
-mod settings;
+pub(crate) mod settings;
 
 use std::fs;
 use std::path::{Path, PathBuf};

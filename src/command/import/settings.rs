@@ -10,7 +10,7 @@ use crate::config::keys::{self, whole};
 
 /// How the Pi is connected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(crate) enum Mode {
     /// One cable; what comes in is counted.
     #[default]
     Mirror,
@@ -22,43 +22,43 @@ pub(super) enum Mode {
 
 /// The settings of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Settings {
-    pub(super) mode: Mode,
+pub(crate) struct Settings {
+    pub(crate) mode: Mode,
     /// The line of `mode`.
-    pub(super) mode_line: Option<usize>,
+    pub(crate) mode_line: Option<usize>,
     /// The watched interfaces, or the two ends of the bridge; empty if nobody said.
-    pub(super) interfaces: Vec<String>,
+    pub(crate) interfaces: Vec<String>,
     /// The page's port besides 667.
-    pub(super) port: Option<u16>,
+    pub(crate) port: Option<u16>,
     /// The brightstat's own keys: section, name, and the value as it was written.
     keys: Vec<(&'static str, &'static str, String)>,
 }
 
 /// Something that is wrong in the file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Mistake {
+pub(crate) struct Mistake {
     /// Counted from 1, if it has a line.
-    pub(super) line: Option<usize>,
+    pub(crate) line: Option<usize>,
     /// The key, if it is about one, what is wrong, and what to do.
-    pub(super) what: String,
+    pub(crate) what: String,
 }
 
 impl Mistake {
-    pub(super) fn new(line: Option<usize>, what: impl Into<String>) -> Mistake {
+    pub(crate) fn new(line: Option<usize>, what: impl Into<String>) -> Mistake {
         Mistake { line, what: what.into() }
     }
 
     /// As errors of configuration files are told.
-    pub(super) fn tell(&self, file: &str) -> String {
+    pub(crate) fn tell(&self, file: &str) -> String {
         let line = self.line.map(|line| format!("{line}:")).unwrap_or_default();
         format!("{file}:{line} {}", self.what)
     }
 }
 
 /// The bridge that mode "bridge" makes.
-pub(super) const BRIDGE: &str = "br0";
+pub(crate) const BRIDGE: &str = "br0";
 /// Where the page always is.
-pub(super) const FIXED_PORT: u16 = 667;
+pub(crate) const FIXED_PORT: u16 = 667;
 /// Keys of the file that brightstat itself has, with their sections.
 const OWN: [(&str, &str); 3] =
     [("capture", "interfaces"), ("network", "local"), ("history", "keep")];
@@ -66,7 +66,7 @@ const KNOWN: &str = "mode, interfaces, local, keep and port";
 
 /// The text of the file, whatever editor wrote it: with a byte order mark, with the line ends
 /// of DOS, or in UTF-16, as Windows has called "Unicode".
-pub(super) fn decode(bytes: &[u8]) -> Result<String, Mistake> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<String, Mistake> {
     let wide = |order: fn([u8; 2]) -> u16| {
         let units: Vec<u16> =
             bytes[2..].chunks_exact(2).map(|pair| order([pair[0], pair[1]])).collect();
@@ -93,7 +93,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<String, Mistake> {
 ///
 /// # Errors
 /// Everything that is wrong, in the order of the lines.
-pub(super) fn read(text: &str) -> Result<Settings, Vec<Mistake>> {
+pub(crate) fn read(text: &str) -> Result<Settings, Vec<Mistake>> {
     let line = |at: usize| Some(text[..at.min(text.len())].matches('\n').count() + 1);
     let table = DeTable::parse(text).map_err(|e| {
         let at = e.span().map_or(0, |span| span.start);
@@ -174,7 +174,7 @@ impl Settings {
     }
 
     /// The configuration file that brightstat reads.
-    pub(super) fn configuration(&self, from: &str) -> String {
+    pub(crate) fn configuration(&self, from: &str) -> String {
         let mut text = format!(
             "# Made by 'brightstat import' from {from},\n# and made anew when that file has \
              changed. Settings of your own go into another file here.\n"

@@ -1,0 +1,108 @@
+//! Doors for what others have made: one for each parser of foreign bytes.
+//!
+//! The fuzzers in fuzz/ and the replay of their corpora (tests/hostile.rs) come in here, so that
+//! what they call need not be public. A door returns nothing: it panics where something that
+//! must hold does not. The programs do not contain this.
+
+use std::path::Path;
+
+use jiff::Zoned;
+use jiff::tz::TimeZone;
+
+use crate::account::LocalNetworks;
+use crate::command::import::settings;
+use crate::config::Loaded;
+use crate::decode::{Addr, LinkLayer, PacketRecord, decode};
+use crate::export::when;
+use crate::store::kind::KINDS;
+use crate::store::query::History;
+use crate::store::question::{Question, Step};
+use crate::web::names::Admission;
+use crate::web::request;
+
+/// A frame: its link type in two bytes (little-endian), how much longer it was on the wire
+/// in one, then what was captured of it.
+pub fn frame(bytes: &[u8]) {
+    let [low, high, more, frame @ ..] = bytes else {
+        return;
+    };
+    let link = LinkLayer::from_dlt(i32::from(u16::from_le_bytes([*low, *high])));
+    let wire = frame.len() as u32 + u32::from(*more);
+    let mut record = PacketRecord::default();
+    decode(link, frame, wire, 7, &mut record);
+    assert_eq!((record.wire_len, record.captured_len as usize), (wire, frame.len()));
+    if !record.is_ip() {
+        assert_eq!([record.source, record.destination], [Addr::NONE; 2]);
+        assert_eq!(record.ports(), None);
+    }
+    if let Some(fragment) = record.fragment() {
+        assert!(fragment.offset == 0 || record.ports().is_none());
+    }
+}
+
+/// A request to the page, as it came from a client.
+pub fn request(bytes: &[u8]) {
+    let names = ["stat.example.com".to_owned()];
+    let admission =
+        Admission::new(LocalNetworks::private_and(Vec::new()), Vec::new(), "pi", &names);
+    if let Ok(Some(request)) = request::check(&admission, bytes) {
+        assert!(request.path.starts_with('/') && request.length <= bytes.len());
+        assert!(request.path.is_ascii() && request.query.is_ascii());
+    }
+}
+
+/// `brightstat.toml`.
+pub fn configuration(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let mut loaded = Loaded::default();
+    if let Err(failure) = loaded.merge(Path::new("hostile.toml"), text) {
+        assert!(failure.message.contains("hostile.toml"), "{}", failure.message);
+    } else {
+        let _ = loaded.check_tiers();
+    }
+}
+
+/// The settings on the card, `brightstat.toml` of the FAT partition: what is made of them must
+/// be a sound configuration.
+pub fn card(bytes: &[u8]) {
+    let Ok(text) = settings::decode(bytes) else {
+        return;
+    };
+    match settings::read(&text) {
+        Ok(settings) => {
+            let own = settings.configuration("the card");
+            let merged = Loaded::default().merge(Path::new("card.toml"), &own);
+            assert!(merged.is_ok(), "{own}: {:?}", merged.err().map(|failure| failure.message));
+        }
+        Err(mistakes) => assert!(!mistakes.is_empty()),
+    }
+}
+
+/// A moment as people write it, in a zone with summer time.
+pub fn moment(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap_or(TimeZone::UTC);
+    let now = Zoned::new(jiff::Timestamp::from_second(1_774_746_000).unwrap_or_default(), zone);
+    if let Ok(seconds) = when::moment(text, &now) {
+        assert!((0..=253_402_207_200).contains(&seconds), "{text}: {seconds}");
+    }
+}
+
+/// A database file, asked for all there is.
+pub fn database(path: &Path) {
+    let Ok(history) = History::open(path) else {
+        return;
+    };
+    for kind in KINDS {
+        for step in [Step::Whole, Step::Auto(50)] {
+            let (from, to) = (1_700_000_000, 1_700_100_000);
+            let question = Question { kind, only: None, from, to, step, most: 1_000, top: 10 };
+            // A sentence for people is a good answer, too.
+            let _ = history.ask(&question, None);
+        }
+    }
+}

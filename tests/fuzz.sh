@@ -1,0 +1,37 @@
+#!/bin/sh
+# fuzz.sh [SECONDS] - builds the fuzzers of fuzz/ and runs each for so long (60), from its kept
+# corpus. Without a time they are only built.
+#
+# What they find new stays below target/fuzz; an input that does harm ends the run and is put
+# into target/fuzz/found: it belongs into fuzz/corpus, with what mends it.
+set -eu
+
+cd "$(dirname "$0")/../fuzz"
+seconds=${1:-0}
+host=$(rustc -vV | sed -n 's/^host: //p')
+# The compiler's flags (.cargo/config.toml) are for the fuzzers, not for build scripts: hence
+# --target.
+cargo build --release --locked --target "$host"
+[ "$seconds" != 0 ] || exit 0
+work=$(cd ../target/fuzz && pwd)
+mkdir -p "$work/found"
+# No database is kept, as it is large: the first one is made.
+mkdir -p "$work/new/database"
+(cd .. && BRIGHTSTAT_DATABASE="$work/new/database/made" \
+    cargo test --quiet --locked --test hostile a_database -- --ignored > /dev/null)
+for target in frame request configuration card moment database; do
+    echo "== $target, $seconds s"
+    mkdir -p "$work/new/$target"
+    kept=corpus/$target
+    [ -d "$kept" ] || kept=""
+    most=4096
+    [ "$target" != database ] || most=400000
+    # shellcheck disable=SC2086 # perhaps no folder at all
+    "$work/$host/release/$target" -max_total_time="$seconds" -max_len="$most" -timeout=20 -rss_limit_mb=1024 \
+        -print_final_stats=1 -artifact_prefix="$work/found/$target-" "$work/new/$target" $kept 2>&1 |
+        grep -v "^#" || true
+    if ls "$work/found/$target-"* > /dev/null 2>&1; then
+        echo "fuzz.sh: $target has found something: $(ls "$work/found/$target-"*)" >&2
+        exit 1
+    fi
+done
