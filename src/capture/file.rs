@@ -8,7 +8,7 @@ use std::sync::Arc;
 use pcap::{Capture, Linktype, Offline, Packet, Precision};
 
 use super::input::{self, Found};
-use super::pcapng::Prefix;
+use super::pcapng::{LinkTypes, Prefix};
 use super::{SEPARATOR, link_type_name, timestamp};
 use crate::decode::{LinkLayer, NO_TIME, PacketRecord, decode};
 use crate::failure::{Exit, Failure};
@@ -103,18 +103,15 @@ impl CaptureFile {
 
     /// Frames of which each says itself what it is.
     fn prefixed_frames(&mut self, ring: &mut Sender) -> (Result<(), Failure>, Vec<i32>) {
-        let mut seen = Vec::new();
+        let mut seen = LinkTypes::default();
         // That of the last frame, which is that of the next one as well, mostly.
         let (mut link_type, mut link) = (None, LinkLayer::Unknown);
         let end = self.each(ring, |packet, last, slot| {
             let Some((prefix, frame)) = Prefix::split(packet.data) else { return };
             if link_type != Some(prefix.link_type) {
                 link_type = Some(prefix.link_type);
-                let dlt = dlt(prefix.link_type);
-                link = LinkLayer::from_dlt(dlt);
-                if !seen.contains(&dlt) {
-                    seen.push(dlt);
-                }
+                link = LinkLayer::from_dlt(dlt(prefix.link_type));
+                seen.add(prefix.link_type);
             }
             // A frame without a time is taken to follow the frame before.
             let time =
@@ -122,7 +119,7 @@ impl CaptureFile {
             decode(link, frame, prefix.wire_len, time, slot);
             slot.captured_len = prefix.captured_len;
         });
-        (end, seen)
+        (end, seen.all().iter().map(|link_type| dlt(*link_type)).collect())
     }
 
     /// Gives `take` each packet, the time of the one before, and the place for its record.

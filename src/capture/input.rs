@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::bufread::GzDecoder;
 
-use super::pcapng;
+use super::pcapng::{self, LinkTypes};
 use crate::failure::{Exit, Failure};
 
 const BUFFER: usize = 64 << 10;
@@ -35,14 +35,14 @@ pub(super) struct Input {
 /// What is found while a pipe is fed; complete when libpcap sees its end.
 #[derive(Default)]
 pub(super) struct Found {
-    link_types: Mutex<Vec<u16>>,
+    link_types: Mutex<LinkTypes>,
     trouble: Mutex<Option<String>>,
 }
 
 impl Found {
     /// The link types of the interfaces in a pcapng file, each once, in the order of the file.
     pub(super) fn link_types(&self) -> Vec<u16> {
-        self.link_types.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.link_types.lock().unwrap_or_else(PoisonError::into_inner).all().to_vec()
     }
 
     /// Why the input could not be read to its end.
@@ -51,10 +51,7 @@ impl Found {
     }
 
     fn note(&self, link_type: u16) {
-        let mut known = self.link_types.lock().unwrap_or_else(PoisonError::into_inner);
-        if !known.contains(&link_type) {
-            known.push(link_type);
-        }
+        self.link_types.lock().unwrap_or_else(PoisonError::into_inner).add(link_type);
     }
 }
 

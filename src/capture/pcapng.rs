@@ -69,6 +69,30 @@ impl Prefix {
     }
 }
 
+/// Link types, each once, in the order in which they came. To add one takes the same time
+/// however many there are.
+#[derive(Default)]
+pub(super) struct LinkTypes {
+    order: Vec<u16>,
+    /// By link type, once there is one.
+    known: Vec<bool>,
+}
+
+impl LinkTypes {
+    /// Adds a link type, if it is not there.
+    pub(super) fn add(&mut self, link_type: u16) {
+        self.known.resize(1 << 16, false);
+        if !std::mem::replace(&mut self.known[usize::from(link_type)], true) {
+            self.order.push(link_type);
+        }
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> &[u16] {
+        &self.order
+    }
+}
+
 /// The byte order of a section.
 #[derive(Clone, Copy)]
 enum Order {

@@ -65,6 +65,7 @@ export interface History {
 export interface InterfaceRow {
   name: string;
   link_type: string;
+  is_decoded?: boolean;
   is_capturing: boolean;
   errors: Numbers;
   drops: Numbers;

@@ -92,7 +92,7 @@ function KnownInterface({ name }: { name: string }) {
       <h2>Interface</h2>
       <dl class="facts">
         <Fact name="State">{found.is_capturing ? "recording" : "not recording"}</Fact>
-        <Fact name="Kind of link">{linkType(found.link_type)}</Fact>
+        <Fact name="Kind of link">{linkType(found.link_type) + (found.is_decoded === false ? " (counted, not decoded)" : "")}</Fact>
         <Fact name={WORDS.missed}>{list(found.drops)}</Fact>
         <Fact name="Kernel’s counters">{list(found.kernel)}</Fact>
         <Fact name="Errors in frames">{list(found.errors)}</Fact>
