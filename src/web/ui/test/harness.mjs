@@ -56,7 +56,11 @@ export async function open(hash = "", options = {}) {
   return page;
 }
 
-export const close = (page) => page.context().close();
+/** Closes a page, whatever answers to it are still on their way through a route. */
+export async function close(page) {
+  await page.unrouteAll({ behavior: "ignoreErrors" });
+  await page.context().close();
+}
 export const api = async (path) => (await fetch(`${PAGE_URL}api/v1/${path}`)).json();
 
 /** The text of the first element, once it matches. */
