@@ -89,7 +89,7 @@ fn database(folder: &Path) -> Vec<u8> {
     let path = folder.join("sound.db");
     let options = brightstat::store::Options {
         tiers: brightstat::config::Config::default().tiers(),
-        limits: brightstat::store::Limits { hosts: 100, ports: 100 },
+        limits: brightstat::store::Limits { hosts: 100, ports: 100, services: 100 },
         max_size: 1 << 30,
     };
     drop(Store::open(&path, options).unwrap_or_else(|failure| panic!("{}", failure.message)));

@@ -64,14 +64,14 @@ fn steady(rate: u64) -> Rates {
 
 /// The rates of fine intervals so far, 32 bits each as there is one per host: 34 Gbit/s.
 #[derive(Clone, Copy, Default)]
-struct Range {
+pub(super) struct Range {
     least: u32,
     greatest: u32,
     count: u32,
 }
 
 impl Range {
-    fn take(&mut self, rate: u64) {
+    pub(super) fn take(&mut self, rate: u64) {
         let rate = u32::try_from(rate).unwrap_or(u32::MAX);
         self.least = if self.count == 0 { rate } else { self.least.min(rate) };
         self.greatest = self.greatest.max(rate);
@@ -79,7 +79,7 @@ impl Range {
     }
 
     /// Ends a base interval that had `intervals` fine ones; `own` is its own rate.
-    fn close(&mut self, intervals: u32, own: u64) -> Rates {
+    pub(super) fn close(&mut self, intervals: u32, own: u64) -> Rates {
         let range = std::mem::take(self);
         match (intervals, range.count) {
             (0, _) => steady(own),
@@ -150,6 +150,7 @@ impl Accounts {
     /// `start`, in seconds since 1970 UTC, and is `length` seconds long. A base interval
     /// that ends at the same time is closed after it.
     pub fn close_fine(&mut self, start: i64, length: u32) -> ClosedInterval {
+        self.gather();
         let protocols = self.protocols();
         let fine = &mut self.fine;
         fine.make_room((self.interfaces.len(), self.hosts.iter().len(), self.ports.iter().len()));
@@ -224,12 +225,14 @@ impl Accounts {
             beside.at_fine += row.volume;
             beside.ranges.take(row.rates.greatest);
         }
+        interval.services = self.services.close_fine(&self.hosts, &self.ports, covered);
         interval
     }
 
     /// Ends the open base interval and returns what it held, as the one that began at
     /// `start`, in seconds since 1970 UTC, and is `length` seconds long.
     pub fn close_interval(&mut self, start: i64, length: u32) -> ClosedInterval {
+        self.gather();
         let protocols = self.protocols();
         let mut interval = ClosedInterval {
             start,
@@ -304,6 +307,8 @@ impl Accounts {
             beside.ranges = Default::default();
         }
         self.protocols_at_interval = protocols;
+        let (hosts, ports) = (&self.hosts, &self.ports);
+        interval.services = self.services.close_base(hosts, ports, covered, intervals);
         interval
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::{Direction, InOut, Transport, Volume};
+use super::{Direction, InOut, Service, Transport, Volume};
 use crate::decode::{Addr, Mac};
 
 /// The least and the greatest rate of the finest intervals within an interval, bytes a
@@ -78,6 +78,21 @@ pub struct IntervalProtocol {
     pub rates: Rates,
 }
 
+/// What a host did with one service in an interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IntervalService {
+    /// The host's address.
+    pub address: Addr,
+    /// Whether it counts as inside.
+    pub local: bool,
+    /// The service.
+    pub service: Service,
+    /// What the host received and sent.
+    pub traffic: InOut,
+    /// Of what it received, and of what it sent.
+    pub rates: [Rates; 2],
+}
+
 /// One closed span of time and all that was counted in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClosedInterval {
@@ -99,6 +114,8 @@ pub struct ClosedInterval {
     pub without_port: Volume,
     /// The IP protocols.
     pub protocols: Vec<IntervalProtocol>,
+    /// What hosts did: of each host in `hosts` no more than it did in all.
+    pub services: Vec<IntervalService>,
 }
 
 impl ClosedInterval {
@@ -113,20 +130,28 @@ impl ClosedInterval {
     }
 
     /// Keeps the busiest rows and folds the rest into "other", so that a busy minute
-    /// does not fill the card. Half of the places for hosts are set aside for local ones:
-    /// a visit to many servers must not push out the people at home.
-    pub fn keep_busiest(&mut self, hosts: usize, ports: usize) {
+    /// does not fill the card. Half of the places for hosts, and for their services, are set
+    /// aside for local ones: a visit to many servers must not push out the people at home.
+    /// Of a host that is folded no service is kept.
+    pub fn keep_busiest(&mut self, hosts: usize, ports: usize, services: usize) {
         if self.hosts.len() > hosts {
             let busiest = |row: &IntervalHost| (Reverse(row.traffic.bytes()), row.address);
-            let locals = locals_first(&mut self.hosts);
-            let aside = locals.min(hosts / 2);
-            first_few(&mut self.hosts[..locals], aside, busiest);
-            first_few(&mut self.hosts[aside..], hosts - aside, busiest);
+            busiest_first(&mut self.hosts, hosts, |row| row.local, busiest);
             for row in self.hosts.drain(hosts..) {
                 self.other_hosts += row.traffic;
             }
             self.hosts.shrink_to_fit();
+            let mut named: Vec<Addr> = self.hosts.iter().map(|row| row.address).collect();
+            named.sort_unstable();
+            self.services.retain(|row| named.binary_search(&row.address).is_ok());
         }
+        if self.services.len() > services {
+            let busiest =
+                |row: &IntervalService| (Reverse(row.traffic.bytes()), row.address, row.service);
+            busiest_first(&mut self.services, services, |row| row.local, busiest);
+            self.services.truncate(services);
+        }
+        self.services.shrink_to_fit();
         if self.ports.len() > ports {
             let busiest = |row: &IntervalPort| (Reverse(row.volume.bytes), row.transport, row.port);
             first_few(&mut self.ports, ports, busiest);
@@ -151,20 +176,28 @@ impl ClosedInterval {
     /// How many rows it takes to write this down, about: for bounds.
     pub fn rows(&self) -> usize {
         // The three: "other" and "none" of hosts and ports, and what a list takes by itself.
-        3 + self.interfaces.len() + self.hosts.len() + self.ports.len() + self.protocols.len()
+        let split = self.hosts.len() + self.ports.len() + self.protocols.len();
+        3 + self.interfaces.len() + split + self.services.len()
     }
 }
 
-/// Moves local hosts to the front; returns how many they are.
-fn locals_first(rows: &mut [IntervalHost]) -> usize {
+/// Moves the `count` busiest rows to the front, half of them the busiest local ones.
+fn busiest_first<T, K: Ord>(
+    rows: &mut [T],
+    count: usize,
+    is_local: impl Fn(&T) -> bool,
+    key: impl Fn(&T) -> K + Copy,
+) {
     let mut locals = 0;
     for at in 0..rows.len() {
-        if rows[at].local {
+        if is_local(&rows[at]) {
             rows.swap(at, locals);
             locals += 1;
         }
     }
-    locals
+    let aside = locals.min(count / 2);
+    first_few(&mut rows[..locals], aside, key);
+    first_few(&mut rows[aside..], count - aside, key);
 }
 
 /// Moves the `count` rows with the least keys to the front, in no order: sorting all of a

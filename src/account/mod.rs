@@ -32,7 +32,8 @@ use services::Services;
 use table::Table;
 
 pub use interval::{
-    ClosedInterval, IntervalHost, IntervalInterface, IntervalPort, IntervalProtocol, Rates,
+    ClosedInterval, IntervalHost, IntervalInterface, IntervalPort, IntervalProtocol,
+    IntervalService, Rates,
 };
 pub use local::{Direction, LocalNetworks};
 pub use ports::{PortKey, Transport};

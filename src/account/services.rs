@@ -1,4 +1,5 @@
-//! What each host does: its traffic by service port and protocol, since the start.
+//! What each host does: its traffic by service port and protocol, since the start and in each
+//! interval.
 //!
 //! Theory of operation: to find the row of a host and a service with every packet would be
 //! two more look-ups on its path. Instead each place of the memory of flows counts what came
@@ -11,10 +12,16 @@
 //! A host that was folded takes its rows with it: a row belongs to its host only if it was
 //! made for the same [`Host::born`]. What a flow counted for a host that came into its slot
 //! since the last walk may be its predecessor's, and is left out.
+//!
+//! Each walk adds to what has been counted since the start, since the last base interval was
+//! closed, and since the last fine one. A close begins with a walk, so that an interval's rows
+//! hold what came within it, and no more than their hosts' rows of that interval do.
 
+use super::fine::Range;
 use super::flows::{Flow, Flows, NO_SLOT};
+use super::interval::IntervalService;
 use super::table::Table;
-use super::{Accounts, Host, InOut, PortKey, Ports};
+use super::{Accounts, Host, InOut, PortKey, Ports, Rates, Volume};
 use crate::decode::Addr;
 
 /// Rows of all hosts together. The least recently seen one goes back into "other".
@@ -23,7 +30,7 @@ const ROWS: usize = 4_096;
 const NO_PORT: u32 = 1 << 31;
 
 /// What a host may do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Service {
     /// TCP, UDP or SCTP, with a service port.
     Port(PortKey),
@@ -47,24 +54,74 @@ pub struct ServiceRow {
 
 const _: () = assert!(size_of::<ServiceRow>() == 40);
 
+/// What came in a span that is still open: received, sent. There are thousands of these, so
+/// packets take 32 bits; as many in one span come from no line there is.
+#[derive(Clone, Copy, Default)]
+struct Open {
+    bytes: [u64; 2],
+    packets: [u32; 2],
+}
+
+impl Open {
+    fn add(&mut self, traffic: &InOut) {
+        for (at, volume) in [traffic.received, traffic.sent].into_iter().enumerate() {
+            self.bytes[at] += volume.bytes;
+            let packets = u32::try_from(volume.packets).unwrap_or(u32::MAX);
+            self.packets[at] = self.packets[at].saturating_add(packets);
+        }
+    }
+
+    fn traffic(&self) -> InOut {
+        let volume = |at: usize| Volume { packets: self.packets[at].into(), bytes: self.bytes[at] };
+        InOut { received: volume(0), sent: volume(1) }
+    }
+}
+
 /// What one host did with one service.
 #[derive(Clone, Copy)]
 struct Row {
     /// Of the host that it was made for.
     born: u64,
     traffic: InOut,
+    /// Of that, since the last base interval was closed, and since the last fine one.
+    base: Open,
+    fine: Open,
+    /// The rates of fine intervals within the open base interval: received, sent.
+    ranges: [Range; 2],
 }
+
+impl Row {
+    fn new(born: u64) -> Row {
+        Row {
+            born,
+            traffic: InOut::default(),
+            base: Open::default(),
+            fine: Open::default(),
+            ranges: Default::default(),
+        }
+    }
+
+    fn add(&mut self, traffic: &InOut) {
+        self.traffic += *traffic;
+        self.base.add(traffic);
+        self.fine.add(traffic);
+    }
+}
+
+const _: () = assert!(size_of::<Row>() <= 112);
 
 /// The rows, by the slot of the host and the number of the service.
 pub(super) struct Services {
     rows: Table<(u32, u32), Row, 2>,
     /// How many hosts had been folded at the last walk.
     folded: u64,
+    /// Frames that had been counted then.
+    frames: u64,
 }
 
 impl Services {
     pub(super) fn new() -> Services {
-        Services { rows: Table::with_room(ROWS), folded: 0 }
+        Services { rows: Table::with_room(ROWS), folded: 0, frames: 0 }
     }
 
     fn gather(&mut self, flows: &mut Flows, hosts: &Table<Addr, Host>) {
@@ -90,26 +147,83 @@ impl Services {
         let key = (slot, service);
         let found = self.rows.find(&key, |row| {
             if row.born != born {
-                *row = Row { born, traffic: InOut::default() };
+                *row = Row::new(born);
             }
-            row.traffic += traffic;
+            row.add(&traffic);
         });
         if let Err(hash) = found {
-            self.rows.insert(hash, key, Row { born, traffic }, None, |_, _| ());
+            let mut row = Row::new(born);
+            row.add(&traffic);
+            self.rows.insert(hash, key, row, None, |_, _| ());
         }
+    }
+
+    /// Ends the open fine interval, which was captured for `covered` milliseconds.
+    pub(super) fn close_fine(
+        &mut self,
+        hosts: &Table<Addr, Host>,
+        ports: &Ports,
+        covered: u64,
+    ) -> Vec<IntervalService> {
+        let mut closed = Vec::new();
+        for ((slot, number), row) in self.rows.iter_mut() {
+            let traffic = std::mem::take(&mut row.fine).traffic();
+            if traffic.is_zero() {
+                continue;
+            }
+            let bytes = [traffic.received.bytes, traffic.sent.bytes];
+            let rates = bytes.map(|bytes| Rates::steady(bytes, covered));
+            for (range, rates) in row.ranges.iter_mut().zip(rates) {
+                range.take(rates.greatest);
+            }
+            let named = named(hosts, ports, (*slot, *number), row.born);
+            closed.extend(named.map(|(address, local, service)| IntervalService {
+                address,
+                local,
+                service,
+                traffic,
+                rates,
+            }));
+        }
+        closed
+    }
+
+    /// Ends the open base interval, which was captured for `covered` milliseconds and has had
+    /// so many fine ones.
+    pub(super) fn close_base(
+        &mut self,
+        hosts: &Table<Addr, Host>,
+        ports: &Ports,
+        covered: u64,
+        intervals: u32,
+    ) -> Vec<IntervalService> {
+        let mut closed = Vec::new();
+        for ((slot, number), row) in self.rows.iter_mut() {
+            let traffic = std::mem::take(&mut row.base).traffic();
+            let mut ranges = std::mem::take(&mut row.ranges);
+            if traffic.is_zero() {
+                continue;
+            }
+            let own = [traffic.received.bytes, traffic.sent.bytes];
+            let rates = std::array::from_fn(|at| {
+                ranges[at].close(intervals, Rates::steady(own[at], covered).greatest)
+            });
+            let named = named(hosts, ports, (*slot, *number), row.born);
+            closed.extend(named.map(|(address, local, service)| IntervalService {
+                address,
+                local,
+                service,
+                traffic,
+                rates,
+            }));
+        }
+        closed
     }
 
     /// The rows, in no order. They are those of the last walk; a host's place is its slot.
     pub(super) fn rows(&self, hosts: &Table<Addr, Host>, ports: &Ports) -> Vec<ServiceRow> {
         let row = |((slot, number), row): (&(u32, u32), &Row)| {
-            let (_, host) = hosts.at(*slot)?;
-            if host.born != row.born {
-                return None;
-            }
-            let service = match number & NO_PORT {
-                0 => Service::Port(ports.key(*number)?),
-                _ => Service::Protocol((number & !NO_PORT) as u16),
-            };
+            let (_, _, service) = named(hosts, ports, (*slot, *number), row.born)?;
             Some(ServiceRow { host: *slot, service, traffic: row.traffic })
         };
         // Not collected, as what grows as it goes leaves holes behind; and of a size that the
@@ -120,10 +234,33 @@ impl Services {
     }
 }
 
+/// The address of the host in a slot, whether it is local, and the service of that number;
+/// `None` if that host has been folded and another one is there.
+fn named(
+    hosts: &Table<Addr, Host>,
+    ports: &Ports,
+    (slot, number): (u32, u32),
+    born: u64,
+) -> Option<(Addr, bool, Service)> {
+    let (address, host) = hosts.at(slot)?;
+    if host.born != born {
+        return None;
+    }
+    let service = match number & NO_PORT {
+        0 => Service::Port(ports.key(number)?),
+        _ => Service::Protocol((number & !NO_PORT) as u16),
+    };
+    Some((*address, host.local, service))
+}
+
 impl Accounts {
     /// Adds what came since the last time to the rows of what hosts do. To be called once a
     /// second or so: what is forgotten before is in no row.
     pub fn gather(&mut self) {
-        self.services.gather(&mut self.flows, &self.hosts);
+        // Where nothing has come there is nothing to walk over: closes follow each other.
+        let frames = self.interfaces.iter().map(|i| i.total().packets).sum();
+        if std::mem::replace(&mut self.services.frames, frames) != frames {
+            self.services.gather(&mut self.flows, &self.hosts);
+        }
     }
 }

@@ -140,13 +140,17 @@ pub struct DatabaseArguments {
 #[command(
     after_help = "Moments: now, 2h (ago), yesterday, monday, 2026-11-01, \"2026-11-01 14:00\", 14:00, \
     @1793541600, or RFC 3339.\n\nExamples:\n  brightstat query hosts --from yesterday --to today\n  \
-    brightstat query host 192.168.1.5 --from 7d --by hour\n  brightstat query ports --from 2h --top 5 --json"
+    brightstat query host 192.168.1.5 --from 7d --by hour\n  brightstat query ports --from 2h --top 5 --json\n  \
+    brightstat query services --host 192.168.1.5\n  brightstat query service tcp/445 --from 30d"
 )]
 pub struct QueryArguments {
-    /// hosts, ports, protocols, interfaces or devices; or one of them: host, port ...
+    /// hosts, services, ports, protocols, interfaces or devices; or one of them: host, port ...
     pub what: String,
-    /// The one that is meant: 192.168.1.5, tcp/443, udp, eth0
+    /// The one that is meant: 192.168.1.5, tcp/443 (also a service), udp, eth0
     pub name: Option<String>,
+    /// With services: what this host did
+    #[arg(long, value_name = "ADDRESS")]
+    pub host: Option<String>,
     /// Since when
     #[arg(long, value_name = "WHEN", default_value = "24h")]
     pub from: String,
@@ -159,7 +163,7 @@ pub struct QueryArguments {
     /// The time zone of dates and days: local, utc, or a name such as Europe/Berlin
     #[arg(long, value_name = "ZONE", default_value = "local")]
     pub tz: String,
-    /// Rows to name, busiest first; 0 names all. The others are added up as "other"
+    /// Rows to name, busiest first; 0 names all, 5,000 at most. The others are added up as "other"
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub top: usize,
     /// Print CSV instead of a table

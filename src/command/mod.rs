@@ -47,8 +47,16 @@ pub fn complain(failure: &Failure) {
 
 /// Writes to standard output.
 fn print(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    match out.write_all(printable_lines(text).as_bytes()).and_then(|()| out.flush()) {
+    print_with(|out| out.write_all(printable_lines(text).as_bytes()))
+}
+
+/// Writes to standard output what may be too long to be held. `write` sees to it that names hold
+/// no control characters.
+fn print_with(
+    write: impl FnOnce(&mut io::BufWriter<io::StdoutLock<'static>>) -> io::Result<()>,
+) -> Result<(), Failure> {
+    let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
         // Whoever reads the output (`head`, a pager) has seen enough.
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(e) => Err(Failure::new(Exit::Io, format!("cannot write to standard output: {e}"))),

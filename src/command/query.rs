@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
 use super::args::{BackupArguments, DatabaseArguments, DatabaseCommand, QueryArguments};
-use super::print;
+use super::{print, print_with};
 use crate::config;
 use crate::export::table::{TextTable, grouped};
 use crate::export::when::rfc3339_in;
@@ -39,12 +39,15 @@ pub fn query(arguments: &QueryArguments) -> Result<(), Failure> {
     let is_table = !arguments.csv && !arguments.json;
     let by = match arguments.by.as_deref() {
         Some(by) => by,
-        None if one.is_empty() => "none",
+        // Of a service everybody who used it is asked for.
+        None if one.is_empty() || arguments.what.starts_with("service") => "none",
         None => "auto",
     };
     let words = history::Words {
         what: &arguments.what,
         name: one,
+        host: arguments.host.as_deref().unwrap_or(""),
+        service: "",
         from: &arguments.from,
         to: &arguments.to,
         by,
@@ -56,10 +59,10 @@ pub fn query(arguments: &QueryArguments) -> Result<(), Failure> {
     let (question, zone) = history::question(&words, &Zoned::now())
         .map_err(|problem| Failure::new(Exit::Usage, problem))?;
     let answer = History::open(&database(&arguments.database)?)?.ask(&question, None)?;
-    print(&match (arguments.json, arguments.csv) {
-        (true, _) => format!("{}\n", history_json::to_json(&answer, &zone)),
-        (_, true) => history_text::to_csv(&answer, &zone),
-        _ => history_text::to_table(&answer, &zone),
+    print_with(|out| match (arguments.json, arguments.csv) {
+        (true, _) => history_json::write_json(&answer, &zone, out),
+        (_, true) => history_text::write_csv(&answer, &zone, out),
+        _ => history_text::write_table(&answer, &zone, out),
     })
 }
 

@@ -226,6 +226,16 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         section: "history",
+        name: "services_per_interval",
+        default: "200",
+        meaning: "How many rows of who did what are stored of each interval: a host and one of \
+                  its services, 0 to 100000. Half of them are set aside for local hosts; what \
+                  else a host did is its \"other\".",
+        set: |c, v| value::whole(v, 0, 100_000).map(|v| c.services_per_interval = v as usize),
+        applies: at_restart!(services_per_interval),
+    },
+    Key {
+        section: "history",
         name: "clock_wait",
         default: "\"10min\"",
         meaning: "How long a machine without a battery for its clock waits after booting for \
@@ -335,6 +345,7 @@ impl Default for Config {
             max_size: 1 << 30,
             hosts_per_interval: 200,
             ports_per_interval: 100,
+            services_per_interval: 200,
             clock_wait: Duration::from_secs(600),
             listen: vec![(std::net::Ipv6Addr::UNSPECIFIED, 667).into()],
             host_names: Vec::new(),

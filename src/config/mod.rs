@@ -64,6 +64,8 @@ pub struct Config {
     pub hosts_per_interval: usize,
     /// `history.ports_per_interval`.
     pub ports_per_interval: usize,
+    /// `history.services_per_interval`.
+    pub services_per_interval: usize,
     /// `web.listen`.
     pub listen: Vec<SocketAddr>,
     /// `web.host_names`.

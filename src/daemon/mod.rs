@@ -138,7 +138,11 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
     privileges::drop_root(&config.user, &config.database)?;
     logger::hand_to_thread()?;
     let tiers = config.tiers();
-    let limits = Limits { hosts: config.hosts_per_interval, ports: config.ports_per_interval };
+    let limits = Limits {
+        hosts: config.hosts_per_interval,
+        ports: config.ports_per_interval,
+        services: config.services_per_interval,
+    };
     let options_of_store =
         store::Options { tiers: tiers.clone(), limits, max_size: config.max_size };
     let store_status = Arc::new(store::Status::new(config.commit));
@@ -184,6 +188,7 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
         fine: tiers.first().filter(|tier| tier.in_memory).map(|tier| tier.seconds),
         hosts: config.hosts_per_interval,
         ports: config.ports_per_interval,
+        services: config.services_per_interval,
         clock_wait: config.clock_wait,
         newest,
     };

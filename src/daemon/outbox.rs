@@ -103,14 +103,15 @@ impl Outbox {
             Message::Closed(interval) => Some(interval),
             _ => None,
         });
-        let named = |i: &ClosedInterval| i.hosts.len().max(i.ports.len());
+        let named = |i: &ClosedInterval| i.hosts.len().max(i.ports.len()).max(i.services.len());
         let Some(largest) = closed.max_by_key(|i| named(i)).filter(|i| named(i) > FOLDED_LEAST)
         else {
             return false;
         };
         let before = largest.rows();
         let half = |count: usize| (count / 2).max(FOLDED_LEAST);
-        largest.keep_busiest(half(largest.hosts.len()), half(largest.ports.len()));
+        let (hosts, ports) = (half(largest.hosts.len()), half(largest.ports.len()));
+        largest.keep_busiest(hosts, ports, half(largest.services.len()));
         self.rows -= before - largest.rows();
         true
     }

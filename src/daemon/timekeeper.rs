@@ -41,6 +41,7 @@ const SECONDS_KEPT: usize = 300;
 /// hold them.
 const FINE_HOSTS: usize = 50;
 const FINE_PORTS: usize = 20;
+const FINE_SERVICES: usize = 30;
 
 /// What becomes history: the lengths of intervals, and how many of their rows are named;
 /// the rest goes into "other".
@@ -55,6 +56,8 @@ pub struct Plan {
     pub hosts: usize,
     /// Ports.
     pub ports: usize,
+    /// Services of hosts, all hosts together.
+    pub services: usize,
     /// How long after booting the clock of a machine without a battery for it is doubted.
     pub clock_wait: Duration,
     /// When the newest interval in the database began, seconds since 1970 UTC.
@@ -427,7 +430,12 @@ impl Timekeeper {
     fn close_fine(&mut self, accounts: &mut Accounts, is_held: bool) {
         let Some(length) = self.plan.fine else { return };
         let mut interval = accounts.close_fine(self.fine, length);
-        interval.keep_busiest(self.plan.hosts.min(FINE_HOSTS), self.plan.ports.min(FINE_PORTS));
+        let Plan { hosts, ports, services, .. } = self.plan;
+        interval.keep_busiest(
+            hosts.min(FINE_HOSTS),
+            ports.min(FINE_PORTS),
+            services.min(FINE_SERVICES),
+        );
         let ahead = self.clock.skew().div_euclid(SECOND);
         self.busiest = Some(Busiest::of(&interval, self.fine + ahead, accounts.local()));
         if !interval.interfaces.is_empty() {
@@ -439,7 +447,7 @@ impl Timekeeper {
     fn close_base(&mut self, accounts: &mut Accounts, is_held: bool) {
         let mut interval = accounts.close_interval(self.base, self.plan.base);
         if !interval.interfaces.is_empty() {
-            interval.keep_busiest(self.plan.hosts, self.plan.ports);
+            interval.keep_busiest(self.plan.hosts, self.plan.ports, self.plan.services);
             self.outbox.push(Message::Closed(interval), is_held);
         }
     }

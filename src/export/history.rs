@@ -1,22 +1,28 @@
 //! Questions to the history from text, and what the rows of answers are called; the command
 //! line and the API share both.
 
+use std::net::IpAddr;
+
 use jiff::Zoned;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use super::when::{moment, rfc3339_in, zone};
-use crate::account::{Transport, protocol_name};
+use crate::account::{PortKey, Service, Transport, protocol_name};
 use crate::store::kind::Kind;
 use crate::store::question::{Cell, Label, Question, Step, Which};
 
 /// A question in words. Empty texts stand for what the asker did not say.
 #[derive(Clone, Debug, Default)]
 pub struct Words<'a> {
-    /// `hosts`, `ports`, `protocols`, `interfaces`, `devices`, or one of them: `host`.
+    /// `hosts`, `services`, `ports`, `protocols`, `interfaces`, `devices`, or one of them: `host`.
     pub what: &'a str,
     /// The one that is meant, such as `192.168.1.5` or `tcp/443`.
     pub name: &'a str,
+    /// Of `services`: what this host did.
+    pub host: &'a str,
+    /// Of `services`: who used this one.
+    pub service: &'a str,
     /// Since when; see [`moment`].
     pub from: &'a str,
     /// Until when.
@@ -40,7 +46,7 @@ pub struct Words<'a> {
 pub fn question(words: &Words<'_>, now: &Zoned) -> Result<(Question, TimeZone), String> {
     let kind = Kind::named(words.what).ok_or_else(|| {
         format!(
-            "expected hosts, ports, protocols, interfaces or devices (or one of them, as in \"host \
+            "expected hosts, services, ports, protocols, interfaces or devices (or one of them, as in \"host \
              192.168.1.5\"), found \"{}\"",
             words.what
         )
@@ -65,9 +71,27 @@ pub fn question(words: &Words<'_>, now: &Zoned) -> Result<(Question, TimeZone), 
         "day" if zone != TimeZone::UTC => Step::Days(zone.clone()),
         tier => Step::Tier(tier.to_owned()),
     };
-    let only = match words.name {
-        "" => None,
-        name => Some(which(kind, name)?),
+    let only = match (kind.name, words.name) {
+        ("service", name) => {
+            if !name.is_empty() && !words.service.is_empty() && name != words.service {
+                return Err(format!(
+                    "there are two services, \"{name}\" and \"{}\"; leave one of them out",
+                    words.service
+                ));
+            }
+            let name = if words.service.is_empty() { name } else { words.service };
+            let host = (!words.host.is_empty()).then(|| address(words.host)).transpose()?;
+            let service = (!name.is_empty()).then(|| service(name)).transpose()?;
+            Some(Which::Services(host, service))
+        }
+        _ if !words.host.is_empty() || !words.service.is_empty() => {
+            return Err(format!(
+                "host and service go with what=services, not with \"{}\"",
+                words.what
+            ));
+        }
+        (_, "") => None,
+        (_, name) => Some(which(kind, name)?),
     };
     let (most, top) = (words.most, words.top);
     Ok((Question { kind, only, from, to, step, most, top }, zone))
@@ -76,30 +100,43 @@ pub fn question(words: &Words<'_>, now: &Zoned) -> Result<(Question, TimeZone), 
 fn which(kind: &Kind, name: &str) -> Result<Which, String> {
     match kind.name {
         "interface" => Ok(Which::Interface(name.to_owned())),
-        "host" => name.parse().map(Which::Host).map_err(|_| {
-            format!(
-                "expected an address such as \"192.168.1.5\" or \"2001:db8::1\", found \"{name}\""
-            )
+        "host" => address(name).map(Which::Host),
+        "port" => port(name)
+            .map(|key| Which::Port(key.transport, key.port))
+            .ok_or_else(|| format!("expected a port such as \"tcp/443\", found \"{name}\"")),
+        "protocol" => protocol(name).map(Which::Protocol).ok_or_else(|| {
+            format!("expected a protocol such as \"udp\" or its number, found \"{name}\"")
         }),
-        "port" => {
-            let problem = || format!("expected a port such as \"tcp/443\", found \"{name}\"");
-            let (one, other) = name.split_once('/').ok_or_else(problem)?;
-            let (transport, port) =
-                if one.parse::<u16>().is_ok() { (other, one) } else { (one, other) };
-            let transport =
-                Transport::named(&transport.to_ascii_lowercase()).ok_or_else(problem)?;
-            Ok(Which::Port(transport, port.parse().map_err(|_| problem())?))
-        }
-        "protocol" => {
-            let lower = name.to_ascii_lowercase();
-            let number = lower.parse().ok().filter(|number| *number < 256);
-            let number = number.or_else(|| (0..=256).find(|n| protocol_name(*n) == lower));
-            number.map(Which::Protocol).ok_or_else(|| {
-                format!("expected a protocol such as \"udp\" or its number, found \"{name}\"")
-            })
-        }
         _ => Err("devices have no names yet; ask for hosts".to_owned()),
     }
+}
+
+fn address(name: &str) -> Result<IpAddr, String> {
+    name.parse().map_err(|_| {
+        format!("expected an address such as \"192.168.1.5\" or \"2001:db8::1\", found \"{name}\"")
+    })
+}
+
+/// `tcp/443`, or the other way round.
+fn port(name: &str) -> Option<PortKey> {
+    let (one, other) = name.split_once('/')?;
+    let (transport, port) = if one.parse::<u16>().is_ok() { (other, one) } else { (one, other) };
+    let transport = Transport::named(&transport.to_ascii_lowercase())?;
+    Some(PortKey { transport, port: port.parse().ok()? })
+}
+
+fn protocol(name: &str) -> Option<u16> {
+    let lower = name.to_ascii_lowercase();
+    let number = lower.parse().ok().filter(|number| *number < 256);
+    number.or_else(|| (0..=256).find(|n| protocol_name(*n) == lower))
+}
+
+/// A port, or a protocol that has none.
+fn service(name: &str) -> Result<Service, String> {
+    let found = port(name).map(Service::Port).or_else(|| protocol(name).map(Service::Protocol));
+    found.ok_or_else(|| {
+        format!("expected a service such as \"tcp/445\" or \"icmp\", found \"{name}\"")
+    })
 }
 
 /// What a row is about, as keys and values.
@@ -111,6 +148,9 @@ pub fn label(label: &Label) -> Map<String, Value> {
         Label::Protocol(name, number) => {
             json!({ "protocol": name, "number": (*number < 256).then_some(number) })
         }
+        Label::Service(addr, mac, local, protocol, port) => json!({
+            "addr": addr, "mac": mac, "local": local, "protocol": protocol, "port": port
+        }),
         Label::Other | Label::None | Label::Total => json!({}),
     };
     match value {

@@ -1,28 +1,35 @@
 //! Answers of the history as tables for people and as CSV (RFC 4180).
 
-use std::fmt::Write;
+use std::io::{self, Write};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::history::{COLUMNS, columns, has_rates, label};
 use super::report::bit_rate;
-use super::table::{TextTable, grouped, share};
+use super::table::{Layout, grouped, share};
 use super::when::{rfc3339_in, zone_name};
 use crate::failure::printable;
-use crate::store::question::{Answer, Cell, Label, Line, Point};
+use crate::store::question::{Answer, Cell, Cells, Label, Line, Point};
 
-/// An answer as a table, with a line above that says what it is and one below that says
+/// Writes an answer as a table, with a line above that says what it is and one below that says
 /// where it comes from.
-pub fn to_table(answer: &Answer, zone: &TimeZone) -> String {
+///
+/// The rows are made twice, once to see how wide they are: a week of minutes as a table of texts
+/// would take some hundred megabytes.
+///
+/// # Errors
+/// What writing says.
+pub fn write_table(answer: &Answer, zone: &TimeZone, out: &mut impl Write) -> io::Result<()> {
     let clock = Clock::new(answer, zone);
-    let mut text = format!(
-        "{} from {} to {} ({})\n\n",
+    writeln!(
+        out,
+        "{} from {} to {} ({})\n",
         capitalised(answer.kind.plural),
         clock.show(answer.from),
         clock.show(answer.to),
         zone_name(zone)
-    );
+    )?;
     let is_series = answer.points.len() > 1;
     let mut heads = Vec::new();
     if is_series {
@@ -39,92 +46,134 @@ pub fn to_table(answer: &Answer, zone: &TimeZone) -> String {
         heads.retain(|head| !head.starts_with("packets") && !head.starts_with("peak"));
         heads.push("missed".to_owned());
     }
-    let mut table = TextTable::new(left, &heads.iter().map(String::as_str).collect::<Vec<_>>());
-    if is_series {
-        for (at, point) in answer.points.iter().enumerate() {
-            let time = [clock.show(point.start), coverage(answer, point)];
-            let shown = lines(answer).filter_map(|line| Some((line, at_point(line, at)?)));
-            let before = table.len();
-            let is_told = |(line, cells): &(&Line, &[Cell])| {
-                cells.iter().any(|cell| cell.packets > 0) || dropped_at(line, at) > 0
-            };
-            for (line, cells) in shown.filter(is_told) {
-                let mut row = time.to_vec();
-                row.extend(label_cells(answer, &line.label));
-                row.extend(numbers(answer, line, cells, dropped_at(line, at)));
-                table.row(row);
-            }
-            if table.len() == before {
-                table.row(time.to_vec());
-            }
-        }
-    } else {
-        for line in lines(answer).filter(|line| !is_silent(line)) {
-            let mut row = label_cells(answer, &line.label);
-            row.extend(numbers(answer, line, &line.total, line.dropped));
-            table.row(row);
-        }
-    }
-    text.push_str(&table.render());
-    text.push('\n');
+    let mut layout = Layout::new(left);
+    layout.see(&heads);
+    rows(answer, &clock, &mut |row| {
+        layout.see(&row);
+        Ok(())
+    })?;
+    out.write_all(layout.line(&heads).as_bytes())?;
+    rows(answer, &clock, &mut |row| out.write_all(layout.line(&row).as_bytes()))?;
+    writeln!(out)?;
     if !is_series && let Some(point) = answer.points.first() {
         let is_written = answer.recorded_until.is_some_and(|until| until > answer.from);
-        let _ = match point.covered {
-            0 if !is_written => writeln!(text, "Not written yet."),
-            0 => writeln!(text, "Not recorded: brightstat did not run, or had no interface."),
-            _ => writeln!(text, "Recorded: {}.", coverage(answer, point)),
-        };
+        match point.covered {
+            0 if !is_written => writeln!(out, "Not written yet."),
+            0 => writeln!(out, "Not recorded: brightstat did not run, or had no interface."),
+            _ => writeln!(out, "Recorded: {}.", coverage(answer, point)),
+        }?;
     }
     if let Some(seconds) = answer.widened {
-        let _ = writeln!(
-            text,
+        writeln!(
+            out,
             "Only whole intervals of {} are kept of this time: all of them that the span touches \
              are shown.",
             length(seconds)
-        );
+        )?;
     }
     if let Some(since) = answer.kept_since {
-        let _ = writeln!(
-            text,
+        writeln!(
+            out,
             "Intervals of the tier \"{}\" are kept since {} only; for the time before ask for a \
              coarser one (--by).",
             answer.tier,
             clock.show(since)
-        );
+        )?;
     }
     if answer.count > answer.rows.len() && answer.rows.len() > 1 {
-        let _ = writeln!(
-            text,
+        writeln!(
+            out,
             "The {} busiest of {} are named (--top); the others are in \"other\".",
             answer.rows.len(),
             answer.count
-        );
+        )?;
     }
     if let Some(before) = answer.approximate_before {
-        let _ = writeln!(
-            text,
+        writeln!(
+            out,
             "Days up to {} are days of UTC: finer history is no longer kept.",
             clock.show(before)
-        );
+        )?;
     }
     let until = answer.recorded_until.map_or_else(
         || "nothing has been recorded yet".to_owned(),
         |until| format!("recorded until {}", clock.show(until)),
     );
-    let _ = writeln!(text, "From the tier \"{}\"; {until}.", answer.tier);
-    text
+    writeln!(out, "From the tier \"{}\"; {until}.", answer.tier)
 }
 
-/// An answer as CSV: one line for each row and point.
-pub fn to_csv(answer: &Answer, zone: &TimeZone) -> String {
+/// Makes the rows of a table, one after the other.
+fn rows(
+    answer: &Answer,
+    clock: &Clock<'_>,
+    each: &mut dyn FnMut(Vec<String>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut each = |row: Vec<String>| {
+        each(row.into_iter().map(|cell| printable(&cell).into_owned()).collect())
+    };
+    if answer.points.len() <= 1 {
+        for line in lines(answer).filter(|line| !is_silent(line)) {
+            let mut row = label_cells(answer, &line.label);
+            row.extend(numbers(answer, line, &line.total, line.dropped));
+            each(row)?;
+        }
+        return Ok(());
+    }
+    let mut cursors: Vec<Cursor<'_>> = lines(answer).map(Cursor::new).collect();
+    for (at, point) in answer.points.iter().enumerate() {
+        let time = [clock.show(point.start), coverage(answer, point)];
+        let mut is_told = false;
+        for cursor in &mut cursors {
+            let Some((cells, dropped)) = cursor.at(at) else { continue };
+            if cells.iter().all(|cell| cell.packets == 0) && dropped == 0 {
+                continue;
+            }
+            let mut row = time.to_vec();
+            row.extend(label_cells(answer, &cursor.line.label));
+            row.extend(numbers(answer, cursor.line, &cells, dropped));
+            each(row)?;
+            is_told = true;
+        }
+        if !is_told {
+            each(time.to_vec())?;
+        }
+    }
+    Ok(())
+}
+
+/// Goes along a line, point by point.
+struct Cursor<'a> {
+    line: &'a Line,
+    series: std::iter::Peekable<Box<dyn Iterator<Item = (usize, Cells)> + 'a>>,
+    dropped: std::slice::Iter<'a, u64>,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(line: &'a Line) -> Cursor<'a> {
+        let series: Box<dyn Iterator<Item = (usize, Cells)> + 'a> = Box::new(line.series.iter());
+        Cursor { line, series: series.peekable(), dropped: line.dropped_series.iter() }
+    }
+
+    /// What lies in a point, and the frames lost in it; points are asked for in order.
+    fn at(&mut self, point: usize) -> Option<(Cells, u64)> {
+        let (_, cells) = self.series.next_if(|(at, _)| *at == point)?;
+        Some((cells, self.dropped.next().copied().unwrap_or(0)))
+    }
+}
+
+/// Writes an answer as CSV: one line for each row and point.
+///
+/// # Errors
+/// What writing says.
+pub fn write_csv(answer: &Answer, zone: &TimeZone, out: &mut impl Write) -> io::Result<()> {
     let kind = answer.kind;
-    let mut text = String::new();
     let mut heads: Vec<String> =
         ["start", "end", "covered_seconds", "row"].map(str::to_owned).into();
     let labels: &[&str] = match kind.name {
         "host" => &["addr", "mac", "local"],
         "port" => &["protocol", "port"],
         "protocol" => &["protocol", "number"],
+        "service" => &["addr", "mac", "local", "protocol", "port"],
         _ => &["name"],
     };
     heads.extend(labels.iter().map(|&head| head.to_owned()));
@@ -135,7 +184,7 @@ pub fn to_csv(answer: &Answer, zone: &TimeZone) -> String {
     if is_interface {
         heads.push("dropped".to_owned());
     }
-    push_line(&mut text, heads);
+    push_line(out, heads)?;
     let all = lines(answer).chain([&answer.total]);
     for line in all {
         let role = match line.label {
@@ -144,12 +193,16 @@ pub fn to_csv(answer: &Answer, zone: &TimeZone) -> String {
             Label::Total => "total",
             _ => "",
         };
+        let mut cursor = Cursor::new(line);
         for (at, point) in answer.points.iter().enumerate() {
+            let found = cursor.at(at);
+            let dropped = found.map_or(0, |(_, dropped)| dropped);
+            let found = found.map(|(cells, _)| cells.to_vec());
             let cells = match answer.points.len() {
                 1 if point.covered > 0 || line.total.iter().any(|cell| cell.packets > 0) => {
                     Some(line.total.as_slice())
                 }
-                _ => at_point(line, at),
+                _ => found.as_deref(),
             };
             let zero = vec![Cell::default(); kind.ways.len()];
             let cells = cells.or((point.covered > 0).then_some(zero.as_slice()));
@@ -173,19 +226,18 @@ pub fn to_csv(answer: &Answer, zone: &TimeZone) -> String {
                 }));
             }
             if is_interface {
-                let dropped =
-                    if answer.points.len() == 1 { line.dropped } else { dropped_at(line, at) };
+                let dropped = if answer.points.len() == 1 { line.dropped } else { dropped };
                 fields.push(cells.map(|_| dropped.to_string()).unwrap_or_default());
             }
-            push_line(&mut text, fields);
+            push_line(out, fields)?;
         }
     }
-    text
+    Ok(())
 }
 
-/// Adds a line of CSV (RFC 4180). Names are somebody else's text: control characters are written
+/// Writes a line of CSV (RFC 4180). Names are somebody else's text: control characters are written
 /// out, and a field that a spreadsheet would take for a formula gets an apostrophe in front.
-fn push_line(text: &mut String, fields: Vec<String>) {
+fn push_line(out: &mut impl Write, fields: Vec<String>) -> io::Result<()> {
     let quoted = fields.into_iter().map(|field| {
         let field = match field.starts_with(['=', '+', '-', '@']) {
             true => format!("'{}", printable(&field)),
@@ -196,8 +248,7 @@ fn push_line(text: &mut String, fields: Vec<String>) {
             false => field,
         }
     });
-    text.push_str(&quoted.collect::<Vec<_>>().join(","));
-    text.push_str("\r\n");
+    write!(out, "{}\r\n", quoted.collect::<Vec<_>>().join(","))
 }
 
 /// The rows, then what is not named.
@@ -210,21 +261,11 @@ fn is_silent(line: &Line) -> bool {
         && line.total.iter().all(|cell| cell.packets == 0)
 }
 
-fn at_point(line: &Line, point: usize) -> Option<&[Cell]> {
-    let at = line.series.binary_search_by_key(&point, |(point, _)| *point).ok()?;
-    Some(&line.series[at].1)
-}
-
-/// Frames lost at a point.
-fn dropped_at(line: &Line, point: usize) -> u64 {
-    let at = line.series.binary_search_by_key(&point, |(point, _)| *point).ok();
-    at.and_then(|at| line.dropped_series.get(at)).copied().unwrap_or(0)
-}
-
 fn label_heads(answer: &Answer) -> &'static [&'static str] {
     match answer.kind.name {
         "interface" => &["interface"],
         "host" => &["host", "MAC"],
+        "service" => &["host", "MAC", "service"],
         "device" => &["device"],
         "port" => &["port"],
         _ => &["protocol"],
@@ -239,6 +280,11 @@ fn label_cells(answer: &Answer, label: &Label) -> Vec<String> {
         }
         Label::Port(transport, port) => vec![format!("{port}/{transport}")],
         Label::Protocol(name, _) => vec![name.clone()],
+        Label::Service(address, mac, _, protocol, port) => vec![
+            address.to_string(),
+            mac.clone().unwrap_or_default(),
+            port.map_or_else(|| protocol.clone(), |port| format!("{port}/{protocol}")),
+        ],
         Label::Other => vec!["other".to_owned()],
         Label::None if answer.kind.name == "port" => vec!["no port".to_owned()],
         Label::None => vec!["not IP".to_owned()],
@@ -322,6 +368,18 @@ fn capitalised(word: &str) -> String {
 mod tests {
     use super::*;
     use crate::export::history_json::to_json;
+
+    fn to_table(answer: &Answer, zone: &TimeZone) -> String {
+        let mut out = Vec::new();
+        write_table(answer, zone, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn to_csv(answer: &Answer, zone: &TimeZone) -> String {
+        let mut out = Vec::new();
+        write_csv(answer, zone, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
     use crate::store::kind::HOST;
 
     fn cell(packets: u64) -> Cell {
@@ -380,7 +438,7 @@ mod tests {
         let points = points.map(|start| Point { start, end: start + 3_600, covered: 0 });
         let mut answer = Answer { points: points.collect(), rows: Vec::new(), ..answer() };
         (answer.from, answer.to) = (hours.start, hours.end);
-        (answer.other.series, answer.none.series) = (Vec::new(), Vec::new());
+        (answer.other.series, answer.none.series) = Default::default();
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         let text = to_table(&answer, &zone);
         for time in
@@ -423,20 +481,24 @@ mod tests {
             lines[4],
             "1970-01-01T00:00:00Z,1970-01-01T00:01:00Z,60,other,,,,2,200,,,2,200,,"
         );
-        let mut quoted = String::new();
-        push_line(&mut quoted, vec!["a,\"b\"".into(), "c".into()]);
-        assert_eq!(quoted, "\"a,\"\"b\"\"\",c\r\n");
+        let mut quoted = Vec::new();
+        push_line(&mut quoted, vec!["a,\"b\"".into(), "c".into()]).unwrap();
+        assert_eq!(String::from_utf8(quoted).unwrap(), "\"a,\"\"b\"\"\",c\r\n");
     }
 
     #[test]
     fn a_name_is_no_formula_for_a_spreadsheet_and_no_escape_sequence() {
-        let mut text = String::new();
+        let mut text = Vec::new();
         let name = |text: &str| text.to_owned();
         push_line(
             &mut text,
             vec![name("=HYPERLINK(\"http://x\",1)"), name("@a"), name("\x1b[2J\n"), name("7")],
+        )
+        .unwrap();
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            "\"'=HYPERLINK(\"\"http://x\"\",1)\",'@a,\\u001b[2J\\u000a,7\r\n"
         );
-        assert_eq!(text, "\"'=HYPERLINK(\"\"http://x\"\",1)\",'@a,\\u001b[2J\\u000a,7\r\n");
     }
 
     #[test]

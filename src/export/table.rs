@@ -32,30 +32,46 @@ impl TextTable {
 
     /// The table as lines, each ending in a line feed.
     pub fn render(&self) -> String {
-        let columns = self.rows[0].len();
-        let width = |column: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
-        let mut text = String::new();
-        for row in &self.rows {
-            let mut line = String::from("  ");
-            for (column, cell) in row.iter().enumerate() {
-                let width = widths[column];
-                if column > 0 {
-                    line.push_str("  ");
-                }
-                if column < self.left {
-                    line.push_str(&format!("{cell:<width$}"));
-                } else {
-                    line.push_str(&format!("{cell:>width$}"));
-                }
-            }
-            text.push_str(line.trim_end());
-            text.push('\n');
+        let mut layout = Layout::new(self.left);
+        self.rows.iter().for_each(|row| layout.see(row));
+        self.rows.iter().map(|row| layout.line(row)).collect()
+    }
+}
+
+/// How wide the columns of a table are: for tables that are too long to be held.
+pub struct Layout {
+    widths: Vec<usize>,
+    left: usize,
+}
+
+impl Layout {
+    /// A table without any row yet, whose first `left` columns hold text.
+    pub fn new(left: usize) -> Layout {
+        Layout { widths: Vec::new(), left }
+    }
+
+    /// Makes room for a row.
+    pub fn see(&mut self, row: &[String]) {
+        self.widths.resize(self.widths.len().max(row.len()), 0);
+        for (width, cell) in self.widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
         }
-        text
+    }
+
+    /// A row as a line that ends in a line feed.
+    pub fn line(&self, row: &[String]) -> String {
+        let mut line = String::from("  ");
+        for (column, (cell, width)) in row.iter().zip(self.widths.iter().copied()).enumerate() {
+            if column > 0 {
+                line.push_str("  ");
+            }
+            if column < self.left {
+                line.push_str(&format!("{cell:<width$}"));
+            } else {
+                line.push_str(&format!("{cell:>width$}"));
+            }
+        }
+        format!("{}\n", line.trim_end())
     }
 }
 

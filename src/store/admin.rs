@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Result as SqlResult};
 
-use super::kind::{DEVICE, INTERFACE, KINDS, Kind};
+use super::kind::{DEVICE, HOST, INTERFACE, KINDS, Kind, SERVICE};
 use super::open;
 use super::query::History;
 use super::tiers::{self, StoredTier, newest};
@@ -137,11 +137,13 @@ fn find_problems(connection: &Connection) -> SqlResult<Vec<String>> {
     }
     let tiers = tiers::stored(connection)?;
     for tier in &tiers {
-        for kind in KINDS.into_iter().filter(|kind| ![&INTERFACE, &DEVICE].contains(kind)) {
+        for kind in KINDS.into_iter().filter(|kind| ![&INTERFACE, &DEVICE, &SERVICE].contains(kind))
+        {
             for way in kind.endings() {
                 check_split(connection, tier, kind, way, &mut problems)?;
             }
         }
+        check_services(connection, tier, &mut problems)?;
     }
     for pair in tiers.windows(2) {
         check_sum(connection, &pair[0], &pair[1], &mut problems)?;
@@ -181,6 +183,38 @@ fn check_split(
         problems.push(format!(
             "{} of {}: {wrong} intervals do not add up, the first at {}",
             kind.plural,
+            tier.name,
+            first.unwrap_or(0)
+        ));
+    }
+    Ok(())
+}
+
+/// No host does more than it does in all.
+fn check_services(
+    connection: &Connection,
+    tier: &StoredTier,
+    problems: &mut Vec<String>,
+) -> SqlResult<()> {
+    let numbers = ["packets_in", "bytes_in", "packets_out", "bytes_out"];
+    let sums = numbers.map(|number| format!("sum({number}) AS {number}")).join(", ");
+    let is_more = numbers.map(|number| format!("s.{number} > o.{number}")).join(" OR ");
+    let table = SERVICE.table(tier.seconds);
+    let sql = format!(
+        "SELECT count(*), min(s.start)
+         FROM (SELECT start, k1, {sums} FROM {table} WHERE {} GROUP BY start, k1) s
+            LEFT JOIN host h ON h.id = s.k1
+            LEFT JOIN {table} o ON o.start = s.start AND o.kind = {}
+                AND o.k1 = h.family AND o.k2 = h.high AND o.k3 = h.low
+         WHERE o.start IS NULL OR {is_more}",
+        SERVICE.condition(),
+        HOST.at
+    );
+    let (wrong, first): (i64, Option<i64>) =
+        connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if wrong > 0 {
+        problems.push(format!(
+            "services of {}: {wrong} hosts do more than they do in all, the first at {}",
             tier.name,
             first.unwrap_or(0)
         ));

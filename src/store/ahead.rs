@@ -114,11 +114,12 @@ impl Ahead {
     }
 
     fn finish(&mut self, writer: &mut Writer, path: &Path, present: i64) -> Result<Option<Moved>> {
-        if let Some(Writer { connection, tiers, limits, stale, .. }) = &mut self.aside {
+        if let Some(Writer { connection, tiers, limits, hosts, stale, .. }) = &mut self.aside {
             writer.keep_from(present)?;
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            make_anew(&transaction, tiers, *limits, stale)?;
+            hosts.begin_commit();
+            make_anew(&transaction, hosts, tiers, *limits, stale)?;
             transaction.commit()?;
         }
         self.is_over = true;
@@ -156,15 +157,16 @@ impl Writer {
     ///
     /// What is cut off between the two transactions is in both, and moved again.
     fn move_to(&mut self, aside: &mut Writer, start: i64) -> Result<u64> {
-        let Writer { connection, tiers, limits, stale, .. } = self;
+        let Writer { connection, tiers, limits, hosts, stale, .. } = self;
         let copy = aside.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        aside.hosts.begin_commit();
         let mut count = 0;
         for seconds in tiers.iter().map(|tier| tier.seconds) {
             for at in starts(connection, seconds, start)? {
                 let (interval, _) = read(connection, seconds, at, at + seconds)?;
                 let interval = renumber(interval, connection, &copy)?;
                 delete(&copy, seconds, at, at + seconds)?;
-                put(&copy, seconds, at, &interval)?;
+                put(&copy, &mut aside.hosts, seconds, at, &interval)?;
                 count += 1;
             }
         }
@@ -185,7 +187,8 @@ impl Writer {
                 aside.stale[at].insert(cut);
             }
         }
-        make_anew(&transaction, tiers, *limits, stale)?;
+        hosts.begin_commit();
+        make_anew(&transaction, hosts, tiers, *limits, stale)?;
         transaction.commit()?;
         stale.iter_mut().for_each(BTreeSet::clear);
         Ok(count)

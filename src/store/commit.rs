@@ -96,10 +96,10 @@ impl Store {
             );
         }
         // A copy, so that web threads need not wait for the disk.
-        let waiting: Vec<Interval> = self.recent.lock().pending.values().cloned().collect();
-        self.tell_of_a_jump(waiting.first())?;
+        let waiting: Vec<Arc<Interval>> = self.recent.lock().pending.values().cloned().collect();
+        self.tell_of_a_jump(waiting.first().map(Arc::as_ref))?;
         let batch = Batch {
-            intervals: waiting.iter().collect(),
+            intervals: waiting.iter().map(Arc::as_ref).collect(),
             present: self.present,
             set_backs: &self.set_backs,
             events: &self.events,

@@ -3,11 +3,11 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::account::{Transport, protocol_name};
+use crate::account::{Service, Transport, protocol_name};
 use crate::decode::Addr;
 
-/// What a row is about, as its table's key columns have it; unused ones are 0.
-pub type Key = [i64; 3];
+/// What a row is about: the parts of its key, as [`Kind::keys`] names them; unused ones are 0.
+pub type Key = [i64; 4];
 
 /// One kind of row.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,7 +18,8 @@ pub struct Kind {
     pub name: &'static str,
     /// Its name where many are meant: `hosts`.
     pub plural: &'static str,
-    /// The parts of its key.
+    /// The parts of its key. `family`, `high` and `low` are a host's address; tables may have
+    /// a number in place of them, see [`Kind::is_interned`].
     pub keys: &'static [&'static str],
     /// What is counted apart: the endings of the names that people see.
     pub ways: &'static [&'static str],
@@ -60,8 +61,8 @@ pub static HOST: Kind = Kind {
     keys: &["family", "high", "low"],
     ways: &["_in", "_out"],
     extras: &[Extra { name: "local", is_sum: false }],
-    other: Some([OTHER, 0, 0]),
-    none: Some([NONE, 0, 0]),
+    other: Some([OTHER, 0, 0, 0]),
+    none: Some([NONE, 0, 0, 0]),
 };
 
 /// Devices: a local hardware address with all its hosts. Filled by a later version.
@@ -72,8 +73,8 @@ pub static DEVICE: Kind = Kind {
     keys: &["device"],
     ways: &["_in", "_out"],
     extras: &[],
-    other: Some([OTHER, 0, 0]),
-    none: Some([NONE, 0, 0]),
+    other: Some([OTHER, 0, 0, 0]),
+    none: Some([NONE, 0, 0, 0]),
 };
 
 /// Service ports: IP protocol number * 65536 + port.
@@ -84,8 +85,8 @@ pub static PORT: Kind = Kind {
     keys: &["port"],
     ways: &[""],
     extras: &[],
-    other: Some([OTHER, 0, 0]),
-    none: Some([NONE, 0, 0]),
+    other: Some([OTHER, 0, 0, 0]),
+    none: Some([NONE, 0, 0, 0]),
 };
 
 /// IP protocols, by number; 256 is not known. None is ever folded.
@@ -97,11 +98,24 @@ pub static PROTOCOL: Kind = Kind {
     ways: &[""],
     extras: &[],
     other: None,
-    none: Some([NONE, 0, 0]),
+    none: Some([NONE, 0, 0, 0]),
+};
+
+/// What hosts do: a host, and a service as [`service_key`] has it. What of a host's traffic
+/// is in no row of its own is the difference to its row in [`HOST`]: no row says "other".
+pub static SERVICE: Kind = Kind {
+    at: 5,
+    name: "service",
+    plural: "services",
+    keys: &["family", "high", "low", "service"],
+    ways: &["_in", "_out"],
+    extras: &[Extra { name: "local", is_sum: false }],
+    other: None,
+    none: None,
 };
 
 /// All kinds.
-pub static KINDS: [&Kind; 5] = [&INTERFACE, &HOST, &DEVICE, &PORT, &PROTOCOL];
+pub static KINDS: [&Kind; 6] = [&INTERFACE, &HOST, &DEVICE, &PORT, &PROTOCOL, &SERVICE];
 
 /// In the first key column: what was not named.
 pub const OTHER: i64 = 0;
@@ -147,10 +161,32 @@ impl Kind {
         format!("kind IN ({})", kinds.join(", "))
     }
 
+    /// Whether its rows have a number (`host.id`) in place of a host's address: three columns
+    /// in one, and an address is written once.
+    pub fn is_interned(&self) -> bool {
+        *self == SERVICE
+    }
+
     /// The columns of its key in its table.
     pub fn key_columns(&self) -> &'static [&'static str] {
         let shared: &[&str] = &["k1", "k2", "k3"];
-        if self.is_shared() { &shared[..self.keys.len()] } else { self.keys }
+        match self.is_shared() {
+            true if self.is_interned() => &shared[..self.keys.len() - 2],
+            true => &shared[..self.keys.len()],
+            false => self.keys,
+        }
+    }
+
+    /// The parts of its key as [`Kind::source`] has them.
+    fn key_parts(&self) -> &'static [&'static str] {
+        if self.is_interned() { &["family", "high", "low", "k2"] } else { self.key_columns() }
+    }
+
+    /// Its rows of a tier, to be put after FROM: its table, and what its keys are made of.
+    pub fn source(&self, seconds: i64) -> String {
+        let table = self.table(seconds);
+        // A cross join, so that SQLite begins with the rows and not with the hosts.
+        if self.is_interned() { format!("{table} CROSS JOIN host ON id = k1") } else { table }
     }
 
     /// The endings of the columns of its ways in its table.
@@ -169,8 +205,16 @@ impl Kind {
 
     /// The columns of its table that are its own, after start: keys, cells, extras.
     pub fn columns(&self) -> Vec<String> {
-        let mut columns: Vec<String> =
-            self.key_columns().iter().map(|&key| key.to_owned()).collect();
+        self.columns_with(self.key_columns())
+    }
+
+    /// The same of [`Kind::source`]: the whole key.
+    pub fn parts(&self) -> Vec<String> {
+        self.columns_with(self.key_parts())
+    }
+
+    fn columns_with(&self, keys: &[&str]) -> Vec<String> {
+        let mut columns: Vec<String> = keys.iter().map(|&key| key.to_owned()).collect();
         for way in self.endings() {
             columns.extend(["packets", "bytes", "least", "greatest"].map(|c| format!("{c}{way}")));
         }
@@ -193,10 +237,10 @@ impl Kind {
 /// takes four bytes in a row.
 pub fn host_key(address: IpAddr) -> Key {
     match address {
-        IpAddr::V4(address) => [4, 0, i64::from(u32::from(address).cast_signed())],
+        IpAddr::V4(address) => [4, 0, i64::from(u32::from(address).cast_signed()), 0],
         IpAddr::V6(address) => {
             let bits = u128::from(address);
-            [6, ((bits >> 64) as u64).cast_signed(), (bits as u64).cast_signed()]
+            [6, ((bits >> 64) as u64).cast_signed(), (bits as u64).cast_signed(), 0]
         }
     }
 }
@@ -221,7 +265,24 @@ pub fn key_address(key: &Key) -> Option<IpAddr> {
 
 /// The key of a service port.
 pub fn port_key(transport: Transport, port: u16) -> Key {
-    [i64::from(transport.number()) << 16 | i64::from(port), 0, 0]
+    [i64::from(transport.number()) << 16 | i64::from(port), 0, 0, 0]
+}
+
+/// The number of a service: a port as in [`port_key`]; an IP protocol without ports, of number
+/// N, is -1 - N.
+pub fn service_key(service: Service) -> i64 {
+    match service {
+        Service::Port(key) => port_key(key.transport, key.port)[0],
+        Service::Protocol(number) => -1 - i64::from(number),
+    }
+}
+
+/// The protocol's name and the port, if it has one, of a service's number.
+pub fn key_service(service: i64) -> Option<(String, Option<u16>)> {
+    match u16::try_from(-1 - service) {
+        Ok(number) => Some((protocol_name(number), None)),
+        Err(_) => key_port(&[service, 0, 0, 0]).map(|(name, port)| (name.to_owned(), Some(port))),
+    }
 }
 
 /// The transport's name and the port of a port's key; `None` for the rows of the rest.
@@ -238,6 +299,7 @@ pub fn key_protocol(key: &Key) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::PortKey;
 
     #[test]
     fn addresses_survive_the_way_to_a_key_and_back() {
@@ -258,8 +320,25 @@ mod tests {
         for transport in Transport::ALL {
             assert_eq!(key_port(&port_key(transport, 65_535)), Some((transport.name(), 65_535)));
         }
-        assert_eq!(key_port(&[1 << 16, 0, 0]), None);
-        assert_eq!(key_port(&[256 << 16, 0, 0]), None);
-        assert_eq!(key_port(&[OTHER, 0, 0]), None);
+        assert_eq!(key_port(&[1 << 16, 0, 0, 0]), None);
+        assert_eq!(key_port(&[256 << 16, 0, 0, 0]), None);
+        assert_eq!(key_port(&[OTHER, 0, 0, 0]), None);
+    }
+
+    #[test]
+    fn every_service_has_a_number_of_its_own() {
+        let mut seen = std::collections::HashSet::new();
+        for transport in Transport::ALL {
+            for port in [0, 1, 443, u16::MAX] {
+                let number = service_key(Service::Port(PortKey { transport, port }));
+                assert_eq!(key_service(number), Some((transport.name().to_owned(), Some(port))));
+                assert!(seen.insert(number));
+            }
+        }
+        for number in 0..=256 {
+            let service = service_key(Service::Protocol(number));
+            assert_eq!(key_service(service), Some((protocol_name(number), None)));
+            assert!(seen.insert(service));
+        }
     }
 }

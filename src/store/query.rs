@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use super::grid::Grid;
-use super::kind::{Key, host_key, port_key};
+use super::kind::{Key, host_key, port_key, service_key};
 use super::question::{Answer, Question, Step, Which};
-use super::reading::Reading;
+use super::reading::{Meant, Reading};
 use super::recent::Recent;
-use super::rows::Interval;
+use super::scan::Memory;
 use super::schema::{APPLICATION_ID, VERSION};
 use super::tiers;
 use crate::config::Tier;
@@ -131,41 +131,56 @@ impl History {
         let state = fresh.as_ref().map(|fresh| fresh.recent.lock());
         connection.execute_batch("BEGIN").map_err(failed)?;
         let stored = tiers::stored(connection).map_err(failed);
-        let (mut pending, mut fine) = (Vec::new(), Vec::new());
+        let mut memory = Memory::Pending(Vec::new());
+        let mut newest_pending = None;
         let mut fine_tier = None;
         if let Some(state) = &state {
-            pending = state.waiting(connection).map_err(failed)?;
             let tier = fresh.as_ref().and_then(|fresh| fresh.in_memory);
             if let Some(tier) = tier.filter(|tier| wants_fine(question, tier, state.fine_since())) {
-                fine = state.fine(question.from, question.to).collect();
+                let seconds = i64::from(tier.seconds);
+                let from = question.from.div_euclid(seconds) * seconds;
+                memory = Memory::Fine(state.fine(from, question.to));
                 fine_tier = Some(tier);
+            } else {
+                let pending = state.waiting(connection).map_err(failed)?;
+                newest_pending = pending.last().map(|interval| interval.start);
+                memory = Memory::Pending(pending);
             }
         }
         drop(state);
         let answer = stored.and_then(|stored| {
             let grid = match fine_tier {
                 Some(tier) => Grid::fine(question, tier)?,
-                None => {
-                    let newest_pending = pending.last().map(|interval: &Interval| interval.start);
-                    Grid::new(connection, stored, question, newest_pending, fresh.as_ref())
-                        .map_err(failed)??
-                }
+                None => Grid::new(connection, stored, question, newest_pending, fresh.as_ref())
+                    .map_err(failed)??,
             };
-            let only = question.only.as_ref().map(|which| self.key_of(which)).transpose()?;
-            let memory = if fine_tier.is_some() { &fine } else { &pending };
-            let mut reading = Reading::new(question, &grid, only);
-            reading.read(connection, memory).map_err(failed)?;
-            reading.answer(connection, memory).map_err(failed)
+            let meant = question.only.as_ref().map(|which| self.meant(which)).transpose()?;
+            let meant = meant.unwrap_or(Meant::All);
+            Reading::new(connection, &memory, question, &grid, meant).answer(&failed)
         });
         let _ = connection.execute_batch("COMMIT");
         answer
+    }
+
+    fn meant(&self, which: &Which) -> Result<Meant, Failure> {
+        Ok(match which {
+            Which::Services(host, service) => Meant::Services {
+                host: host.map(|address| {
+                    let [family, high, low, _] = host_key(address);
+                    [family, high, low]
+                }),
+                service: service.map(service_key),
+            },
+            _ => Meant::One(self.key_of(which)?),
+        })
     }
 
     fn key_of(&self, which: &Which) -> Result<Key, Failure> {
         Ok(match which {
             Which::Host(address) => host_key(*address),
             Which::Port(transport, port) => port_key(*transport, *port),
-            Which::Protocol(number) => [i64::from(*number), 0, 0],
+            Which::Protocol(number) => [i64::from(*number), 0, 0, 0],
+            Which::Services(..) => [0; 4],
             Which::Interface(name) => {
                 let sql = "SELECT id FROM interface_name WHERE name = ?1";
                 let found = self.connection.query_row(sql, [name], |row| row.get(0)).optional();
@@ -177,7 +192,7 @@ impl History {
                         ),
                     )
                 };
-                [found.ok().flatten().ok_or_else(unknown)?, 0, 0]
+                [found.ok().flatten().ok_or_else(unknown)?, 0, 0, 0]
             }
         })
     }

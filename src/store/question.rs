@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use jiff::tz::TimeZone;
 
-use super::kind::{Kind, key_address, key_port, key_protocol};
+use super::kind::{Kind, key_port, key_protocol};
 pub use super::rows::Cell;
+pub use super::series::{Cells, Series};
 
 /// What somebody wants to know.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub enum Which {
     Port(crate::account::Transport, u16),
     /// An IP protocol by number.
     Protocol(u16),
+    /// Of what hosts do: all of this host, all hosts of this service, or this of that.
+    Services(Option<IpAddr>, Option<crate::account::Service>),
 }
 
 /// How a span of time is divided into points.
@@ -74,7 +77,7 @@ pub struct Line {
     /// Frames lost; interfaces only.
     pub dropped: u64,
     /// By point, where there was traffic: the point's place and its cells.
-    pub series: Vec<(usize, Vec<Cell>)>,
+    pub series: Series,
     /// Frames lost, for each entry of `series`; interfaces only.
     pub dropped_series: Vec<u64>,
 }
@@ -92,6 +95,8 @@ pub enum Label {
     Port(&'static str, u16),
     /// A protocol's name and number.
     Protocol(String, u16),
+    /// A host as above, and what it did: a protocol's name, and a port if it has one.
+    Service(IpAddr, Option<String>, bool, String, Option<u16>),
     /// What a bounded table could not name, or what was not asked for.
     Other,
     /// Frames that have no such thing.
@@ -101,10 +106,9 @@ pub enum Label {
 }
 
 impl Label {
-    /// The label of a host, port or protocol.
+    /// The label of a port, a protocol or a device.
     pub(super) fn of_key(kind: &Kind, key: &super::kind::Key) -> Option<Label> {
         Some(match kind.name {
-            "host" => Label::Host(key_address(key)?, None, false),
             "port" => key_port(key).map(|(transport, port)| Label::Port(transport, port))?,
             "protocol" => Label::Protocol(key_protocol(key)?, u16::try_from(key[0]).ok()?),
             _ => Label::Device(key[0].to_string()),
@@ -130,13 +134,14 @@ pub struct Answer {
     pub points: Vec<Point>,
     /// Busiest first, ties by key.
     pub rows: Vec<Line>,
-    /// How many rows there were before `top` cut them.
+    /// How many rows there were before `top` cut them; beyond 28,000 an estimate, within some
+    /// percent.
     pub count: usize,
     /// What is not named in `rows`.
     pub other: Line,
     /// Frames that have no such thing.
     pub none: Line,
-    /// Every frame. Two cells (in and out are the same frames) where the kind has two.
+    /// Every frame; of the services of one host, all that it did. Two cells (in and out are the same frames) where the kind has two.
     pub total: Line,
     /// Before this time, days are not those of the time zone but of UTC, because only
     /// coarser intervals are left.

@@ -1,131 +1,115 @@
 //! Reading the rows that a question is about, and adding them up to an answer.
+//!
+//! Theory of operation. A span may hold any number of rows, and an answer names few of them. So
+//! what is stored is read in passes, each of which needs little memory: the interfaces, for
+//! totals and coverage; what each row amounts to, which tells the busiest ([`busiest`]); and
+//! those few by point. Everything else is the rest.
 
 use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::gathered::{Gathered, Table};
+use super::busiest::busiest;
 use super::grid::Grid;
-use super::kind::{INTERFACE, Key, Kind};
+use super::kind::{HOST, INTERFACE, Key, Kind, SERVICE, key_address, key_service};
 use super::question::{Answer, Cell, Label, Line, Point, Question};
-use super::rows::{Interval, Row};
-use super::scan::each;
+use super::rows::Row;
+use super::scan::{Memory, Only, each, each_bytes};
+use super::series::{Cells, Series};
+use super::sums::{Sums, no_least};
+use crate::failure::{Exit, Failure};
 
-/// Series that are held while reading, in points; beyond that the busiest rows are found
-/// first and their series read after.
-const SERIES_HELD: usize = 150_000;
+/// Rows that an answer names at most, whatever was asked for.
+pub const ROWS_MOST: usize = 5_000;
+/// Points of all rows of an answer together, at most: 20 bytes each.
+const ENTRIES_MOST: usize = 220_000;
+/// So many rows are looked up one by one; for more, all rows are read.
+const LOOKED_UP: usize = 32;
+
+/// Which rows are meant.
+pub(super) enum Meant {
+    /// All of the kind.
+    All,
+    /// One.
+    One(Key),
+    /// The services of a host, the hosts of a service, or one service of one host.
+    Services { host: Option<[i64; 3]>, service: Option<i64> },
+}
+
+impl Meant {
+    fn only(&self) -> Only<'_> {
+        match self {
+            Meant::All => Only::All,
+            Meant::One(key) => Only::Keys(std::slice::from_ref(key)),
+            Meant::Services { host, service } => Only::Services { host: *host, service: *service },
+        }
+    }
+}
 
 /// An answer in the making.
 pub(super) struct Reading<'a> {
+    connection: &'a Connection,
+    memory: &'a Memory,
     question: &'a Question,
     grid: &'a Grid,
-    only: Option<Key>,
-    interfaces: Table,
-    rows: Table,
-    none: Gathered,
-    /// By point: milliseconds covered, by interface; and intervals.
-    covered: Vec<HashMap<i64, u64>>,
+    meant: Meant,
+    /// By point: milliseconds covered, and intervals.
+    covered: Vec<u64>,
     intervals: Vec<u32>,
-    held: usize,
-    seen: Option<(i64, i64)>,
 }
 
 impl<'a> Reading<'a> {
-    pub(super) fn new(question: &'a Question, grid: &'a Grid, only: Option<Key>) -> Reading<'a> {
+    pub(super) fn new(
+        connection: &'a Connection,
+        memory: &'a Memory,
+        question: &'a Question,
+        grid: &'a Grid,
+        meant: Meant,
+    ) -> Reading<'a> {
         let points = grid.bounds.len() - 1;
-        Reading {
-            question,
-            grid,
-            only,
-            interfaces: Table::default(),
-            rows: Table::default(),
-            none: Gathered::default(),
-            covered: vec![HashMap::new(); points],
-            intervals: vec![0; points],
-            held: 0,
-            seen: None,
-        }
+        let (covered, intervals) = (vec![0; points], vec![0; points]);
+        Reading { connection, memory, question, grid, meant, covered, intervals }
     }
 
-    /// Reads interfaces, for totals and coverage, and the rows that are asked for.
-    pub(super) fn read(
-        &mut self,
-        connection: &Connection,
-        memory: &[Interval],
-    ) -> rusqlite::Result<()> {
-        let kind = self.question.kind;
-        each(connection, self.grid, &INTERFACE, None, memory, |source, start, key, row| {
-            self.add_interface(source, start, key, &row);
-        })?;
-        if kind != &INTERFACE {
-            let (only, grid) = (self.only, self.grid);
-            let Reading { held, rows, none, .. } = self;
-            each(connection, grid, kind, only, memory, |_, start, key, row| {
-                let Some(point) = grid.point(start) else { return };
-                if Some(key) == kind.none {
-                    none.add(kind, &row, Some(point));
-                } else if Some(key) != kind.other {
-                    // The rest is derived from the total.
-                    let point = (*held <= SERIES_HELD).then_some(point);
-                    *held += rows.row(key).add(kind, &row, point);
-                }
-            })?;
-        }
-        Ok(())
-    }
-
-    fn add_interface(&mut self, source: i64, start: i64, key: Key, row: &Row) {
-        let Some(point) = self.grid.point(start) else { return };
-        self.interfaces.row(key).add(&INTERFACE, row, Some(point));
-        *self.covered[point].entry(key[0]).or_default() += row.extras[0].cast_unsigned();
-        if self.seen != Some((source, start)) {
-            self.seen = Some((source, start));
-            self.intervals[point] += 1;
-        }
-    }
-
+    /// Reads what it takes to answer. `failed` makes a failure of what SQLite says.
     pub(super) fn answer(
         mut self,
-        connection: &Connection,
-        memory: &[Interval],
-    ) -> rusqlite::Result<Answer> {
+        failed: &dyn Fn(rusqlite::Error) -> Failure,
+    ) -> Result<Answer, Failure> {
         let kind = self.question.kind;
-        let is_interfaces = kind == &INTERFACE;
-        if is_interfaces {
-            self.rows = std::mem::take(&mut self.interfaces);
+        let (mut total, not_ip) = self.read_interfaces().map_err(failed)?;
+        if let Meant::Services { host: Some(host), .. } = self.meant {
+            total = self.read_host(host).map_err(failed)?;
         }
-        let mut order: Vec<(u64, Key)> = self
-            .rows
-            .iter()
-            .map(|(key, row)| (row.total.iter().map(|cell| cell.bytes).sum(), *key))
-            .collect();
-        order.sort_unstable_by_key(|(bytes, key)| (std::cmp::Reverse(*bytes), *key));
-        let count = order.len();
-        if let Some(only) = self.only {
-            order.retain(|(_, key)| *key == only);
-        }
-        if self.question.top > 0 && self.only.is_none() {
-            order.truncate(self.question.top);
-        }
-        let shown: Vec<Key> = order.into_iter().map(|(_, key)| key).collect();
-        let mut lines = Vec::new();
-        if self.held > SERIES_HELD {
-            self.read_series_again(connection, memory, &shown)?;
-        }
-        let total = self.total(if is_interfaces { &self.rows } else { &self.interfaces });
-        for key in &shown {
-            if let Some(row) = self.rows.get(key) {
-                let label = self.label(connection, key, row)?;
-                lines.push(self.line(label, row, !is_interfaces));
-            }
-        }
-        let none = match self.none.total.is_empty() {
-            true => empty(Label::None, kind),
-            false => self.line(Label::None, &self.none, true),
+        let (connection, grid, memory) = (self.connection, self.grid, self.memory);
+        let top = match self.question.top {
+            0 => ROWS_MOST,
+            top => top.min(ROWS_MOST),
         };
-        let other = self.other(&lines, &none, &total);
-        let points = self.points();
-        let grid = self.grid;
+        let found = busiest(top, |visit| {
+            each_bytes(connection, grid, kind, &self.meant.only(), memory, &mut |key, bytes| {
+                if !kind.is_rest(&key) {
+                    visit(key, bytes);
+                }
+            })
+        });
+        let found = found.map_err(failed)?;
+        let keys: Vec<Key> = found.rows.into_iter().map(|(_, key)| key).collect();
+        let (sums, none) = self.read_shown(&keys).map_err(failed)?.ok_or_else(too_much)?;
+        let mut rows = Vec::with_capacity(keys.len());
+        for (key, sums) in keys.iter().zip(sums) {
+            let label = self.label(key, &sums).map_err(failed)?;
+            rows.push(self.line(label, sums));
+        }
+        let none = match (kind == &SERVICE, &self.meant) {
+            (true, Meant::Services { host: Some(_), .. }) => empty(Label::None, kind),
+            (true, _) => not_ip,
+            (false, _) => self.line(Label::None, none),
+        };
+        let other = self.other(&rows, &none, &total);
+        let spans = grid.bounds.windows(2).zip(&self.covered);
+        let points: Vec<Point> =
+            spans.map(|(b, covered)| Point { start: b[0], end: b[1], covered: *covered }).collect();
         Ok(Answer {
             kind,
             tier: grid.tier.clone(),
@@ -133,8 +117,8 @@ impl<'a> Reading<'a> {
             from: grid.bounds[0],
             to: grid.bounds[points.len()],
             points,
-            rows: lines,
-            count,
+            rows,
+            count: found.count,
             other,
             none,
             total,
@@ -145,136 +129,220 @@ impl<'a> Reading<'a> {
         })
     }
 
-    fn points(&self) -> Vec<Point> {
-        let covered = self.covered.iter().map(|by| by.values().copied().max().unwrap_or(0));
-        let spans = self.grid.bounds.windows(2);
-        spans.zip(covered).map(|(b, covered)| Point { start: b[0], end: b[1], covered }).collect()
-    }
-
-    /// There were more series than are held: reads those of the busiest rows.
-    fn read_series_again(
-        &mut self,
-        connection: &Connection,
-        memory: &[Interval],
-        shown: &[Key],
-    ) -> rusqlite::Result<()> {
-        self.rows = Table::default();
-        for key in shown {
-            self.rows.row(*key);
-        }
-        let (rows, grid, kind) = (&mut self.rows, self.grid, self.question.kind);
-        each(connection, grid, kind, self.only, memory, |_, start, key, row| {
-            if let (Some(known), Some(point)) = (rows.get_mut(&key), grid.point(start)) {
-                known.add(kind, &row, Some(point));
+    /// Every frame, with the coverage of each point, and the frames that are not IP. What two
+    /// ends share has the same in both cells.
+    fn read_interfaces(&mut self) -> rusqlite::Result<(Line, Line)> {
+        let kind = self.question.kind;
+        let is_interfaces = kind == &INTERFACE;
+        let ways = kind.ways.len();
+        let (mut total, mut not_ip) = (empty(Label::Total, kind), empty(Label::None, kind));
+        // Of the point that is being read: by interface; milliseconds covered are the first
+        // extra, frames lost the second.
+        let mut open: Option<usize> = None;
+        let mut parts: HashMap<i64, Row> = HashMap::new();
+        let mut seen = None;
+        let covered = &mut self.covered;
+        let mut close = |point: usize, parts: &mut HashMap<i64, Row>| {
+            let mut cells = Cells::new(ways);
+            let mut none = Cells::new(ways);
+            let (mut longest, mut dropped) = (0, 0);
+            for (_, row) in parts.drain() {
+                longest = longest.max(row.extras[0].cast_unsigned());
+                dropped += row.extras[1].cast_unsigned();
+                if is_interfaces {
+                    add_all(cells.as_mut(), &row.cells);
+                } else {
+                    add_all(cells.as_mut(), &vec![sum_of(&row.cells); ways]);
+                    add_all(none.as_mut(), &vec![row.cells[4]; ways]);
+                }
             }
-        })
+            covered[point] = longest;
+            total.series.push(point, &cells);
+            if is_interfaces {
+                total.dropped_series.push(dropped);
+                total.dropped += dropped;
+            }
+            if none.iter().any(|cell| cell.packets > 0) {
+                not_ip.series.push(point, &none);
+            }
+        };
+        let (grid, intervals) = (self.grid, &mut self.intervals);
+        // The whole span by interface: its rates are the least and the greatest of the points'.
+        let mut whole: HashMap<i64, Row> = HashMap::new();
+        let only = Only::All;
+        each(self.connection, grid, &INTERFACE, &only, self.memory, |source, start, key, row| {
+            let Some(point) = grid.point(start) else { return };
+            if open != Some(point) {
+                if let Some(open) = open {
+                    close(open, &mut parts);
+                }
+                open = Some(point);
+            }
+            merge(parts.entry(key[0]), row);
+            merge(whole.entry(key[0]), row);
+            if seen != Some((source, start)) {
+                seen = Some((source, start));
+                intervals[point] += 1;
+            }
+        })?;
+        if let Some(open) = open {
+            close(open, &mut parts);
+        }
+        for (_, row) in whole {
+            if is_interfaces {
+                add_all(&mut total.total, &row.cells);
+            } else {
+                add_all(&mut total.total, &vec![sum_of(&row.cells); ways]);
+                add_all(&mut not_ip.total, &vec![row.cells[4]; ways]);
+            }
+        }
+        Ok((total, not_ip))
     }
 
-    fn label(&self, connection: &Connection, key: &Key, row: &Gathered) -> rusqlite::Result<Label> {
+    /// All that a host did.
+    fn read_host(&self, host: [i64; 3]) -> rusqlite::Result<Line> {
+        let key = [host[0], host[1], host[2], 0];
+        let mut sums = Sums::default();
+        let (grid, only) = (self.grid, Only::Keys(std::slice::from_ref(&key)));
+        each(self.connection, grid, &HOST, &only, self.memory, |_, start, found, row| {
+            if let Some(point) = grid.point(start).filter(|_| found == key) {
+                sums.add(&HOST, row, point, Some(&self.intervals));
+            }
+        })?;
+        Ok(self.line(Label::Total, sums))
+    }
+
+    /// Reads these rows, and that of frames which have no such thing; `None` if there are too
+    /// many points.
+    fn read_shown(&self, keys: &[Key]) -> rusqlite::Result<Option<(Vec<Sums>, Sums)>> {
+        let kind = self.question.kind;
+        let places: HashMap<Key, usize> =
+            keys.iter().enumerate().map(|(at, key)| (*key, at)).collect();
+        let mut sums: Vec<Sums> = Vec::new();
+        sums.resize_with(keys.len(), Sums::default);
+        let mut none = Sums::default();
+        let grid = self.grid;
+        let intervals = (kind != &INTERFACE).then_some(&self.intervals[..]);
+        let few = Only::Keys(keys);
+        let only = if keys.len() <= LOOKED_UP { few } else { self.meant.only() };
+        let mut entries = 0;
+        each(self.connection, grid, kind, &only, self.memory, |_, start, key, row| {
+            let Some(point) = grid.point(start).filter(|_| entries <= ENTRIES_MOST) else { return };
+            let row_sums = match places.get(&key) {
+                Some(at) => &mut sums[*at],
+                None if Some(key) == kind.none => &mut none,
+                None => return,
+            };
+            let before = row_sums.series.len();
+            row_sums.add(kind, row, point, intervals);
+            entries += row_sums.series.len() - before;
+        })?;
+        if entries > ENTRIES_MOST {
+            return Ok(None);
+        }
+        Ok(Some((sums, none)))
+    }
+
+    fn label(&self, key: &Key, row: &Sums) -> rusqlite::Result<Label> {
         let kind = self.question.kind;
         if kind == &INTERFACE {
             let sql = "SELECT name FROM interface_name WHERE id = ?1";
-            let name = connection.query_row(sql, [key[0]], |row| row.get(0)).optional()?;
-            return Ok(Label::Interface(name.unwrap_or_else(|| key[0].to_string())));
+            let found = self.connection.query_row(sql, [key[0]], |row| row.get(0)).optional()?;
+            return Ok(Label::Interface(found.unwrap_or_else(|| key[0].to_string())));
         }
-        let label = Label::of_key(kind, key).unwrap_or(Label::Other);
-        let Label::Host(address, ..) = label else { return Ok(label) };
+        let Some(address) = key_address(key).filter(|_| [&HOST, &SERVICE].contains(&kind)) else {
+            return Ok(Label::of_key(kind, key).unwrap_or(Label::Other));
+        };
         let sql = "SELECT mac FROM host_mac WHERE family = ?1 AND high = ?2 AND low = ?3";
-        let mac = connection.prepare_cached(sql)?.query_row(*key, |row| row.get(0)).optional()?;
-        Ok(Label::Host(address, mac, row.extras[0] == 1))
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mac = statement.query_row([key[0], key[1], key[2]], |row| row.get(0)).optional()?;
+        let is_local = row.extras[0] == 1;
+        if kind == &HOST {
+            return Ok(Label::Host(address, mac, is_local));
+        }
+        let (protocol, port) = key_service(key[3]).unwrap_or_default();
+        Ok(Label::Service(address, mac, is_local, protocol, port))
     }
 
-    /// A row as it is answered. `absent` says that where it is missing it was silent.
-    fn line(&self, label: Label, row: &Gathered, absent: bool) -> Line {
-        let is_interface = self.question.kind == &INTERFACE;
-        let quiet = |cells: &[Cell], parts: u32, intervals: u32| -> Vec<Cell> {
-            let is_quiet = absent && parts < intervals;
-            cells
-                .iter()
-                .map(|cell| Cell { least: if is_quiet { 0 } else { cell.least }, ..*cell })
-                .collect()
-        };
+    /// A row as it is answered. Where it is missing it was silent, unless it is an interface.
+    fn line(&self, label: Label, mut row: Sums) -> Line {
+        let kind = self.question.kind;
+        let is_interface = kind == &INTERFACE;
+        row.close(kind, (!is_interface).then_some(&self.intervals));
+        if row.parts == 0 {
+            return empty(label, kind);
+        }
+        if !is_interface && row.parts < self.intervals.iter().sum() {
+            no_least(row.total.as_mut());
+        }
         Line {
             label,
-            total: quiet(&row.total, row.parts, self.intervals.iter().sum()),
+            total: row.total.to_vec(),
             dropped: if is_interface { row.extras[1].cast_unsigned() } else { 0 },
-            series: row
-                .series()
-                .map(|(point, parts, cells, _)| (point, quiet(cells, parts, self.intervals[point])))
-                .collect(),
-            dropped_series: match is_interface {
-                true => row.series().map(|(.., dropped)| dropped).collect(),
-                false => Vec::new(),
-            },
+            series: row.series,
+            dropped_series: if is_interface { row.dropped } else { Vec::new() },
         }
-    }
-
-    /// Every frame. Interfaces have a cell for each direction; what two ends share has the
-    /// same in both cells.
-    fn total(&self, interfaces: &Table) -> Line {
-        let kind = self.question.kind;
-        let ways = kind.ways.len();
-        let fit = |directions: &[Cell]| -> Vec<Cell> {
-            if kind == &INTERFACE {
-                return directions.to_vec();
-            }
-            vec![sum_of(directions); ways]
-        };
-        let mut line = empty(Label::Total, kind);
-        let mut series: Vec<Option<Vec<Cell>>> = vec![None; self.intervals.len()];
-        let mut dropped = vec![0; self.intervals.len()];
-        for (_, row) in interfaces.iter() {
-            add_all(&mut line.total, &fit(&row.total));
-            line.dropped += row.extras[1].cast_unsigned();
-            for (point, _, cells, lost) in row.series() {
-                let cells = fit(cells);
-                match &mut series[point] {
-                    Some(known) => add_all(known, &cells),
-                    place => *place = Some(cells),
-                }
-                dropped[point] += lost;
-            }
-        }
-        fill(&mut line, kind, series, &dropped);
-        line
     }
 
     /// What is left of the total.
     fn other(&self, lines: &[Line], none: &Line, total: &Line) -> Line {
         let kind = self.question.kind;
+        let ways = kind.ways.len();
         let mut other = empty(Label::Other, kind);
         other.total.clone_from(&total.total);
         other.dropped = total.dropped;
-        let mut series: Vec<Option<Vec<Cell>>> = vec![None; self.intervals.len()];
+        let mut left = vec![Cell::default(); self.intervals.len() * ways];
         let mut dropped = vec![0_u64; self.intervals.len()];
-        for (point, cells) in &total.series {
-            series[*point] = Some(cells.clone());
+        for (point, cells) in total.series.iter() {
+            left[point * ways..][..ways].copy_from_slice(&cells);
         }
-        for ((point, _), n) in total.series.iter().zip(&total.dropped_series) {
-            dropped[*point] = *n;
+        for ((point, _), lost) in total.series.iter().zip(&total.dropped_series) {
+            dropped[point] = *lost;
         }
         for line in lines.iter().chain([none]) {
             take_away(&mut other.total, &line.total);
             other.dropped = other.dropped.saturating_sub(line.dropped);
-            for (point, cells) in &line.series {
-                if let Some(left) = &mut series[*point] {
-                    take_away(left, cells);
+            for (point, cells) in line.series.iter() {
+                take_away(&mut left[point * ways..][..ways], &cells);
+            }
+            for ((point, _), lost) in line.series.iter().zip(&line.dropped_series) {
+                dropped[point] = dropped[point].saturating_sub(*lost);
+            }
+        }
+        let no_rates = |cell: &mut Cell| (cell.least, cell.greatest) = (0, 0);
+        other.total.iter_mut().chain(&mut left).for_each(no_rates);
+        for (point, _) in total.series.iter() {
+            let cells = &left[point * ways..][..ways];
+            if dropped[point] > 0 || cells.iter().any(|cell| cell.packets > 0) {
+                other.series.push(point, cells);
+                if kind == &INTERFACE {
+                    other.dropped_series.push(dropped[point]);
                 }
             }
-            for ((point, _), n) in line.series.iter().zip(&line.dropped_series) {
-                dropped[*point] = dropped[*point].saturating_sub(*n);
-            }
         }
-        for (place, dropped) in series.iter_mut().zip(&dropped) {
-            let is_silent = |cells: &Vec<Cell>| cells.iter().all(|cell| cell.packets == 0);
-            if *dropped == 0 && place.as_ref().is_some_and(is_silent) {
-                *place = None;
-            }
-        }
-        fill(&mut other, kind, series, &dropped);
-        let rates = other.series.iter_mut().flat_map(|(_, cells)| cells);
-        rates.chain(&mut other.total).for_each(|cell| (cell.least, cell.greatest) = (0, 0));
         other
+    }
+}
+
+fn too_much() -> Failure {
+    let text = format!(
+        "the rows of this answer would have more than {ENTRIES_MOST} points together; ask for fewer \
+         rows, a shorter time or a coarser tier"
+    );
+    Failure::new(Exit::Usage, text)
+}
+
+/// Adds a part of an interface to what is known of it.
+fn merge(place: std::collections::hash_map::Entry<'_, i64, Row>, row: &Row) {
+    match place {
+        std::collections::hash_map::Entry::Vacant(place) => {
+            place.insert(row.clone());
+        }
+        std::collections::hash_map::Entry::Occupied(mut place) => {
+            let known = place.get_mut();
+            known.cells.iter_mut().zip(&row.cells).for_each(|(sum, more)| sum.add(more));
+            known.extras.iter_mut().zip(&row.extras).for_each(|(sum, more)| *sum += more);
+        }
     }
 }
 
@@ -301,21 +369,12 @@ fn take_away(sums: &mut [Cell], less: &[Cell]) {
     }
 }
 
-/// Gives a line its series; `dropped` has an entry for every point.
-fn fill(line: &mut Line, kind: &Kind, series: Vec<Option<Vec<Cell>>>, dropped: &[u64]) {
-    let filled = series.into_iter().enumerate().filter_map(|(at, cells)| Some((at, cells?)));
-    line.series = filled.collect();
-    if kind == &INTERFACE {
-        line.dropped_series = line.series.iter().map(|(at, _)| dropped[*at]).collect();
-    }
-}
-
 fn empty(label: Label, kind: &Kind) -> Line {
     Line {
         label,
         total: vec![Cell::default(); kind.ways.len()],
         dropped: 0,
-        series: Vec::new(),
+        series: Series::default(),
         dropped_series: Vec::new(),
     }
 }

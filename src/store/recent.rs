@@ -2,11 +2,11 @@
 //! lives in memory only. The store thread writes it, web threads read it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Result};
 
-use super::kind::{INTERFACE, KINDS};
+use super::kind::{INTERFACE, KINDS, Key};
 use super::rows::{Cell, Interval, Row, int};
 
 /// Bytes that the tier in memory takes at most, about; the oldest intervals go first.
@@ -21,7 +21,7 @@ pub struct Recent(Mutex<State>);
 #[derive(Default)]
 pub(super) struct State {
     /// Closed intervals of the finest stored tier that are not in the database yet.
-    pub(super) pending: BTreeMap<i64, Interval>,
+    pub(super) pending: BTreeMap<i64, Arc<Interval>>,
     /// While those are being committed: what tells whether they have been.
     pub(super) committing: Option<Probe>,
     fine: VecDeque<Packed>,
@@ -71,7 +71,7 @@ impl Recent {
 impl State {
     /// What waits and is not in the database as this connection sees it; its transaction has
     /// begun to read.
-    pub(super) fn waiting(&self, connection: &Connection) -> Result<Vec<Interval>> {
+    pub(super) fn waiting(&self, connection: &Connection) -> Result<Vec<Arc<Interval>>> {
         let is_written = self.committing.map(|probe| probe.is_there(connection)).transpose()?;
         Ok(match is_written {
             Some(true) => Vec::new(),
@@ -83,10 +83,10 @@ impl State {
     pub(super) fn add(&mut self, interval: Interval) -> u64 {
         match self.pending.entry(interval.start) {
             std::collections::btree_map::Entry::Vacant(place) => {
-                place.insert(interval);
+                place.insert(Arc::new(interval));
             }
             std::collections::btree_map::Entry::Occupied(mut place) => {
-                place.get_mut().add(interval);
+                Arc::make_mut(place.get_mut()).add(interval);
             }
         }
         let mut rows = self.rows();
@@ -99,7 +99,7 @@ impl State {
     }
 
     fn rows(&self) -> usize {
-        self.pending.values().map(Interval::len).sum()
+        self.pending.values().map(|interval| interval.len()).sum()
     }
 
     /// Whether so much waits to be committed that it should be now.
@@ -123,8 +123,8 @@ impl State {
         let aligned = (by + seconds / 2).div_euclid(seconds) * seconds;
         let later = self.pending.split_off(&(now.div_euclid(seconds) * seconds));
         for (start, mut interval) in later {
-            interval.start = start - aligned;
-            let _ = self.add(interval);
+            Arc::make_mut(&mut interval).start = start - aligned;
+            let _ = self.add(Arc::unwrap_or_clone(interval));
         }
         for packed in self.fine.iter_mut().filter(|packed| packed.start >= now) {
             packed.start -= by;
@@ -136,7 +136,7 @@ impl State {
         if numbers.is_empty() {
             return;
         }
-        self.pending.values_mut().for_each(|interval| interval.renumber(numbers));
+        self.pending.values_mut().for_each(|interval| Arc::make_mut(interval).renumber(numbers));
         for packed in &mut self.fine {
             let mut interval = packed.unpack();
             interval.renumber(numbers);
@@ -144,9 +144,12 @@ impl State {
         }
     }
 
-    /// The intervals of the tier in memory from `from` up to `to`.
-    pub(super) fn fine(&self, from: i64, to: i64) -> impl Iterator<Item = Interval> {
-        self.fine.iter().filter(move |p| (from..to).contains(&p.start)).map(Packed::unpack)
+    /// The intervals of the tier in memory from `from` up to `to`, in the order of time.
+    pub(super) fn fine(&self, from: i64, to: i64) -> Vec<Packed> {
+        let within = self.fine.iter().filter(|packed| (from..to).contains(&packed.start));
+        let mut within: Vec<Packed> = within.cloned().collect();
+        within.sort_by_key(|packed| packed.start);
+        within
     }
 
     /// Since when the tier in memory reaches back.
@@ -157,9 +160,10 @@ impl State {
 
 /// An interval in few bytes: its numbers in groups of seven bits (LEB128). Rates are left
 /// out: of a finest interval they follow from the bytes.
-struct Packed {
-    start: i64,
-    bytes: Box<[u8]>,
+#[derive(Clone)]
+pub(super) struct Packed {
+    pub(super) start: i64,
+    bytes: Arc<[u8]>,
 }
 
 impl Packed {
@@ -191,10 +195,10 @@ impl Packed {
                 row.extras.iter().for_each(|extra| put(extra.cast_unsigned()));
             }
         }
-        Packed { start: interval.start, bytes: bytes.into_boxed_slice() }
+        Packed { start: interval.start, bytes: bytes.into() }
     }
 
-    fn unpack(&self) -> Interval {
+    pub(super) fn unpack(&self) -> Interval {
         let mut at = 0;
         let mut next = || {
             let (mut number, mut shift) = (0u64, 0);
@@ -211,7 +215,7 @@ impl Packed {
         let mut interval = Interval { start: self.start, ..Interval::default() };
         for kind in KINDS {
             for _ in 0..next() {
-                let mut key = [0; 3];
+                let mut key: Key = [0; 4];
                 for part in key.iter_mut().take(kind.keys.len()) {
                     let number = next();
                     *part = (number >> 1).cast_signed() ^ -((number & 1).cast_signed());

@@ -3,7 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
-use super::kind::{DEVICE, HOST, INTERFACE, KINDS, Key, Kind, PORT, PROTOCOL, addr_key, port_key};
+use super::kind::{
+    DEVICE, HOST, INTERFACE, KINDS, Key, Kind, PORT, PROTOCOL, SERVICE, addr_key, port_key,
+    service_key,
+};
 use crate::account::{ClosedInterval, Rates, Volume};
 
 /// One counter of a row.
@@ -174,7 +177,7 @@ impl Interval {
             let cells: Vec<Cell> =
                 i.directions.iter().zip(i.rates).map(|(v, rates)| Cell::new(*v, rates)).collect();
             let extras = [int(i.covered), int(i.dropped)];
-            put(&INTERFACE, [interface(&i.name), 0, 0], &cells, &extras);
+            put(&INTERFACE, [interface(&i.name), 0, 0, 0], &cells, &extras);
         }
         for host in &closed.hosts {
             let (received, sent) = (host.traffic.received, host.traffic.sent);
@@ -197,10 +200,22 @@ impl Interval {
             }
         }
         for row in &closed.protocols {
-            put(&PROTOCOL, [i64::from(row.number), 0, 0], &[Cell::new(row.volume, row.rates)], &[]);
+            put(
+                &PROTOCOL,
+                [i64::from(row.number), 0, 0, 0],
+                &[Cell::new(row.volume, row.rates)],
+                &[],
+            );
         }
         if let Some(key) = PROTOCOL.none {
             put(&PROTOCOL, key, &[not_ip], &[]);
+        }
+        for row in &closed.services {
+            let [family, high, low, _] = addr_key(&row.address);
+            let key = [family, high, low, service_key(row.service)];
+            let (received, sent) = (row.traffic.received, row.traffic.sent);
+            let cells = [Cell::new(received, row.rates[0]), Cell::new(sent, row.rates[1])];
+            put(&SERVICE, key, &cells, &[i64::from(row.local)]);
         }
         interval
     }
@@ -233,6 +248,30 @@ impl Interval {
         self.rows[HOST.at].keep_busiest(&HOST, limits.hosts);
         self.rows[DEVICE.at].keep_busiest(&DEVICE, limits.hosts);
         self.rows[PORT.at].keep_busiest(&PORT, limits.ports);
+        self.keep_busiest_services(limits.services);
+    }
+
+    /// Keeps the `most` busiest services of the hosts that have rows, half of them those of
+    /// local ones. What goes is the "other" of its host, which no row says.
+    fn keep_busiest_services(&mut self, most: usize) {
+        let [.., hosts, _, _, _, services] = &mut self.rows;
+        services.0.retain(|key, _| hosts.0.contains_key(&[key[0], key[1], key[2], 0]));
+        if services.0.len() <= most {
+            return;
+        }
+        let is_local = |row: &Row| row.extras.first() == Some(&1);
+        let mut order: Vec<(bool, Reverse<u64>, Key)> = services
+            .0
+            .iter()
+            .map(|(key, row)| (!is_local(row), Reverse(row.bytes()), *key))
+            .collect();
+        order.sort_unstable();
+        let locals = order.partition_point(|(is_remote, ..)| !is_remote);
+        let aside = locals.min(most / 2);
+        order[aside..].sort_unstable_by_key(|(_, bytes, key)| (*bytes, *key));
+        for (_, _, key) in &order[most..] {
+            services.0.remove(key);
+        }
     }
 }
 
@@ -243,6 +282,8 @@ pub struct Limits {
     pub hosts: usize,
     /// Ports.
     pub ports: usize,
+    /// Services of hosts, all hosts together.
+    pub services: usize,
 }
 
 /// SQLite's integers are signed; 2^63 bytes are 29 years at 100 Gbit/s.

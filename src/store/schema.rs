@@ -6,7 +6,7 @@
 
 use rusqlite::{Connection, Result, Transaction};
 
-use super::kind::{HOST, INTERFACE, KINDS, Kind};
+use super::kind::{HOST, INTERFACE, KINDS, Kind, SERVICE};
 use crate::account::{Transport, protocol_name};
 
 /// `PRAGMA application_id`: "bsta", so that file(1) and we know our own files.
@@ -20,7 +20,7 @@ type Migration = fn(&Transaction<'_>) -> Result<()>;
 
 /// One for each version; the first begins with an empty file. A step that has been released
 /// stays as it is: there are databases that it has made.
-const MIGRATIONS: [Migration; 3] = [make_catalog, grade_events, name_sctp];
+const MIGRATIONS: [Migration; 3] = [make_catalog, grade_events, number_hosts];
 
 /// Brings the database from `version` to [`VERSION`], all in one transaction.
 ///
@@ -92,10 +92,18 @@ fn grade_events(transaction: &Transaction<'_>) -> Result<()> {
     )
 }
 
-/// Version 3: ports of SCTP, which the views of before call "udp". They are made anew after any
-/// step, so there is nothing to do but to be one.
-fn name_sctp(_: &Transaction<'_>) -> Result<()> {
-    Ok(())
+/// Version 3: hosts by number, so that a row of a host and a service is short. Rows of such a
+/// kind need no table: the tiers' tables have room for kinds to come. And ports of SCTP, which
+/// the views of before call "udp": views are made anew after any step.
+fn number_hosts(transaction: &Transaction<'_>) -> Result<()> {
+    transaction.execute_batch(
+        "CREATE TABLE host (
+            id INTEGER PRIMARY KEY,
+            -- As in host_mac.
+            family INTEGER NOT NULL, high INTEGER NOT NULL, low INTEGER NOT NULL,
+            UNIQUE (family, high, low)
+        );",
+    )
 }
 
 /// From this length on, seconds, rows are sorted by kind before time.
@@ -154,6 +162,9 @@ fn drop_views(transaction: &Transaction<'_>) -> Result<()> {
 
 /// What one tier contributes to the view of a kind.
 fn part_of_view(kind: &Kind, seconds: i64, name: &str) -> String {
+    if kind == &SERVICE {
+        return services(seconds, name);
+    }
     let mut columns = vec![
         // The configuration allows letters, digits, '_' and '-' in names.
         format!("'{name}' AS tier"),
@@ -223,6 +234,76 @@ fn part_of_view(kind: &Kind, seconds: i64, name: &str) -> String {
     }
     let (table, condition) = (kind.table(seconds), kind.condition());
     format!("SELECT {} FROM {table} x{join} WHERE {condition}", columns.join(", "))
+}
+
+/// What one tier contributes to the view of what hosts do: its rows, and what is left of each
+/// row of `v_host`, which makes both views add up to the same.
+fn services(seconds: i64, name: &str) -> String {
+    let protocols: Vec<String> = (0..=256)
+        .map(|number| format!("WHEN {} THEN '{}'", -1 - number, protocol_name(number as u16)))
+        .collect();
+    let transports = Transport::ALL
+        .map(|transport| format!("WHEN {} THEN '{}'", transport.number(), transport.name()));
+    let table = SERVICE.table(seconds);
+    let address = ADDRESS.replace("x.k1", "h.family");
+    let address = address.replace("x.k2", "h.high").replace("x.k3", "h.low");
+    let own: Vec<String> = SERVICE
+        .endings()
+        .iter()
+        .map(|way| {
+            format!(
+                "x.packets{way}, x.bytes{way}, x.least{way} * 8 AS bits_per_second_min{way}, \
+                 x.greatest{way} * 8 AS bits_per_second_max{way}"
+            )
+        })
+        .collect();
+    let rows = format!(
+        "SELECT '{name}' AS tier, {seconds} AS seconds, x.start,
+            datetime(x.start, 'unixepoch') AS start_utc, {address} AS address, n.mac,
+            x.extra AS local,
+            CASE WHEN x.k2 < 0 THEN CASE x.k2 {protocols} END
+                ELSE CASE x.k2 >> 16 {transports} END END AS protocol,
+            CASE WHEN x.k2 >= 0 THEN x.k2 & 65535 END AS port, {own}
+         FROM {table} x CROSS JOIN host h ON h.id = x.k1
+            LEFT JOIN host_mac n ON n.family = h.family AND n.high = h.high AND n.low = h.low
+         WHERE x.kind = {service}",
+        protocols = protocols.join(" "),
+        transports = transports.join(" "),
+        own = own.join(", "),
+        service = SERVICE.at,
+    );
+    let left = |column: &str| {
+        format!(
+            "x.{column} - coalesce((SELECT sum(s.{column}) FROM host h CROSS JOIN {table} s
+                WHERE h.family = x.k1 AND h.high = x.k2 AND h.low = x.k3
+                    AND s.start = x.start AND s.kind = {service} AND s.k1 = h.id), 0)",
+            service = SERVICE.at
+        )
+    };
+    let rest: Vec<String> = SERVICE
+        .endings()
+        .iter()
+        .map(|way| {
+            let (packets, bytes) = (left(&format!("packets{way}")), left(&format!("bytes{way}")));
+            format!(
+                "{packets} AS packets{way}, {bytes} AS bytes{way}, \
+                 NULL AS bits_per_second_min{way}, NULL AS bits_per_second_max{way}"
+            )
+        })
+        .collect();
+    format!(
+        "{rows} UNION ALL SELECT * FROM (
+            SELECT '{name}' AS tier, {seconds} AS seconds, x.start,
+                datetime(x.start, 'unixepoch') AS start_utc, {ADDRESS} AS address, n.mac,
+                CASE WHEN x.k1 > 0 THEN x.extra END AS local,
+                CASE WHEN x.k1 < 0 THEN 'none' ELSE 'other' END AS protocol, NULL AS port, {rest}
+            FROM {table} x
+                LEFT JOIN host_mac n ON n.family = x.k1 AND n.high = x.k2 AND n.low = x.k3
+            WHERE x.kind = {host})
+         WHERE packets_in <> 0 OR packets_out <> 0",
+        rest = rest.join(", "),
+        host = HOST.at,
+    )
 }
 
 /// A host's address as text, from its key: dotted for IPv4, after RFC 5952 for IPv6 (lower

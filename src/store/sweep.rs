@@ -49,7 +49,7 @@ pub(super) enum Step {
     Done(usize),
 }
 
-const BEFORE_ALL: Key = [i64::MIN; 3];
+const BEFORE_ALL: Key = [i64::MIN, i64::MIN, i64::MIN, 0];
 
 impl Sweep {
     /// Begins one; to be done when no interval waits.
@@ -87,7 +87,7 @@ impl Sweep {
                 let mut rows = statement.query((*start, key[0], key[1], key[2]))?;
                 let mut count = 0;
                 while let Some(row) = rows.next()? {
-                    (*start, *key) = (row.get(0)?, [row.get(1)?, row.get(2)?, row.get(3)?]);
+                    (*start, *key) = (row.get(0)?, [row.get(1)?, row.get(2)?, row.get(3)?, 0]);
                     self.hosts.insert(key);
                     count += 1;
                 }
@@ -107,13 +107,15 @@ impl Sweep {
                 );
                 let found: Vec<Key> = transaction
                     .prepare_cached(&sql)?
-                    .query_map(*key, |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?
+                    .query_map([key[0], key[1], key[2]], |row| {
+                        Ok([row.get(0)?, row.get(1)?, row.get(2)?, 0])
+                    })?
                     .collect::<Result<_>>()?;
                 let gone: BTreeSet<Key> =
                     found.iter().filter(|key| !self.hosts.contains(key)).copied().collect();
                 let sql = "DELETE FROM host_mac WHERE family = ?1 AND high = ?2 AND low = ?3";
                 for key in &gone {
-                    transaction.prepare_cached(sql)?.execute(*key)?;
+                    transaction.prepare_cached(sql)?.execute([key[0], key[1], key[2]])?;
                 }
                 transaction.commit()?;
                 self.kept += found.len() - gone.len();
@@ -167,7 +169,7 @@ mod tests {
     #[test]
     fn the_filter_knows_every_host_it_was_given_and_few_others() {
         let mut filter = Filter::new();
-        let key = |n: i64| [4, 0, n];
+        let key = |n: i64| [4, 0, n, 0];
         (0..100_000).for_each(|n| filter.insert(&key(n)));
         assert!((0..100_000).all(|n| filter.contains(&key(n))));
         let confused = (100_000..200_000).filter(|n| filter.contains(&key(*n))).count();

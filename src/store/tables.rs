@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Result, Transaction, params_from_iter};
 
+use super::hosts::Hosts;
 use super::kind::{Extra, HOST, INTERFACE, KINDS, Kind};
 use super::rows::{Interval, int};
 use super::tiers::read_row;
@@ -18,8 +19,8 @@ pub(super) fn read(
     for kind in KINDS {
         let sql = format!(
             "SELECT {} FROM {} WHERE start >= ?1 AND start < ?2 AND {}",
-            kind.columns().join(", "),
-            kind.table(tier),
+            kind.parts().join(", "),
+            kind.source(tier),
             kind.condition()
         );
         let mut statement = connection.prepare_cached(&sql)?;
@@ -35,9 +36,10 @@ pub(super) fn read(
     Ok((sum, parts))
 }
 
-/// Adds an interval's rows to those of a tier at `start`.
+/// Adds an interval's rows to those of a tier at `start`. `hosts` has the numbers of hosts.
 pub(super) fn put(
     transaction: &Transaction<'_>,
+    hosts: &mut Hosts,
     tier: i64,
     start: i64,
     interval: &Interval,
@@ -49,8 +51,13 @@ pub(super) fn put(
         }
         let mut statement = transaction.prepare_cached(&put_statement(kind, tier))?;
         for (key, row) in rows {
+            let mut stored = *key;
+            if kind.is_interned() {
+                let id = hosts.number(transaction, [key[0], key[1], key[2]])?;
+                stored = [id, key[3], 0, 0];
+            }
             let values = [start].into_iter();
-            let values = values.chain(key.iter().take(kind.keys.len()).copied());
+            let values = values.chain(stored.into_iter().take(kind.key_columns().len()));
             let values =
                 values.chain(row.cells.iter().flat_map(|cell| {
                     [cell.packets, cell.bytes, cell.least, cell.greatest].map(int)

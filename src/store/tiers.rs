@@ -145,7 +145,7 @@ pub(super) fn read_row(kind: &Kind, row: &SqlRow<'_>, mut at: usize) -> Result<(
         at += 1;
         row.get(at - 1)
     };
-    let mut key = [0; 3];
+    let mut key: Key = [0; 4];
     for part in key.iter_mut().take(kind.keys.len()) {
         *part = next()?;
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Result, Transaction};
 
+use super::hosts::Hosts;
 use super::kind::{INTERFACE, KINDS};
 use super::rows::{Interval, Limits};
 use super::tables::{delete, put, read};
@@ -30,6 +31,7 @@ pub(super) struct Work<'a> {
     pub(super) transaction: &'a Transaction<'a>,
     pub(super) tiers: Vec<StoredTier>,
     pub(super) limits: Limits,
+    pub(super) hosts: &'a mut Hosts,
     pub(super) stale: &'a mut Vec<BTreeSet<i64>>,
     /// Of those, by tier, what this commit has made anew.
     pub(super) fresh: Vec<BTreeSet<i64>>,
@@ -53,12 +55,12 @@ impl Work<'_> {
 
     /// Adds an interval to the finest tier, and notes what that makes stale.
     pub(super) fn write_interval(&mut self, interval: &Interval) -> Result<()> {
-        put(self.transaction, self.tiers[0].seconds, interval.start, interval)?;
+        put(self.transaction, self.hosts, self.tiers[0].seconds, interval.start, interval)?;
         for at in 1..self.tiers.len() {
             let (finer, tier) = (&self.tiers[at - 1], &self.tiers[at]);
             let start = tier.start_of(interval.start);
             if start < finer.kept_since {
-                put(self.transaction, tier.seconds, start, interval)?;
+                put(self.transaction, self.hosts, tier.seconds, start, interval)?;
             } else {
                 self.stale[at].insert(start);
             }
@@ -118,7 +120,7 @@ impl Work<'_> {
                     }
                     sum.keep_busiest(self.limits);
                     delete(self.transaction, tier.seconds, start, start + tier.seconds)?;
-                    put(self.transaction, tier.seconds, start, &sum)?;
+                    put(self.transaction, self.hosts, tier.seconds, start, &sum)?;
                     self.fresh[at].insert(start);
                     // The next tier is made of this one.
                     if let Some(coarser) = self.tiers.get(at + 1)

@@ -13,6 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 use rusqlite::{Connection, Result, Transaction, TransactionBehavior};
 
 use super::catalog::Catalog;
+use super::hosts::Hosts;
 use super::recent::Probe;
 use super::retention::{Allowances, too_old};
 use super::rows::{Interval, Limits};
@@ -65,6 +66,7 @@ pub(super) struct Writer {
     /// Bytes that the file may grow to.
     max_size: u64,
     pub(super) catalog: Catalog,
+    pub(super) hosts: Hosts,
     /// By tier: starts of intervals that are older than the finer rows under them.
     pub(super) stale: Vec<BTreeSet<i64>>,
     /// When open intervals of each tier were last brought up to date, by the intervals' own
@@ -83,13 +85,14 @@ impl Writer {
         max_size: u64,
     ) -> Result<Writer> {
         connection.set_prepared_statement_cache_capacity(64);
+        let mut hosts = Hosts::default();
         let transaction = connection.transaction()?;
         let before = tiers::stored(&transaction)?;
         if before.iter().map(|tier| tier.seconds).ne(wanted_lengths(tiers)) {
             // What a crash has left behind is made good with the tiers that it was written
             // with. The others may be made of tiers that do not reach back as far.
             let mut stale = left_behind(&transaction, &before, &[])?;
-            make_anew(&transaction, &before, limits, &mut stale)?;
+            make_anew(&transaction, &mut hosts, &before, limits, &mut stale)?;
         }
         let (tiers, added) = tiers::sync(&transaction, tiers)?;
         // A tier that comes back may hold what a clock that was set back has moved away since.
@@ -100,14 +103,24 @@ impl Writer {
         let mut stale = left_behind(&transaction, &tiers, &added)?;
         if !added.is_empty() {
             // In the same transaction: a tier that says since when it is kept must be.
-            make_anew(&transaction, &tiers, limits, &mut stale)?;
+            make_anew(&transaction, &mut hosts, &tiers, limits, &mut stale)?;
             stale.iter_mut().for_each(BTreeSet::clear);
         }
         let catalog = Catalog::read(&transaction)?;
         let allowances = Allowances::new(&transaction, &tiers)?;
         transaction.commit()?;
         let refreshed = vec![None; tiers.len()];
-        Ok(Writer { connection, tiers, limits, max_size, catalog, stale, refreshed, allowances })
+        Ok(Writer {
+            connection,
+            tiers,
+            limits,
+            max_size,
+            catalog,
+            hosts,
+            stale,
+            refreshed,
+            allowances,
+        })
     }
 
     /// An interval as rows; names of interfaces become numbers.
@@ -148,13 +161,17 @@ impl Writer {
         batch: &Batch<'_>,
         seal: impl FnOnce(Transaction<'_>, Option<Probe>) -> Result<()>,
     ) -> Result<()> {
-        let Writer { connection, tiers, limits, max_size, catalog, stale, refreshed, .. } = self;
+        let Writer {
+            connection, tiers, limits, max_size, catalog, hosts, stale, refreshed, ..
+        } = self;
         // Immediate: were it to begin with reading, a write of somebody else's before its own
         // first one would make it fail.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (tiers_now, limits) = (tiers.clone(), *limits);
         let fresh = vec![BTreeSet::new(); tiers.len()];
-        let mut work = Work { transaction: &transaction, tiers: tiers_now, limits, stale, fresh };
+        hosts.begin_commit();
+        let mut work =
+            Work { transaction: &transaction, tiers: tiers_now, limits, hosts, stale, fresh };
         let probe = Probe::new(&transaction, tiers[0].seconds, &batch.intervals)?;
         catalog.write(&transaction)?;
         work.write_events(batch.events)?;
@@ -195,6 +212,7 @@ impl Writer {
             work.let_go(present, arriving, &mut allowances)?;
         }
         work.make_room(horizon, *max_size, arriving)?;
+        work.hosts.sweep(&transaction)?;
         let Work { tiers: tiers_now, fresh, .. } = work;
         let probe = match probe {
             Some(probe) if probe.is_there(&transaction)? => Some(probe),
@@ -261,11 +279,12 @@ fn left_behind(
 /// Makes anew whatever is stale.
 pub(super) fn make_anew(
     transaction: &Transaction<'_>,
+    hosts: &mut Hosts,
     tiers: &[StoredTier],
     limits: Limits,
     stale: &mut Vec<BTreeSet<i64>>,
 ) -> Result<()> {
     let fresh = vec![BTreeSet::new(); tiers.len()];
-    let mut work = Work { transaction, tiers: tiers.to_vec(), limits, stale, fresh };
+    let mut work = Work { transaction, tiers: tiers.to_vec(), limits, hosts, stale, fresh };
     work.bring_up_to_date(i64::MAX, &vec![true; tiers.len()])
 }

@@ -30,6 +30,8 @@ pub(super) fn history(query: &str, source: &impl Source) -> Result<String, (u16,
         match name.as_ref() {
             "what" => words.what = value,
             "name" => words.name = value,
+            "host" => words.host = value,
+            "service" => words.service = value,
             "from" => words.from = value,
             "to" => words.to = value,
             "by" => words.by = value,

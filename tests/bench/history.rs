@@ -16,8 +16,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use brightstat::account::{
-    ClosedInterval, InOut, IntervalHost, IntervalInterface, IntervalPort, IntervalProtocol, Rates,
-    Transport, Volume,
+    ClosedInterval, InOut, IntervalHost, IntervalInterface, IntervalPort, IntervalProtocol,
+    IntervalService, PortKey, Rates, Service, Transport, Volume,
 };
 use brightstat::config::Config;
 use brightstat::decode::{Addr, Mac};
@@ -102,6 +102,7 @@ fn minute(start: i64) -> ClosedInterval {
     let mut ports: BTreeMap<(u8, u16), (Transport, Volume)> = BTreeMap::new();
     let mut protocols: BTreeMap<u16, Volume> = BTreeMap::new();
     let mut directions = [Volume::default(); 5];
+    let mut services: BTreeMap<(Addr, Service), (bool, InOut)> = BTreeMap::new();
     let mut talk =
         |local: Addr, remote: Addr, port: (Transport, u16), inward: Volume, outward: Volume| {
             let end = &mut hosts.entry(local).or_insert((true, InOut::default())).1;
@@ -110,6 +111,14 @@ fn minute(start: i64) -> ClosedInterval {
             let end = &mut hosts.entry(remote).or_insert((false, InOut::default())).1;
             end.received += outward;
             end.sent += inward;
+            let service = Service::Port(PortKey { transport: port.0, port: port.1 });
+            let does = &mut services.entry((local, service)).or_insert((true, InOut::default())).1;
+            does.received += inward;
+            does.sent += outward;
+            let does =
+                &mut services.entry((remote, service)).or_insert((false, InOut::default())).1;
+            does.received += outward;
+            does.sent += inward;
             let both = inward + outward;
             ports.entry((port.0.number(), port.1)).or_insert((port.0, Volume::default())).1 += both;
             *protocols.entry(u16::from(port.0.number())).or_default() += both;
@@ -153,7 +162,7 @@ fn minute(start: i64) -> ClosedInterval {
         }
         false => Mac::default(),
     };
-    ClosedInterval {
+    let mut interval = ClosedInterval {
         start,
         length: 60,
         interfaces: vec![IntervalInterface {
@@ -187,8 +196,22 @@ fn minute(start: i64) -> ClosedInterval {
             .into_iter()
             .map(|(number, volume)| IntervalProtocol { number, volume, rates: rates(volume) })
             .collect(),
+        services: services
+            .into_iter()
+            .map(|((address, service), (local, traffic))| IntervalService {
+                address,
+                local,
+                service,
+                traffic,
+                rates: [rates(traffic.received), rates(traffic.sent)],
+            })
+            .collect(),
         ..ClosedInterval::default()
-    }
+    };
+    // As the daemon does before it hands an interval to the store.
+    let Limits { hosts, ports, services } = options().limits;
+    interval.keep_busiest(hosts, ports, services);
+    interval
 }
 
 struct IpLast(u8);
@@ -221,7 +244,11 @@ fn options() -> Options {
     let config = Config::default();
     Options {
         tiers: config.tiers(),
-        limits: Limits { hosts: config.hosts_per_interval, ports: config.ports_per_interval },
+        limits: Limits {
+            hosts: config.hosts_per_interval,
+            ports: config.ports_per_interval,
+            services: config.services_per_interval,
+        },
         max_size: config.max_size,
     }
 }

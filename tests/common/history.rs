@@ -8,13 +8,13 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use brightstat::account::{
-    ClosedInterval, InOut, IntervalHost, IntervalInterface, IntervalPort, IntervalProtocol, Rates,
-    Transport, Volume,
+    ClosedInterval, InOut, IntervalHost, IntervalInterface, IntervalPort, IntervalProtocol,
+    IntervalService, PortKey, Rates, Service, Transport, Volume,
 };
 use brightstat::config::Tier;
 use brightstat::decode::{Addr, Mac};
 use brightstat::store::kind::{
-    HOST, INTERFACE, KINDS, Key, Kind, PORT, PROTOCOL, addr_key, port_key,
+    HOST, INTERFACE, KINDS, Key, Kind, PORT, PROTOCOL, SERVICE, addr_key, port_key, service_key,
 };
 use brightstat::store::{Limits, Options, Status, Store};
 use rusqlite::Connection;
@@ -42,7 +42,7 @@ pub fn options() -> Options {
         keep: Duration::from_secs(keep),
         in_memory: false,
     };
-    let limits = Limits { hosts: 200, ports: 200 };
+    let limits = Limits { hosts: 200, ports: 200, services: 200 };
     Options { tiers: TIERS.into_iter().map(tier).collect(), limits, max_size: 1 << 30 }
 }
 
@@ -137,12 +137,23 @@ fn is_local(host: u8) -> bool {
     host.is_multiple_of(3)
 }
 
+/// What a flow's hosts do, where that is told; else it is their "other".
+fn service(flow: &Flow) -> Option<Service> {
+    let transport = if flow.protocol == TCP { Transport::Tcp } else { Transport::Udp };
+    match flow.port {
+        None => Some(Service::Protocol(flow.protocol)),
+        Some(FOLDED_PORT) => None,
+        Some(port) => Some(Service::Port(PortKey { transport, port })),
+    }
+}
+
 /// The interval of this number, as the worker would close it.
 pub fn interval(number: i64) -> ClosedInterval {
     let mut directions = [[Volume::default(); 5]; 2];
     let mut hosts: BTreeMap<u8, InOut> = BTreeMap::new();
     let mut ports: BTreeMap<(Transport, u16), Volume> = BTreeMap::new();
     let mut protocols: BTreeMap<u16, Volume> = BTreeMap::new();
+    let mut services: BTreeMap<(u8, i64), (Service, InOut)> = BTreeMap::new();
     let mut other_hosts = InOut::default();
     let (mut other_ports, mut without_port) = (Volume::default(), ARP);
     directions[0][4] = ARP;
@@ -153,9 +164,14 @@ pub fn interval(number: i64) -> ClosedInterval {
                 true => hosts.entry(host).or_default(),
                 false => &mut other_hosts,
             };
-            match is_source {
+            let add = |traffic: &mut InOut| match is_source {
                 true => traffic.sent += flow.volume,
                 false => traffic.received += flow.volume,
+            };
+            add(traffic);
+            if let Some(service) = service(&flow).filter(|_| host < FOLDED) {
+                let key = (host, service_key(service));
+                add(&mut services.entry(key).or_insert((service, InOut::default())).1);
             }
         }
         let transport = if flow.protocol == TCP { Transport::Tcp } else { Transport::Udp };
@@ -197,6 +213,16 @@ pub fn interval(number: i64) -> ClosedInterval {
         other_ports,
         without_port,
         protocols: protocols.into_iter().map(protocol).collect(),
+        services: services
+            .into_iter()
+            .map(|((host, _), (service, traffic))| IntervalService {
+                address: address(host),
+                local: is_local(host),
+                service,
+                traffic,
+                rates: [Rates::default(); 2],
+            })
+            .collect(),
     }
 }
 
@@ -348,17 +374,14 @@ fn difference(wanted: &Rows, found: &Rows) -> Option<String> {
 fn read(connection: &Connection, tier: i64) -> rusqlite::Result<BTreeMap<i64, Rows>> {
     let mut found: BTreeMap<i64, Rows> = BTreeMap::new();
     for kind in KINDS {
-        let mut columns: Vec<String> = kind.key_columns().iter().map(|&k| k.to_owned()).collect();
-        for way in kind.endings() {
-            columns.extend([format!("packets{way}"), format!("bytes{way}")]);
-        }
-        columns.extend(kind.extra_columns().iter().map(|&extra| extra.to_owned()));
-        let (table, condition) = (kind.table(tier), kind.condition());
+        let mut columns = kind.parts();
+        columns.retain(|column| !column.starts_with("least") && !column.starts_with("greatest"));
+        let (table, condition) = (kind.source(tier), kind.condition());
         let sql = format!("SELECT start, {} FROM {table} WHERE {condition}", columns.join(", "));
         let mut statement = connection.prepare(&sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let mut key = [0; 3];
+            let mut key: Key = [0; 4];
             for (at, part) in key.iter_mut().take(kind.keys.len()).enumerate() {
                 *part = row.get(1 + at)?;
             }
@@ -381,33 +404,37 @@ fn add_rows(rows: &mut Rows, number: i64) {
             *value = if column.is_sum { *value + more } else { (*value).max(*more) };
         }
     };
-    let none = [-1, 0, 0];
+    let none = [-1, 0, 0, 0];
     for at in [0, 1] {
-        add(&INTERFACE, [at + 1, 0, 0], 0, Volume::default(), &[60_000, at]);
+        add(&INTERFACE, [at + 1, 0, 0, 0], 0, Volume::default(), &[60_000, at]);
     }
-    add(&INTERFACE, [1, 0, 0], 4, ARP, &[0, 0]);
+    add(&INTERFACE, [1, 0, 0, 0], 4, ARP, &[0, 0]);
     add(&HOST, none, 0, ARP, &[0]);
     add(&HOST, none, 1, ARP, &[0]);
     add(&PORT, none, 0, ARP, &[]);
     add(&PROTOCOL, none, 0, ARP, &[]);
     for flow in flows(number) {
         let volume = flow.volume;
-        add(&INTERFACE, [flow.interface as i64 + 1, 0, 0], flow.direction, volume, &[0, 0]);
+        add(&INTERFACE, [flow.interface as i64 + 1, 0, 0, 0], flow.direction, volume, &[0, 0]);
         for (way, host) in [(0, flow.destination), (1, flow.source)] {
             let (key, local) = match host < FOLDED {
                 true => (addr_key(&address(host)), is_local(host)),
-                false => ([0, 0, 0], false),
+                false => ([0, 0, 0, 0], false),
             };
             add(&HOST, key, way, volume, &[i64::from(local)]);
+            if let Some(service) = service(&flow).filter(|_| host < FOLDED) {
+                let key = [key[0], key[1], key[2], service_key(service)];
+                add(&SERVICE, key, way, volume, &[i64::from(local)]);
+            }
         }
         let transport = if flow.protocol == TCP { Transport::Tcp } else { Transport::Udp };
         let key = match flow.port {
             None => none,
-            Some(FOLDED_PORT) => [0, 0, 0],
+            Some(FOLDED_PORT) => [0, 0, 0, 0],
             Some(port) => port_key(transport, port),
         };
         add(&PORT, key, 0, volume, &[]);
-        add(&PROTOCOL, [i64::from(flow.protocol), 0, 0], 0, volume, &[]);
+        add(&PROTOCOL, [i64::from(flow.protocol), 0, 0, 0], 0, volume, &[]);
     }
 }
 

@@ -33,7 +33,7 @@ fn write_history(path: &Path) {
     let config = Config::default();
     let options = Options {
         tiers: config.tiers(),
-        limits: Limits { hosts: 10, ports: 10 },
+        limits: Limits { hosts: 10, ports: 10, services: 10 },
         max_size: config.max_size,
     };
     let store = Store::open(path, options).unwrap();

@@ -248,11 +248,12 @@ fn is_sum_of(base: &ClosedInterval, fines: &[ClosedInterval], nothing_was_folded
 /// Folds an interval's rows and checks that the busiest are left.
 fn is_folded_well(interval: &ClosedInterval, hosts: usize, ports: usize) {
     let mut folded = interval.clone();
-    folded.keep_busiest(hosts, ports);
+    folded.keep_busiest(hosts, ports, hosts);
     interval_balances(&folded);
     assert_eq!(folded.total(), interval.total());
     assert_eq!(folded.hosts.len(), interval.hosts.len().min(hosts));
     assert_eq!(folded.ports.len(), interval.ports.len().min(ports));
+    assert!(folded.services.len() <= hosts);
     let bytes = |row: &IntervalHost| row.traffic.bytes();
     let mut kept: Vec<&IntervalHost> = folded.hosts.iter().collect();
     kept.sort_by_key(|row| (!row.local, std::cmp::Reverse(bytes(row))));
@@ -269,7 +270,7 @@ fn is_folded_well(interval: &ClosedInterval, hosts: usize, ports: usize) {
     let gone = interval.ports.iter().filter(|row| !folded.ports.contains(row));
     assert!(gone.map(|row| row.volume.bytes).max() <= least || least.is_none());
     let once = folded.clone();
-    folded.keep_busiest(hosts, ports);
+    folded.keep_busiest(hosts, ports, hosts);
     assert_eq!(folded, once);
 }
 

@@ -33,7 +33,7 @@ fn a_flood_of_200_000_addresses_keeps_every_total_exact() {
             in_intervals += interval.total();
             busiest = busiest.max(interval.hosts.len());
             interval_balances(&interval);
-            interval.keep_busiest(10, 10);
+            interval.keep_busiest(10, 10, 10);
             interval_balances(&interval);
             snapshot_balances(&accounts.snapshot(), limit);
         }
@@ -67,7 +67,7 @@ fn every_port_there_is_has_a_row() {
     assert!(snapshot.ports.iter().all(|row| row.volume.packets == 1));
     assert!(snapshot.without_port.is_zero());
     let mut interval = accounts.close_interval(0, 60);
-    interval.keep_busiest(1, 1_000);
+    interval.keep_busiest(1, 1_000, 1_000);
     interval_balances(&interval);
     assert_eq!(interval.other_ports.packets, 2 * 65_536 - 1_000);
 }

@@ -1,7 +1,7 @@
 //! The reference: the same counts, in plain maps without a bound, and the checks that
 //! rows + other + none = total.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::account::{
     Accounts, ClosedInterval, Direction, InOut, LocalNetworks, Snapshot, Transport, Volume,
@@ -144,6 +144,15 @@ pub fn interval_balances(i: &ClosedInterval) {
     balances(i.protocols.iter().map(|row| row.volume), zero, none, i.total());
     let distinct: HashSet<Addr> = i.hosts.iter().map(|row| row.address).collect();
     assert_eq!(distinct.len(), i.hosts.len());
+    // No host does more than it does in all, and a host that is not named does nothing.
+    let hosts = i.hosts.iter().map(|row| (row.address, row.traffic));
+    let mut left: HashMap<Addr, InOut> = hosts.collect();
+    for row in &i.services {
+        // Subtraction panics below zero.
+        let left = left.get_mut(&row.address).unwrap();
+        *left = *left - row.traffic;
+        assert!(row.rates.iter().all(|rates| rates.least <= rates.greatest));
+    }
 }
 
 /// A snapshot in words, the rows in order, to compare two.

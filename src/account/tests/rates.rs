@@ -133,7 +133,7 @@ fn half_of_the_places_are_for_local_hosts() {
         accounts.count(0, &[record]);
     }
     let mut interval = accounts.close_interval(0, 60);
-    interval.keep_busiest(10, 10);
+    interval.keep_busiest(10, 10, 10);
     interval_balances(&interval);
     assert_eq!(interval.hosts.len(), 10);
     let locals = interval.hosts.iter().filter(|row| row.local);

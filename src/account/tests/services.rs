@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::traffic::{Load, Packet, Step, host_limit, local_networks, steps};
-use crate::account::{Accounts, InOut, PortKey, Service, ServiceRow, Snapshot, Transport};
+use crate::account::{
+    Accounts, ClosedInterval, InOut, IntervalService, PortKey, Service, ServiceRow, Snapshot,
+    Transport, Volume,
+};
 use crate::decode::{Addr, PacketRecord};
 
 fn accounts(host_limit: usize) -> Accounts {
@@ -89,6 +92,87 @@ fn every_packet_is_in_a_row_while_few_flows_are_alive() {
     let snapshot = accounts.snapshot();
     are_within_their_hosts(&snapshot);
     assert_eq!(rows(&snapshot), expected);
+}
+
+/// The rows of an interval by address and service, in an order.
+fn closed_rows(interval: &ClosedInterval) -> Rows {
+    let row = |row: &IntervalService| ((row.address, number(row.service)), row.traffic);
+    let rows: Rows = interval.services.iter().map(row).collect();
+    assert_eq!(rows.len(), interval.services.len(), "a row stands there twice");
+    rows
+}
+
+#[test]
+fn each_interval_has_what_came_within_it() {
+    let mut accounts = accounts(1_000);
+    let (mut of_fine, mut of_base) = (Rows::new(), Rows::new());
+    for round in 0..120_u16 {
+        let packets = [
+            Packet::new(2, 5, Load::Tcp(50_000, 443, u32::from(round) + 1, 0x10)),
+            Packet::new(2, 4, Load::Udp(40_000 + round, 53 + round % 3)),
+            Packet::new(2, 4, Load::Icmp(8)),
+            Packet::new(2, 4, Load::Arp),
+        ];
+        let records = packets.map(|packet| packet.record());
+        accounts.count(0, &records);
+        for record in &records {
+            count(&mut of_fine, record);
+            count(&mut of_base, record);
+        }
+        // Whether somebody gathers in between does not matter.
+        if round % 7 == 0 {
+            accounts.gather();
+        }
+        if round % 4 == 3 {
+            let fine = accounts.close_fine(round.into(), 1);
+            assert_eq!(closed_rows(&fine), std::mem::take(&mut of_fine), "{round}");
+        }
+        if round % 40 == 39 {
+            let base = accounts.close_interval(round.into(), 60);
+            assert_eq!(closed_rows(&base), std::mem::take(&mut of_base), "{round}");
+        }
+    }
+    assert!(accounts.close_interval(0, 60).services.is_empty());
+}
+
+#[test]
+fn a_burst_of_a_second_shows_in_the_rates_of_a_minute() {
+    let mut accounts = accounts(1_000);
+    accounts.cover(0, 1_000);
+    let talk = |port| Packet::new(2, 4, Load::Udp(40_000, port)).record();
+    let one = u64::from(talk(53).wire_len);
+    accounts.count(0, &[talk(53); 10]);
+    accounts.close_fine(0, 1);
+    accounts.cover(0, 1_000);
+    accounts.count(0, &[talk(53), talk(123)]);
+    accounts.close_fine(1, 1);
+    let base = accounts.close_interval(0, 60);
+    let rates = |port| {
+        let service = Service::Port(PortKey { transport: Transport::Udp, port });
+        let is_it = |row: &&IntervalService| row.service == service && row.rates[1].greatest > 0;
+        base.services.iter().find(is_it).unwrap().rates[1]
+    };
+    assert_eq!((rates(53).least, rates(53).greatest), (one, 10 * one));
+    assert_eq!((rates(123).least, rates(123).greatest), (0, one));
+}
+
+#[test]
+fn half_of_the_places_are_set_aside_for_what_local_hosts_do() {
+    let mut interval = ClosedInterval::default();
+    let row = |host: u8, local, bytes| IntervalService {
+        address: Addr::v4([10, 0, 0, host]),
+        local,
+        service: Service::Protocol(1),
+        traffic: InOut { sent: Volume { packets: 1, bytes }, ..InOut::default() },
+        rates: Default::default(),
+    };
+    interval.services = (0..20).map(|host| row(host, host < 5, u64::from(host) + 1)).collect();
+    interval.keep_busiest(100, 100, 6);
+    let mut kept: Vec<u64> = interval.services.iter().map(|row| row.traffic.sent.bytes).collect();
+    kept.sort_unstable();
+    assert_eq!(kept, [3, 4, 5, 18, 19, 20]);
+    interval.keep_busiest(100, 100, 0);
+    assert_eq!(interval.services, []);
 }
 
 #[test]

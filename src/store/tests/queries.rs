@@ -6,7 +6,8 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 use super::world::{Packet, YEAR, closed, host, options, packets, some, spread};
-use crate::store::kind::{HOST, INTERFACE, KINDS, PORT};
+use crate::account::{PortKey, Service, Transport};
+use crate::store::kind::{HOST, INTERFACE, KINDS, PORT, SERVICE};
 use crate::store::query::{Fresh, History};
 use crate::store::question::{Answer, Label, Question, Step, Which};
 use crate::store::rows::Interval;
@@ -25,11 +26,11 @@ fn assert_adds_up(answer: &Answer) {
         assert_eq!(bytes, answer.total.total[way].bytes, "{} {way}", answer.kind.name);
         let mut points = vec![0; answer.points.len()];
         for line in lines() {
-            line.series.iter().for_each(|(point, cells)| points[*point] += cells[way].packets);
+            line.series.iter().for_each(|(point, cells)| points[point] += cells[way].packets);
         }
-        for (point, cells) in &answer.total.series {
-            assert_eq!(points[*point], cells[way].packets, "point {point}");
-            points[*point] = 0;
+        for (point, cells) in answer.total.series.iter() {
+            assert_eq!(points[point], cells[way].packets, "point {point}");
+            points[point] = 0;
         }
         assert!(points.iter().all(|packets| *packets == 0));
     }
@@ -238,7 +239,7 @@ fn an_outage_and_an_idle_network_look_different() {
     let answer = ask(&store, &question(0, 240, tier("minute")));
     let covered: Vec<u64> = answer.points.iter().map(|point| point.covered).collect();
     assert_eq!(covered, [60_000, 45_000, 0, 60_000]);
-    let bytes: Vec<_> = answer.total.series.iter().map(|(p, cells)| (*p, cells[0].bytes)).collect();
+    let bytes: Vec<_> = answer.total.series.iter().map(|(p, cells)| (p, cells[0].bytes)).collect();
     assert_eq!(bytes, [(0, 642), (1, 0), (3, 642)]);
 }
 
@@ -264,10 +265,8 @@ fn seconds_come_from_memory() {
         let answer = history.ask(&question(100, 200, step), fresh()).unwrap();
         assert_adds_up(&answer);
         assert_eq!((answer.tier.as_str(), answer.points.len()), ("second", 100));
-        assert_eq!(
-            answer.rows[0].series[50].1[0].bytes + answer.rows[0].series[50].1[1].bytes,
-            250
-        );
+        let (point, cells) = answer.rows[0].series.iter().nth(50).unwrap();
+        assert_eq!((point, cells[0].bytes + cells[1].bytes), (50, 250));
     }
     // Nothing has been committed, and yet the interface has its name.
     let interfaces = Question { kind: &INTERFACE, ..question(100, 200, tier("second")) };
@@ -276,7 +275,7 @@ fn seconds_come_from_memory() {
 }
 
 #[test]
-fn many_rows_are_read_twice_and_come_out_the_same() {
+fn rows_of_several_commits_and_of_memory_come_out_in_one_series() {
     let directory = tempfile::tempdir().unwrap();
     let options = options(&[("minute", 60, YEAR)], 300);
     let mut store = Store::open(&directory.path().join("b.db"), options).unwrap();
@@ -285,7 +284,7 @@ fn many_rows_are_read_twice_and_come_out_the_same() {
         .collect();
     for minute in 0..700 {
         store.take(Message::Closed(closed(minute * 60, 60, &packets)), &Status::default());
-        if minute % 100 == 50 {
+        if minute % 50 == 25 {
             assert!(store.commit(false, &Status::default()));
         }
     }
@@ -317,6 +316,16 @@ fn bytes_of(label: &Label, intervals: &[&ClosedInterval]) -> Vec<u64> {
                 let rows = interval.ports.iter().filter(|row| row.port == *port);
                 sums[0] += rows.map(|row| row.volume.bytes).sum::<u64>();
             }
+            Label::Service(address, _, _, _, port) => {
+                let services = interval.services.iter().filter(|row| {
+                    let Service::Port(key) = row.service else { return false };
+                    row.address.ip() == *address && Some(key.port) == *port
+                });
+                for row in services {
+                    sums[0] += row.traffic.received.bytes;
+                    sums[1] += row.traffic.sent.bytes;
+                }
+            }
             Label::Protocol(_, number) => {
                 let rows = interval.protocols.iter().filter(|row| row.number == *number);
                 sums[0] += rows.map(|row| row.volume.bytes).sum::<u64>();
@@ -342,6 +351,7 @@ proptest! {
             (1usize..80).prop_map(Step::Auto), Just(Step::Days(TimeZone::UTC)),
         ],
         top in 0usize..5,
+        number in 0u8..12,
     ) {
         let directory = tempfile::tempdir().unwrap();
         let options = options(&[("minute", 60, YEAR), ("ten", 600, YEAR), ("hour", 3_600, YEAR)], 300);
@@ -359,12 +369,13 @@ proptest! {
         }
         let asked = (from * 60, (from + span) * 60);
         for kind in KINDS.into_iter().filter(|kind| kind.name != "device") {
-            let answer = ask(&store, &Question { kind, top, ..question(asked.0, asked.1, step.clone()) });
+            let wanted = Question { kind, top, ..question(asked.0, asked.1, step.clone()) };
+            let answer = ask(&store, &wanted);
             prop_assert!(answer.from <= asked.0 && answer.to >= asked.1);
             prop_assert!(top == 0 || answer.rows.len() <= top);
             let mut totals = vec![0; answer.points.len()];
             answer.total.series.iter().for_each(|(point, cells)| {
-                totals[*point] = match kind == &INTERFACE {
+                totals[point] = match kind == &INTERFACE {
                     true => cells.iter().map(|cell| cell.bytes).sum(),
                     false => cells[0].bytes,
                 };
@@ -380,6 +391,45 @@ proptest! {
                 let told: Vec<u64> = row.total.iter().map(|cell| cell.bytes).collect();
                 prop_assert_eq!(told, bytes_of(&row.label, &all), "{:?}", &row.label);
             }
+        }
+        // What one host did adds up to what it did in all; who used a service is known.
+        let of = |kind, only| {
+            let span = question(asked.0, asked.1, step.clone());
+            ask(&store, &Question { kind, only: Some(only), ..span })
+        };
+        let address = host(number).ip();
+        let alone = of(&HOST, Which::Host(address));
+        let does = of(&SERVICE, Which::Services(Some(address), None));
+        prop_assert_eq!(&does.points, &alone.points);
+        match alone.rows.first() {
+            None => prop_assert!(does.rows.is_empty() && does.total.series.is_empty()),
+            Some(row) => {
+                prop_assert_eq!(&does.total.total, &row.total);
+                prop_assert_eq!(&does.total.series, &row.series);
+            }
+        }
+        let key = PortKey { transport: Transport::Tcp, port: u16::from(number) + 1 };
+        let users = of(&SERVICE, Which::Services(None, Some(Service::Port(key))));
+        let both = of(&SERVICE, Which::Services(Some(address), Some(Service::Port(key))));
+        prop_assert!(both.rows.len() <= 1);
+        let all: Vec<&ClosedInterval> =
+            known.range(does.from..does.to).map(|(_, interval)| interval).collect();
+        let rows = all.iter().flat_map(|interval| &interval.services);
+        let service = |row: &&crate::account::IntervalService| row.service == Service::Port(key);
+        let expected: std::collections::BTreeSet<_> =
+            rows.filter(service).map(|row| row.address.ip()).collect();
+        let found = users.rows.iter().map(|row| match &row.label {
+            Label::Service(address, _, local, protocol, port) => {
+                assert_eq!((protocol.as_str(), *port), ("tcp", Some(key.port)));
+                assert_eq!(*local, (0..12).any(|n| n % 3 == 0 && host(n).ip() == *address));
+                *address
+            }
+            label => panic!("{label:?}"),
+        });
+        prop_assert_eq!(found.collect::<std::collections::BTreeSet<_>>(), expected);
+        for row in does.rows.iter().chain(&users.rows).chain(&both.rows) {
+            let told: Vec<u64> = row.total.iter().map(|cell| cell.bytes).collect();
+            prop_assert_eq!(told, bytes_of(&row.label, &all), "{:?}", &row.label);
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::world::*;
 use crate::account::{InOut, IntervalHost, Volume};
 use crate::decode::{Addr, Mac};
+use crate::store::kind::SERVICE;
 use crate::store::*;
 
 #[test]
@@ -68,8 +69,8 @@ fn a_file_that_is_too_large_stays_small_however_much_a_commit_brings() {
     let mut store = Store::open(&path, options).unwrap();
     let packet = |n| Packet { source: n, destination: n + 1, port: n, bytes: 100 };
     let packets: Vec<Packet> = (0..10).map(packet).collect();
-    for round in 0..6 {
-        let seconds = round * 2_000..(round + 1) * 2_000;
+    for round in 0..12 {
+        let seconds = round * 1_000..(round + 1) * 1_000;
         assert!(commit(&mut store, seconds.map(|second| closed(second, 1, &packets))));
         assert!(used(&store) <= 1 << 20, "{}", used(&store));
     }
@@ -185,6 +186,47 @@ fn hardware_addresses_of_hosts_without_history_do_not_pile_up() {
     let forgotten = 0x0a00_0000 + 30 * 20;
     let its = format!("SELECT count(*) FROM host_mac WHERE low = {forgotten}");
     assert_eq!(sum(&store, &its), 0);
+}
+
+/// Somebody invents addresses, and each has a service: their numbers are taken back when no
+/// tier has a row of theirs any more, a step with each commit, and nobody else's are.
+#[test]
+fn numbers_of_hosts_without_rows_do_not_pile_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("b.db");
+    let tiers = [("minute", 60, 7_200), ("hour", 3_600, 86_400)];
+    let mut store = Store::open(&path, options(&tiers, 20)).unwrap();
+    let mut most = 0;
+    let mut sweeps = 0;
+    for minute in 0..900_u32 {
+        let mut interval = flood(i64::from(minute) * 60, minute, 20);
+        interval.services = interval
+            .hosts
+            .iter()
+            .map(|host| crate::account::IntervalService {
+                address: host.address,
+                local: host.local,
+                service: crate::account::Service::Protocol(1),
+                traffic: host.traffic,
+                rates: host.rates,
+            })
+            .collect();
+        assert!(commit(&mut store, [interval]));
+        store.writer.hosts.set_many(3_000);
+        sweeps += u32::from(store.writer.hosts.is_sweeping());
+        most = most.max(sum(&store, "SELECT count(*) FROM host"));
+    }
+    assert!(sweeps > 20, "{sweeps} commits went on with a sweep");
+    // While a sweep is under way hosts go on coming: 20 with each commit.
+    assert!((3_000..4_500).contains(&most), "{most}");
+    let without = format!(
+        "SELECT count(*) FROM {} WHERE {} AND k1 NOT IN (SELECT id FROM host)",
+        SERVICE.table(60),
+        SERVICE.condition()
+    );
+    assert_eq!(sum(&store, &without), 0);
+    assert_eq!(sum(&store, &without.replace("_60", "_3600")), 0);
+    assert!(sum(&store, "SELECT count(*) FROM v_service WHERE protocol = 'icmp'") > 1_000);
 }
 
 #[test]

@@ -191,7 +191,7 @@ fn what_is_too_much_to_wait_for_the_next_commit_is_written_early() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("b.db");
     let mut options = usual();
-    options.limits = Limits { hosts: 1_000, ports: 1_000 };
+    options.limits = Limits { hosts: 1_000, ports: 1_000, services: 1_000 };
     let store = Store::open(&path, options).unwrap();
     let packets: Vec<Packet> = (0..=255)
         .map(|n: u8| Packet { source: n, destination: n.wrapping_add(1), port: n, bytes: 100 })

@@ -46,6 +46,7 @@ fn minute(start: i64, packets: &[Packet]) -> ClosedInterval {
         interval.other_hosts.sent += host.traffic.sent;
         interval.other_hosts.received += host.traffic.received;
     }
+    interval.services.retain(|row| row.address != other);
     for port in interval.ports.extract_if(.., |row| row.port == u16::from(OTHER)) {
         interval.other_ports += port.volume;
     }
@@ -142,7 +143,7 @@ fn the_queries_of_the_page_answer_what_is_known() {
     // Read-only, while the store is open for writing.
     let history = History::open(&store.path).unwrap();
     let queries = queries();
-    let expected: [&[&str]; 10] = [
+    let expected: [&[&str]; 11] = [
         // Received: 30 000 + 60 000; the days before the window do not count.
         &[
             "address|mac|mb_in|mb_out",
@@ -203,6 +204,11 @@ fn the_queries_of_the_page_answer_what_is_known() {
             "2026-11-03 12:00:00|write_failed|the disk is full; make room",
             "2026-11-03 00:00:00|dropped|7 of 9 frames on eth0",
         ],
+        &[
+            "address|mac|local|bytes_in|bytes_out|first_day|last_day",
+            "192.168.1.6|02:00:00:00:00:06|1|10000|0|2026-11-04|2026-11-04",
+            "203.0.113.1|02:00:00:00:00:01|0|0|10000|2026-11-04|2026-11-04",
+        ],
     ];
     assert_eq!(queries.len(), expected.len());
     for ((title, sql), expected) in queries.iter().zip(expected) {
@@ -213,7 +219,7 @@ fn the_queries_of_the_page_answer_what_is_known() {
 #[test]
 fn every_query_of_the_page_names_a_tier_wherever_it_reads_traffic() {
     for (title, sql) in queries() {
-        let reads = ["v_interface", "v_host", "v_device", "v_port", "v_protocol"];
+        let reads = ["v_interface", "v_host", "v_service", "v_device", "v_port", "v_protocol"];
         let reads: usize = reads.iter().map(|view| sql.matches(view).count()).sum();
         assert!(reads > 0 && sql.matches("tier = '").count() == reads, "{title}");
     }
@@ -247,7 +253,7 @@ fn the_page_documents_every_column_once_and_no_other() {
         names.collect::<rusqlite::Result<_>>().unwrap()
     };
     let views = names("SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY name");
-    assert_eq!(views.len(), 7);
+    assert_eq!(views.len(), 8);
     for view in &views {
         let mut columns = names(&format!("PRAGMA table_info({view})"));
         columns.sort();

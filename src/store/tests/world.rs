@@ -6,11 +6,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::account::{
-    InOut, IntervalHost, IntervalInterface, IntervalPort, IntervalProtocol, Rates, Transport,
-    Volume,
+    InOut, IntervalHost, IntervalInterface, IntervalPort, IntervalProtocol, IntervalService,
+    PortKey, Rates, Service, Transport, Volume,
 };
 use crate::decode::{Addr, Mac};
-use crate::store::kind::KINDS;
+use crate::store::kind::{HOST, KINDS, SERVICE};
 use crate::store::*;
 
 /// A packet between two hosts, by number.
@@ -30,13 +30,21 @@ pub(in crate::store) fn host(number: u8) -> Addr {
     }
 }
 
+/// Whether what this host does on this port is told; else it is the host's "other".
+pub(in crate::store) fn is_known(host: u8, port: u8) -> bool {
+    (u16::from(host) + u16::from(port)) % 5 != 4
+}
+
 /// What the worker would close after these packets and one ARP frame of 42 bytes.
 pub(in crate::store) fn closed(start: i64, length: u32, packets: &[Packet]) -> ClosedInterval {
     let mut hosts: BTreeMap<u8, InOut> = BTreeMap::new();
     let mut ports: BTreeMap<u8, Volume> = BTreeMap::new();
     let mut inward = Volume::default();
+    let mut services: BTreeMap<(u8, u8), InOut> = BTreeMap::new();
     for packet in packets {
         let bytes = u64::from(packet.bytes);
+        services.entry((packet.source, packet.port)).or_default().sent.count(bytes);
+        services.entry((packet.destination, packet.port)).or_default().received.count(bytes);
         hosts.entry(packet.source).or_default().sent.count(bytes);
         hosts.entry(packet.destination).or_default().received.count(bytes);
         ports.entry(packet.port).or_default().count(bytes);
@@ -82,6 +90,20 @@ pub(in crate::store) fn closed(start: i64, length: u32, packets: &[Packet]) -> C
             true => Vec::new(),
             false => vec![IntervalProtocol { number: 6, volume: inward, rates: rates(inward) }],
         },
+        services: services
+            .into_iter()
+            .filter(|((number, port), _)| is_known(*number, *port))
+            .map(|((number, port), traffic)| IntervalService {
+                address: host(number),
+                local: number % 3 == 0,
+                service: Service::Port(PortKey {
+                    transport: Transport::Tcp,
+                    port: u16::from(port) + 1,
+                }),
+                traffic,
+                rates: [rates(traffic.received), rates(traffic.sent)],
+            })
+            .collect(),
         ..ClosedInterval::default()
     }
 }
@@ -120,7 +142,11 @@ pub(in crate::store) fn options(schema: &[(&str, u32, u64)], hosts: usize) -> Op
         in_memory: false,
     };
     let tiers = schema.iter().map(tier).collect();
-    Options { tiers, limits: Limits { hosts, ports: hosts }, max_size: 1 << 30 }
+    Options {
+        tiers,
+        limits: Limits { hosts, ports: hosts, services: 2 * hosts },
+        max_size: 1 << 30,
+    }
 }
 
 pub(in crate::store) const YEAR: u64 = 366 * 86_400;
@@ -161,6 +187,42 @@ pub(in crate::store) fn assert_conservation(store: &Store) {
     assert_conservation_since(store, i64::MIN);
 }
 
+/// No host does more than it does in all; the view's "other" is the rest.
+fn assert_services_are_within_hosts(store: &Store, seconds: i64) {
+    let columns = ["packets_in", "bytes_in", "packets_out", "bytes_out"];
+    let sums = columns.map(|column| format!("sum({column}) AS {column}")).join(", ");
+    let is_more = columns.map(|column| format!("s.{column} > o.{column}")).join(" OR ");
+    let table = SERVICE.table(seconds);
+    let wrong = format!(
+        "SELECT count(*)
+         FROM (SELECT start, k1, {sums} FROM {table} WHERE {} GROUP BY start, k1) s
+            LEFT JOIN host h ON h.id = s.k1
+            LEFT JOIN {table} o ON o.start = s.start AND o.kind = {}
+                AND o.k1 = h.family AND o.k2 = h.high AND o.k3 = h.low
+         WHERE o.start IS NULL OR {is_more}",
+        SERVICE.condition(),
+        HOST.at
+    );
+    assert_eq!(sum(store, &wrong), 0, "services of {seconds} s");
+}
+
+/// The rows of each host in the view of what hosts do, "other" among them, add up to its row.
+pub(in crate::store) fn assert_views_add_up(store: &Store) {
+    let columns = "sum(packets_in), sum(bytes_in), sum(packets_out), sum(bytes_out)";
+    let by_host =
+        |view: &str| format!("SELECT tier, start, address, {columns} FROM {view} GROUP BY 1, 2, 3");
+    let (hosts, services) = (by_host("v_host"), by_host("v_service"));
+    let differ = format!(
+        "SELECT (SELECT count(*) FROM ({hosts} EXCEPT {services}))
+            + (SELECT count(*) FROM ({services} EXCEPT {hosts}))
+            + (SELECT count(*) FROM v_service
+               WHERE min(packets_in, bytes_in, packets_out, bytes_out) < 0)"
+    );
+    assert_eq!(sum(store, &differ), 0, "v_service against v_host");
+    assert!(sum(store, "SELECT count(*) FROM v_service WHERE protocol = 'tcp'") > 0);
+    assert!(sum(store, "SELECT count(*) FROM v_service WHERE protocol = 'other'") > 0);
+}
+
 /// The same of a store whose tiers were changed: in the intervals before `since` a coarser row
 /// may have been made of a tier that is gone, in which its host was at times among `other`. It
 /// holds less than the finer rows then, and `other` more; never the other way round.
@@ -181,6 +243,9 @@ pub(in crate::store) fn assert_conservation_since(store: &Store, since: i64) {
             );
             assert_eq!(sum(store, &differ), 0, "{view}{ending} against v_interface");
         }
+    }
+    for tier in &store.writer.tiers {
+        assert_services_are_within_hosts(store, tier.seconds);
     }
     for at in 1..store.writer.tiers.len() {
         let (fine, coarse) = (&store.writer.tiers[at - 1], &store.writer.tiers[at]);

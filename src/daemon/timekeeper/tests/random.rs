@@ -132,7 +132,7 @@ proptest! {
                 tier("hour", 3_600, hours * 86_400),
                 tier("day", 86_400, 1_000 * 366 * 86_400),
             ],
-            limits: Limits { hosts: 10, ports: 10 },
+            limits: Limits { hosts: 10, ports: 10, services: 10 },
             max_size: 1 << 30,
         };
         let facts = Facts { has_battery, ..NO_BATTERY };

@@ -53,6 +53,7 @@ pub fn plan() -> Plan {
         fine: Some(1),
         hosts: 100,
         ports: 100,
+        services: 100,
         clock_wait: Duration::from_secs(600),
         newest: None,
     }

@@ -1,0 +1,197 @@
+//! The busiest of however many rows, in little memory.
+//!
+//! Theory of operation. As long as there are not too many, all rows are added up, in one pass
+//! over what is stored. If there are more, the first pass adds up groups of rows, by a hash of
+//! their keys: no row has more than its group. The next one adds up the rows of the greatest
+//! groups, as many as there is room for. If the last of the busiest rows found then has more than
+//! the greatest group that was left out, no other row can be among them; if not, the next
+//! groups have their turn. Traffic is never spread so evenly that it takes more than a few
+//! passes. Sorting in SQLite would take a file as large as the rows, on the card.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
+use super::kind::Key;
+
+/// Rows that are added up at a time: with their table 1.4 MB.
+const ROWS: usize = 28_000;
+/// Groups: 1 MB.
+const GROUPS: usize = 1 << 17;
+
+/// The busiest rows.
+pub(super) struct Busiest {
+    /// Bytes and keys, busiest first, ties by key.
+    pub(super) rows: Vec<(u64, Key)>,
+    /// How many rows there are in all; beyond [`ROWS`] an estimate, within some percent.
+    pub(super) count: usize,
+}
+
+/// Finds the `top` busiest rows. `scan` gives what it is given the key and bytes of every part
+/// of a row.
+pub(super) fn busiest<E>(
+    top: usize,
+    scan: impl FnMut(&mut dyn FnMut(Key, u64)) -> Result<(), E>,
+) -> Result<Busiest, E> {
+    busiest_of(top, (ROWS, GROUPS), scan)
+}
+
+fn busiest_of<E>(
+    top: usize,
+    (room, groups): (usize, usize),
+    mut scan: impl FnMut(&mut dyn FnMut(Key, u64)) -> Result<(), E>,
+) -> Result<Busiest, E> {
+    let mut sums = Sums::new(room);
+    scan(&mut |key, bytes| sums.add(key, bytes))?;
+    if !sums.is_full {
+        let count = sums.rows.len();
+        return Ok(Busiest { rows: sums.busiest(Vec::new(), top), count });
+    }
+    drop(sums);
+    let hasher = RandomState::new();
+    let group = |key: &Key| hasher.hash_one(key) as usize % groups;
+    let mut totals = vec![0_u64; groups];
+    scan(&mut |key, bytes| {
+        // A row without bytes is a row.
+        let total = &mut totals[group(&key)];
+        *total = total.saturating_add(bytes.max(1));
+    })?;
+    let count = distinct(&totals);
+    let mut rows = Vec::new();
+    // Greatest first; ties by their number, as there may be more of them than there is room for.
+    let rank = |group: usize| (Reverse(totals[group]), group);
+    let mut order: Vec<u32> =
+        (0..groups as u32).filter(|group| totals[*group as usize] > 0).collect();
+    let mut share = (room / 2 / (count / groups + 1)).max(1);
+    while !order.is_empty() {
+        let at = share.min(order.len()) - 1;
+        let (greatest, last, rest) =
+            order.select_nth_unstable_by_key(at, |group| rank(*group as usize));
+        let first = greatest.iter().copied().chain([*last]).map(|group| rank(group as usize)).min();
+        let span = first.unwrap_or(rank(*last as usize))..=rank(*last as usize);
+        let next = rest.iter().map(|group| totals[*group as usize]).max();
+        let mut sums = Sums::new(room);
+        scan(&mut |key, bytes| {
+            if span.contains(&rank(group(&key))) {
+                sums.add(key, bytes);
+            }
+        })?;
+        if sums.is_full && share > 1 {
+            // More rows to a group than there should be.
+            share /= 2;
+            continue;
+        }
+        rows = sums.busiest(rows, top);
+        let last = rows.get(top.wrapping_sub(1)).map_or(0, |(bytes, _)| *bytes);
+        if next.is_none_or(|next| last > next) {
+            break;
+        }
+        order.drain(..=at);
+    }
+    Ok(Busiest { rows, count })
+}
+
+/// How many rows there are, from how many groups have none (linear counting).
+fn distinct(totals: &[u64]) -> usize {
+    let groups = totals.len() as f64;
+    let empty = totals.iter().filter(|total| **total == 0).count().max(1) as f64;
+    (groups * (groups / empty).ln()).round() as usize
+}
+
+struct Sums {
+    rows: HashMap<Key, u64>,
+    room: usize,
+    /// There were more rows than there is room for.
+    is_full: bool,
+}
+
+impl Sums {
+    fn new(room: usize) -> Sums {
+        Sums { rows: HashMap::new(), room, is_full: false }
+    }
+
+    fn add(&mut self, key: Key, bytes: u64) {
+        if self.is_full {
+            return;
+        }
+        let sum = self.rows.entry(key).or_default();
+        *sum = sum.saturating_add(bytes);
+        if self.rows.len() > self.room {
+            self.is_full = true;
+            self.rows = HashMap::new();
+        }
+    }
+
+    /// The busiest of these rows and those known before.
+    fn busiest(self, before: Vec<(u64, Key)>, top: usize) -> Vec<(u64, Key)> {
+        let order = |(bytes, key): &(u64, Key)| (Reverse(*bytes), *key);
+        let mut rows = before;
+        rows.reserve_exact(self.rows.len());
+        rows.extend(self.rows.into_iter().map(|(key, bytes)| (bytes, key)));
+        if rows.len() > top {
+            if top > 0 {
+                rows.select_nth_unstable_by_key(top - 1, order);
+            }
+            rows.truncate(top);
+            rows.shrink_to_fit();
+        }
+        rows.sort_unstable_by_key(order);
+        rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// All rows by a plain sort.
+    fn plain(parts: &[(i64, u64)], top: usize) -> Vec<(u64, Key)> {
+        let mut sums: HashMap<Key, u64> = HashMap::new();
+        parts.iter().for_each(|(key, bytes)| *sums.entry([*key, 0, 0, 0]).or_default() += bytes);
+        let mut rows: Vec<(u64, Key)> = sums.into_iter().map(|(key, bytes)| (bytes, key)).collect();
+        rows.sort_by_key(|(bytes, key)| (Reverse(*bytes), *key));
+        rows.truncate(top);
+        rows
+    }
+
+    fn found(parts: &[(i64, u64)], top: usize, sizes: (usize, usize)) -> (Busiest, usize) {
+        let mut passes = 0;
+        let busiest = busiest_of(top, sizes, |take| {
+            passes += 1;
+            parts.iter().for_each(|(key, bytes)| take([*key, 0, 0, 0], *bytes));
+            Ok::<_, ()>(())
+        });
+        (busiest.unwrap(), passes)
+    }
+
+    #[test]
+    fn many_rows_take_a_few_passes() {
+        // Row n has one part in n: as uneven as traffic is.
+        let parts: Vec<(i64, u64)> =
+            (1..200_000_i64).map(|n| (n, 1_000_000_000 / n.cast_unsigned())).collect();
+        let (busiest, passes) = found(&parts, 20, (ROWS, GROUPS));
+        assert_eq!(busiest.rows, plain(&parts, 20));
+        assert_eq!(passes, 3);
+        assert!(busiest.count.abs_diff(199_999) < 6_000, "{}", busiest.count);
+    }
+
+    proptest! {
+        #[test]
+        fn the_busiest_are_those_of_a_plain_sort(
+            parts in prop::collection::vec((0_i64..300, 0_u64..50), 0..600),
+            top in 0_usize..40,
+            room in 5_usize..400,
+            groups in 1_usize..200,
+        ) {
+            let (busiest, _) = found(&parts, top, (room, groups));
+            let plain = plain(&parts, top);
+            // With fewer groups than it takes, the rows of one may not fit.
+            if groups * room >= 40 * 300 || room >= 300 {
+                prop_assert_eq!(&busiest.rows, &plain);
+            }
+            prop_assert!(busiest.rows.len() <= top);
+        }
+    }
+}

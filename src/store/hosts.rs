@@ -1,0 +1,210 @@
+//! Hosts by number: rows of what hosts do have a number in place of an address.
+//!
+//! Theory of operation. Outside of the tables a host is its address; a number is given when a
+//! row is written, and looked up when one is read, so that nobody ever holds one that is gone.
+//!
+//! Numbers of hosts that have no row (any more) are taken back: who makes up addresses must
+//! not make the file grow for good. No index leads from a number to its rows, which would cost
+//! as much as the rows do. So when there are many hosts, a sweep looks through the rows and
+//! marks the numbers that it sees, a bit each; what is not marked goes. A sweep takes many
+//! commits, in each of which it reads so many rows, or deletes so many hosts. What is written
+//! in the meantime is marked as well, so that it does not matter where a row was moved to.
+
+use rusqlite::{Connection, OptionalExtension, Result, Transaction};
+
+use super::kind::SERVICE;
+use super::tiers;
+
+/// Hosts from which on those without any row are looked for.
+const MANY: i64 = 20_000;
+/// Intervals that a commit looks through, at most: 30,000 rows or so.
+const INTERVALS_AT_ONCE: i64 = 60;
+/// Hosts that a commit deletes, at most.
+const HOSTS_AT_ONCE: i64 = 1_000;
+
+/// Gives hosts numbers, and takes back those of hosts without rows.
+#[derive(Default)]
+pub(super) struct Hosts {
+    /// The host that was asked for last: rows come sorted by host.
+    last: Option<([i64; 3], i64)>,
+    sweep: Option<Sweep>,
+    /// So many hosts are too many.
+    many: Option<i64>,
+    /// Hosts that were given a number since they were last counted.
+    new: i64,
+    counted: Option<i64>,
+}
+
+/// A sweep on its way.
+struct Sweep {
+    /// The numbers that have been seen, a bit each.
+    marks: Vec<u64>,
+    /// Of numbers above nothing is known.
+    until: i64,
+    /// The tiers to be looked through, by the length of their intervals; where to go on.
+    tiers: Vec<i64>,
+    from: i64,
+    /// All hosts up to this number have been dealt with.
+    done: i64,
+}
+
+impl Sweep {
+    fn mark(&mut self, id: i64) {
+        if let Ok(at) = usize::try_from(id)
+            && let Some(word) = self.marks.get_mut(at / 64)
+        {
+            *word |= 1 << (at % 64);
+        }
+    }
+
+    fn is_marked(&self, id: i64) -> bool {
+        let at = usize::try_from(id).unwrap_or(usize::MAX);
+        self.marks.get(at / 64).is_none_or(|word| word >> (at % 64) & 1 == 1)
+    }
+}
+
+impl Hosts {
+    /// The number of a host, given by its address as in a key; a new one if it has none.
+    pub(super) fn number(
+        &mut self,
+        transaction: &Transaction<'_>,
+        address: [i64; 3],
+    ) -> Result<i64> {
+        if let Some((_, id)) = self.last.filter(|(last, _)| *last == address) {
+            return Ok(id);
+        }
+        let id = match find(transaction, address)? {
+            Some(id) => id,
+            None => {
+                let sql = "INSERT INTO host (family, high, low) VALUES (?1, ?2, ?3)";
+                transaction.prepare_cached(sql)?.execute(address)?;
+                self.new += 1;
+                transaction.last_insert_rowid()
+            }
+        };
+        if let Some(sweep) = &mut self.sweep {
+            sweep.mark(id);
+        }
+        self.last = Some((address, id));
+        Ok(id)
+    }
+
+    /// A commit begins. Should the one before have failed, its numbers were not given.
+    pub(super) fn begin_commit(&mut self) {
+        self.last = None;
+    }
+
+    /// What a commit does to take back numbers, at its end: a step of a sweep, if there are
+    /// many hosts.
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    pub(super) fn sweep(&mut self, transaction: &Transaction<'_>) -> Result<()> {
+        let Some(mut sweep) = self.sweep.take() else { return self.begin_sweep(transaction) };
+        // Only a step that has succeeded counts; after one that has not, it begins again.
+        match sweep.tiers.last().copied() {
+            Some(seconds) => sweep.look_through(transaction, seconds)?,
+            None if sweep.delete_some(transaction)? => {
+                let left = count(transaction)?;
+                // Sweep again only after the table has grown by as many hosts.
+                self.many = Some(MANY.max(2 * left));
+                (self.counted, self.new) = (Some(left), 0);
+                return Ok(());
+            }
+            None => {}
+        }
+        self.sweep = Some(sweep);
+        Ok(())
+    }
+
+    fn begin_sweep(&mut self, transaction: &Transaction<'_>) -> Result<()> {
+        let known = match self.counted {
+            Some(known) => known,
+            None => *self.counted.insert(count(transaction)?),
+        };
+        if known + self.new < self.many.unwrap_or(MANY) {
+            return Ok(());
+        }
+        let sql = "SELECT coalesce(max(id), 0) FROM host";
+        let until: i64 = transaction.query_row(sql, [], |row| row.get(0))?;
+        self.sweep = Some(Sweep {
+            marks: vec![0; usize::try_from(until).unwrap_or(0) / 64 + 1],
+            until,
+            tiers: tiers::all_lengths(transaction)?,
+            from: i64::MIN,
+            done: 0,
+        });
+        Ok(())
+    }
+
+    /// From so many hosts on numbers are taken back: for tests.
+    #[cfg(test)]
+    pub(super) fn set_many(&mut self, many: i64) {
+        self.many = Some(many);
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_sweeping(&self) -> bool {
+        self.sweep.is_some()
+    }
+}
+
+impl Sweep {
+    /// Marks the hosts of the next intervals of a tier.
+    fn look_through(&mut self, transaction: &Transaction<'_>, seconds: i64) -> Result<()> {
+        let next = format!(
+            "SELECT min(start), max(start), count(*) FROM (SELECT start FROM {} WHERE start >= ?1
+                GROUP BY start ORDER BY start LIMIT ?2)",
+            super::kind::INTERFACE.table(seconds)
+        );
+        let found = transaction
+            .prepare_cached(&next)?
+            .query_row((self.from, INTERVALS_AT_ONCE), |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
+        let (first, last, count): (Option<i64>, Option<i64>, i64) = found;
+        let sql = format!(
+            "SELECT k1 FROM {} WHERE {} AND start >= ?1 AND start <= ?2",
+            SERVICE.table(seconds),
+            SERVICE.condition()
+        );
+        let mut rows = transaction.prepare_cached(&sql)?;
+        let mut rows = rows.query((first, last))?;
+        while let Some(row) = rows.next()? {
+            self.mark(row.get(0)?);
+        }
+        self.from = last.map_or(i64::MIN, |last| last + 1);
+        if count < INTERVALS_AT_ONCE {
+            // What is added from now on is marked when it is written.
+            self.tiers.pop();
+            self.from = i64::MIN;
+        }
+        Ok(())
+    }
+
+    /// Deletes the next hosts that have not been marked. Returns whether these were the last.
+    fn delete_some(&mut self, transaction: &Transaction<'_>) -> Result<bool> {
+        let sql = "SELECT id FROM host WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
+        let ids: Vec<i64> = transaction
+            .prepare_cached(sql)?
+            .query_map((self.done, self.until, HOSTS_AT_ONCE), |row| row.get(0))?
+            .collect::<Result<_>>()?;
+        let Some(last) = ids.last() else { return Ok(true) };
+        let mut delete = transaction.prepare_cached("DELETE FROM host WHERE id = ?1")?;
+        for id in ids.iter().filter(|id| !self.is_marked(**id)) {
+            delete.execute([id])?;
+        }
+        self.done = *last;
+        Ok(false)
+    }
+}
+
+/// The number of a host that has one, by its address as in a key.
+pub(super) fn find(connection: &Connection, address: [i64; 3]) -> Result<Option<i64>> {
+    let sql = "SELECT id FROM host WHERE family = ?1 AND high = ?2 AND low = ?3";
+    connection.prepare_cached(sql)?.query_row(address, |row| row.get(0)).optional()
+}
+
+fn count(connection: &Connection) -> Result<i64> {
+    connection.query_row("SELECT count(*) FROM host", [], |row| row.get(0))
+}
