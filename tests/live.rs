@@ -198,18 +198,20 @@ fn a_reload_takes_over_what_it_can_and_keeps_the_counts() {
     daemon.wait_for_log("brightstat.toml:2: capture.snap_length: expected a whole number");
 
     write(
-        "[capture]\ninterfaces = [\"rx\"]\n[network]\nlocal = [\"198.51.100.0/24\"]\n[limits]\nhosts = 99\n",
+        "[capture]\ninterfaces = [\"rx\"]\n[network]\nlocal = [\"198.51.100.0/24\", \"10.9.9.9/32\"]\n\
+         [limits]\nhosts = 99\n",
     );
     daemon.signal(Signal::SIGHUP);
     daemon.wait_for_log("limits.hosts has changed; that takes a restart");
     daemon.wait_for_log("configuration reloaded");
-    // A client whose network is no longer local is refused.
+    // Being local lets nobody in.
     cable.receiver.ip("addr add 10.9.9.9/32 dev lo");
     let status = || daemon.get_at("10.9.9.9", "/api/v1/status").0;
     assert_eq!(status(), 403);
 
     write(
-        "[capture]\ninterfaces = [\"rx\"]\n[network]\nlocal = [\"198.51.100.0/24\", \"10.9.9.9/32\"]\n",
+        "[capture]\ninterfaces = [\"rx\"]\n[network]\nlocal = [\"198.51.100.0/24\"]\n\
+         [web]\nallow = [\"10.9.9.9/32\"]\n",
     );
     daemon.signal(Signal::SIGHUP);
     wait_for("the second reload", 10, || (status() == 200).then_some(()));

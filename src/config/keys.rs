@@ -257,8 +257,9 @@ pub const KEYS: &[Key] = &[
         section: "web",
         name: "allow",
         default: "[]",
-        meaning: "Prefixes from which the page may be opened, besides the local networks; \
-                  \"0.0.0.0/0\" and \"::/0\" let everybody in.",
+        meaning: "Prefixes from which the page may be opened, besides those of this machine's own \
+                  Ethernet and Wi-Fi interfaces and of the watched ones; other private networks \
+                  are not let in by themselves. \"0.0.0.0/0\" and \"::/0\" let everybody in.",
         set: |c, v| value::prefixes(v).map(|v| c.allow = v),
         applies: Applies::AtOnce,
     },

@@ -8,6 +8,7 @@ pub mod clock;
 mod interfaces;
 pub mod logger;
 mod machine;
+mod nearby;
 pub mod notices;
 mod outbox;
 mod privileges;
@@ -33,6 +34,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use sd_notify::NotifyState;
 
 use crate::account::Accounts;
+use crate::capture::interfaces::list;
 use crate::capture::live::StopSignal;
 use crate::config::{self, Config, Loaded};
 use crate::failure::{Exit, Failure};
@@ -202,7 +204,7 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
     }
 
     let guard = Arc::new(Guard {
-        admission: RwLock::new(admission(&config, local.clone())),
+        admission: RwLock::new(admission(&config, &names)),
         connections: config.connections,
         connections_per_address: config.connections_per_address,
         counts: Counts::default(),
@@ -259,10 +261,13 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
 }
 
 /// Who may ask the web server, by this configuration.
-fn admission(config: &Config, local: crate::account::LocalNetworks) -> Admission {
+fn admission(config: &Config, watched: &[String]) -> Admission {
+    let near = nearby::nearby(&list(), watched, nearby::forwards());
+    let number = |name: &String| nix::net::if_::if_nametoindex(name.as_str()).ok();
+    let links = near.interfaces.iter().filter_map(number).collect();
     let host_name = nix::unistd::gethostname().unwrap_or_default();
     let host_name = host_name.to_string_lossy();
-    Admission::new(local, config.allow.clone(), &host_name, &config.host_names)
+    Admission::new(near.prefixes, links, config.allow.clone(), &host_name, &config.host_names)
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {

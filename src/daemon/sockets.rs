@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use listenfd::ListenFd;
 use log::{info, warn};
 
-use crate::account::LocalNetworks;
+use super::nearby::{forwards, nearby};
 use crate::capture::interfaces::list;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
@@ -53,13 +53,15 @@ pub(super) fn excuse(listeners: &[TcpListener], failure: &Failure) {
         body.len(),
         safety_headers()
     );
-    let near = LocalNetworks::private_and(Vec::new());
+    let near = nearby(&list(), &[], forwards()).prefixes;
     for listener in listeners {
         let _ = listener.set_nonblocking(true);
         for _ in 0..MOST {
             let Ok((mut client, from)) = listener.accept() else { break };
             let from = from.ip().to_canonical();
-            if Instant::now() > end || !(from.is_loopback() || near.contains(&from)) {
+            if Instant::now() > end
+                || !(from.is_loopback() || near.iter().any(|net| net.contains(&from)))
+            {
                 continue;
             }
             let _ = client.set_read_timeout(Some(Duration::from_millis(100)));

@@ -144,6 +144,7 @@ impl Supervisor {
         self.store.set_period(new.commit);
         self.config = new;
         self.set_local(local_networks(&self.config, &self.captures.names()));
+        self.follow_admission();
         for failure in &failures {
             error!("{failure}");
         }
@@ -166,11 +167,19 @@ impl Supervisor {
         if local != self.local {
             self.set_local(local);
         }
+        self.follow_admission();
+    }
+
+    /// Lets in whom the configuration and the addresses of the interfaces let in now.
+    fn follow_admission(&self) {
+        let new = admission(&self.config, &self.captures.names());
+        let mut now = self.guard.admission.write().unwrap_or_else(PoisonError::into_inner);
+        if *now != new {
+            *now = new;
+        }
     }
 
     fn set_local(&mut self, local: LocalNetworks) {
-        let new = admission(&self.config, local.clone());
-        *self.guard.admission.write().unwrap_or_else(PoisonError::into_inner) = new;
         self.local = local.clone();
         let _ = self.commands.send(Command::Local(local));
         self.worker.unpark();

@@ -11,7 +11,7 @@ mod limits;
 mod refuse;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -50,9 +50,9 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Whether this address may ask.
-    fn admits(&self, address: IpAddr) -> bool {
-        self.admission.read().unwrap_or_else(PoisonError::into_inner).admits(address)
+    /// Whether this client may ask.
+    fn admits(&self, client: SocketAddr) -> bool {
+        self.admission.read().unwrap_or_else(PoisonError::into_inner).admits(client)
     }
 }
 
@@ -76,7 +76,11 @@ impl Counts {
 }
 
 /// Why the address of a client is refused, with the remedy.
-const STRANGER: Refused = Refused(403, "Your address is not in a local network (see web.allow).");
+const STRANGER: Refused = Refused(
+    403,
+    "Your address is not in a network that this machine is in. The owner of this machine can let \
+     other networks in: web.allow in brightstat.toml, for example [\"192.168.7.0/24\"].",
+);
 
 /// Accepts connections until told to stop, then lets those that are open come to their end
 /// for a moment. Failed accepts and a lack of descriptors or threads are survived.
@@ -140,8 +144,8 @@ fn admit<S: Source>(
     client: SocketAddr,
 ) {
     let address = client.ip().to_canonical();
-    if !guard.admits(address) {
-        debug!("web: {address} is not in a local network; see web.allow");
+    if !guard.admits(client) {
+        debug!("web: {address} is not in a network of this machine; see web.allow");
         return refuse::turn_away(guard, &stream, &STRANGER);
     }
     let stream = Arc::new(stream);
@@ -153,7 +157,7 @@ fn admit<S: Source>(
     let spawned = thread::Builder::new()
         .name("web".to_owned())
         .stack_size(STACK)
-        .spawn(move || connection::serve(&guard, &answers, &stream, address, &slot));
+        .spawn(move || connection::serve(&guard, &answers, &stream, client, &slot));
     if let Err(e) = spawned {
         debug!("web: no thread for {address}: {e}");
     }

@@ -1,15 +1,15 @@
 //! Who may ask, and by which name: the checks against strangers and DNS rebinding.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
-use crate::account::LocalNetworks;
-
 /// The rules for clients and for Host headers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Admission {
-    local: LocalNetworks,
+    near: Vec<IpNet>,
+    /// By number, as the kernel has them.
+    links: Vec<u32>,
     allow: Vec<IpNet>,
     names: Vec<String>,
 }
@@ -18,10 +18,12 @@ pub struct Admission {
 const SUFFIXES: [&str; 5] = ["", ".local", ".lan", ".home", ".fritz.box"];
 
 impl Admission {
-    /// Lets in clients of the local networks and of `allow`, who ask for an IP address,
-    /// localhost, `host_name` (with the usual endings) or one of `names`.
+    /// Lets in clients of the prefixes `near` and `allow`, and link-local ones on the interfaces
+    /// with the numbers `links`, who ask for an IP address, localhost, `host_name` (with the
+    /// usual endings) or one of `names`.
     pub fn new(
-        local: LocalNetworks,
+        near: Vec<IpNet>,
+        links: Vec<u32>,
         allow: Vec<IpNet>,
         host_name: &str,
         names: &[String],
@@ -30,16 +32,23 @@ impl Admission {
         let own = SUFFIXES.iter().map(|suffix| format!("{short}{suffix}"));
         let all = own.chain([host_name.to_lowercase(), "localhost".to_owned()]);
         let names = all.chain(names.iter().map(|name| name.to_lowercase()));
-        Admission { local, allow, names: names.filter(|name| !name.is_empty()).collect() }
+        let names = names.filter(|name| !name.is_empty()).collect();
+        Admission { near, links, allow, names }
     }
 
     /// Whether a client with this address may ask at all.
-    pub fn admits(&self, client: IpAddr) -> bool {
-        let client = client.to_canonical();
+    pub fn admits(&self, client: SocketAddr) -> bool {
+        let address = client.ip().to_canonical();
+        let is_on_link = match client {
+            SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() => {
+                self.links.contains(&v6.scope_id())
+            }
+            _ => false,
+        };
         // This machine itself, whatever its networks are.
-        client.is_loopback()
-            || self.local.contains(&client)
-            || self.allow.iter().any(|net| net.contains(&client))
+        address.is_loopback()
+            || is_on_link
+            || self.near.iter().chain(&self.allow).any(|net| net.contains(&address))
     }
 
     /// Whether a Host header names us. A page of somebody else's, loaded under a name that
@@ -75,9 +84,9 @@ mod tests {
     use super::*;
 
     fn admission() -> Admission {
-        let local = LocalNetworks::exactly(vec!["192.168.1.0/24".parse().unwrap()]);
+        let near = vec!["192.168.1.0/24".parse().unwrap()];
         let allow = vec!["2001:db8::/32".parse().unwrap()];
-        Admission::new(local, allow, "Pi.example.org", &["stat.example.com".to_owned()])
+        Admission::new(near, vec![2], allow, "Pi.example.org", &["stat.example.com".to_owned()])
     }
 
     #[test]
@@ -114,13 +123,19 @@ mod tests {
     }
 
     #[test]
-    fn only_local_and_allowed_clients_are_admitted() {
-        let admits = |ip: &str| admission().admits(ip.parse().unwrap());
+    fn only_near_and_allowed_clients_are_admitted() {
+        let admits = |ip: &str| admission().admits((ip.parse::<IpAddr>().unwrap(), 4_711).into());
         assert!(admits("192.168.1.77"));
         assert!(admits("::ffff:192.168.1.77"));
         assert!(admits("2001:db8::7"));
         assert!(admits("127.0.0.1") && admits("::1") && admits("::ffff:127.0.0.1"));
-        assert!(!admits("192.168.2.1"));
+        let on_link = |scope| {
+            let address = std::net::SocketAddrV6::new("fe80::7".parse().unwrap(), 4_711, 0, scope);
+            admission().admits(address.into())
+        };
+        assert!(on_link(2) && !on_link(3) && !on_link(0));
+        // Private, and nobody's neighbour.
+        assert!(!admits("192.168.2.1") && !admits("10.0.0.1") && !admits("100.64.0.1"));
         assert!(!admits("203.0.113.9"));
     }
 }

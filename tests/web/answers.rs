@@ -264,3 +264,30 @@ fn what_a_host_does_is_all_of_its_traffic() {
     assert_eq!(nobody["other_services"]["packets_in"], 0);
     assert_eq!(daemon.stop(), 0);
 }
+
+#[test]
+fn who_is_let_in_follows_the_addresses_of_the_interfaces_and_not_what_is_private() {
+    let cable = Cable::new();
+    let directory = directory();
+    let daemon = start(&cable, directory.path());
+    // Private and shared addresses, on no interface that is near (lo is none).
+    for address in ["10.99.0.1", "192.168.99.1", "172.16.99.1", "169.254.99.1", "100.99.0.1"] {
+        cable.receiver.ip(&format!("addr add {address}/32 dev lo"));
+        let (status, body) = daemon.get_at(address, "/");
+        assert_eq!(status, 403, "{address}");
+        assert!(body.contains("web.allow"), "{body}");
+    }
+    // The watched interface gets addresses, as from DHCP; a provider's lets nobody in.
+    cable.receiver.ip("addr add 100.70.0.1/10 dev rx");
+    cable.receiver.ip("addr add 198.51.100.7/24 dev rx");
+    wait_for("the new network to be let in", 30, || {
+        (daemon.get_at("198.51.100.7", "/").0 == 200).then_some(())
+    });
+    assert_eq!(daemon.get_at("100.70.0.1", "/").0, 403);
+    cable.receiver.ip("addr del 198.51.100.7/24 dev rx");
+    cable.receiver.ip("addr add 198.51.100.7/32 dev lo");
+    wait_for("the old network to be refused", 30, || {
+        (daemon.get_at("198.51.100.7", "/").0 == 403).then_some(())
+    });
+    assert_eq!(daemon.stop(), 0);
+}

@@ -4,7 +4,7 @@
 //! in the buffer, or in the kernel, until its turn comes.
 
 use std::io::{self, BufWriter, Read, Write};
-use std::net::{IpAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -55,7 +55,7 @@ pub(super) fn serve<S: Source>(
     guard: &Guard,
     answers: &Answers<S>,
     client: &TcpStream,
-    address: IpAddr,
+    from: SocketAddr,
     slot: &Slot,
 ) {
     // The end of an answer is not held back until the client has acknowledged the rest.
@@ -63,7 +63,7 @@ pub(super) fn serve<S: Source>(
     let mut connection = Connection {
         guard,
         client,
-        address,
+        from,
         slot,
         buffer: [0; REQUEST_SIZE],
         length: 0,
@@ -90,7 +90,7 @@ pub(super) fn serve<S: Source>(
 struct Connection<'a> {
     guard: &'a Guard,
     client: &'a TcpStream,
-    address: IpAddr,
+    from: SocketAddr,
     slot: &'a Slot,
     /// What has been read and not been answered.
     buffer: [u8; REQUEST_SIZE],
@@ -101,13 +101,17 @@ struct Connection<'a> {
 }
 
 impl Connection<'_> {
+    fn address(&self) -> IpAddr {
+        self.from.ip().to_canonical()
+    }
+
     /// Reads a request and answers it. True if another one may follow.
     fn exchange<S: Source>(&mut self, answers: &Answers<S>, number: u32) -> Result<bool, End> {
         let request = self.read(number > 1)?;
         if !self.slot.set(Phase::Answering) {
             return Err(End::Gone);
         }
-        let answer = answers.answer(&request, self.address, ANSWER_TIME)?;
+        let answer = answers.answer(&request, self.address(), ANSWER_TIME)?;
         if !self.slot.hold(answer.held) {
             let why = "Too many long answers wait to be taken; try again in a moment.";
             return Err(Refused(503, why).into());
@@ -179,7 +183,7 @@ impl Connection<'_> {
     /// each request, as it may change while a connection stays.
     fn check(&self) -> Result<Option<Request>, Refused> {
         let admission = self.guard.admission.read().unwrap_or_else(PoisonError::into_inner);
-        if !admission.admits(self.address) {
+        if !admission.admits(self.from) {
             return Err(STRANGER);
         }
         request::check(&admission, &self.buffer[..self.length])
