@@ -9,7 +9,6 @@ use std::path::Path;
 use jiff::Zoned;
 use jiff::tz::TimeZone;
 
-use crate::account::LocalNetworks;
 use crate::command::import::settings;
 use crate::config::Loaded;
 use crate::decode::{Addr, LinkLayer, PacketRecord, decode};
@@ -43,8 +42,7 @@ pub fn frame(bytes: &[u8]) {
 /// A request to the page, as it came from a client.
 pub fn request(bytes: &[u8]) {
     let names = ["stat.example.com".to_owned()];
-    let admission =
-        Admission::new(LocalNetworks::private_and(Vec::new()), Vec::new(), "pi", &names);
+    let admission = Admission::new(Vec::new(), Vec::new(), Vec::new(), "pi", &names);
     if let Ok(Some(request)) = request::check(&admission, bytes) {
         assert!(request.path.starts_with('/') && request.length <= bytes.len());
         assert!(request.path.is_ascii() && request.query.is_ascii());
