@@ -30,9 +30,6 @@ export async function check(name, body) {
   }
 }
 
-/** Whether the daemon keeps the history of what hosts do; else the page shows what it knows since its start. */
-export const hasServices = !(await (await fetch(`${PAGE_URL}api/v1/history?what=services&from=1h&by=none`)).json()).error;
-
 export const browser = await start();
 export const problems = [];
 export const foreign = [];
@@ -43,7 +40,6 @@ export async function open(hash = "", options = {}) {
   const page = await context.newPage();
   page.on("pageerror", (error) => problems.push(`${hash}: ${error.message}`));
   page.on("console", (message) => {
-    if (!hasServices && /400/.test(message.text()) && /what=services/.test(message.location().url)) return;
     if (message.type() === "error" && !/ERR_CONNECTION|ERR_EMPTY|ERR_SOCKET|ERR_FAILED/.test(message.text())) {
       problems.push(`${hash}: ${message.text()}`);
     }
