@@ -88,6 +88,31 @@ fn every_kind_adds_up_to_the_same_total() {
 }
 
 #[test]
+fn what_a_host_did_adds_up_to_the_host_and_who_used_a_service_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = database(directory.path());
+    let host = json(&path, &["host", "203.0.113.1", "--by", "none"]);
+    let does = json(&path, &["services", "--host", "203.0.113.1"]);
+    for name in ["bytes_in", "packets_in", "bytes_out", "packets_out"] {
+        assert_eq!(does["total"][name], host["rows"][0][name], "{name}");
+        assert_eq!(sum(&does, name), does["total"][name].as_u64().unwrap(), "{name}");
+    }
+    let rows = does["rows"].as_array().unwrap();
+    assert!(rows.len() > 2 && rows.iter().all(|row| row["addr"] == "203.0.113.1"), "{does}");
+    assert!(rows.iter().any(|row| row["protocol"] == "icmp" && row["port"].is_null()));
+    let users = json(&path, &["service", "tcp/443", "--top", "0"]);
+    let is_443 = |row: &Value| row["protocol"] == "tcp" && row["port"] == 443;
+    assert!(users["rows"].as_array().unwrap().iter().all(is_443));
+    let row = |answer: &Value| {
+        let rows = answer["rows"].as_array().unwrap().iter();
+        rows.filter(|row| row["addr"] == "203.0.113.1" && is_443(row)).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(row(&users), row(&does));
+    let text = text(&path, &[&["query", "services", "--host", "203.0.113.1"], &DAY[..]].concat());
+    assert!(text.contains("443/tcp") && text.contains("icmp"), "{text}");
+}
+
+#[test]
 fn what_was_not_covered_is_null_and_what_was_silent_is_0() {
     let directory = tempfile::tempdir().unwrap();
     let path = database(directory.path());

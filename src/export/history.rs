@@ -46,7 +46,7 @@ pub struct Words<'a> {
 pub fn question(words: &Words<'_>, now: &Zoned) -> Result<(Question, TimeZone), String> {
     let kind = Kind::named(words.what).ok_or_else(|| {
         format!(
-            "expected hosts, services, ports, protocols, interfaces or devices (or one of them, as in \"host \
+            "expected hosts, ports, protocols, services, interfaces or devices (or one of them, as in \"host \
              192.168.1.5\"), found \"{}\"",
             words.what
         )
