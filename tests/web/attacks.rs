@@ -162,3 +162,49 @@ fn an_attack_from_many_addresses_does_not_take_all_places() {
     assert_as_before(&daemon, threads, descriptors);
     assert_eq!(daemon.stop(), 0);
 }
+
+#[test]
+fn a_crowd_that_asks_the_history_does_not_lock_out_others() {
+    let cable = Cable::new();
+    address(&cable, 1);
+    for host in 10..74 {
+        cable.sender.ip(&format!("addr add 10.66.0.{host}/24 dev send0"));
+    }
+    let directory = directory();
+    let daemon = start(&cable, directory.path());
+    let (threads, descriptors) = (daemon.proc_status("Threads"), daemon.descriptors());
+    let attack =
+        "GET /api/v1/history?what=hosts&points=500&top=100 HTTP/1.1\r\nHost: 10.66.0.1\r\n\r\n";
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        cable.sender.run(|| {
+            for number in 0..64 * 15 {
+                let from = format!("10.66.0.{}:0", 10 + number % 64);
+                let socket = nix::sys::socket::socket(
+                    nix::sys::socket::AddressFamily::Inet,
+                    nix::sys::socket::SockType::Stream,
+                    nix::sys::socket::SockFlag::empty(),
+                    None,
+                )
+                .unwrap();
+                let from: nix::sys::socket::SockaddrIn =
+                    from.parse::<std::net::SocketAddrV4>().unwrap().into();
+                nix::sys::socket::bind(std::os::fd::AsRawFd::as_raw_fd(&socket), &from).unwrap();
+                let to = std::net::SocketAddrV4::new([10, 66, 0, 1].into(), PORT);
+                let to: nix::sys::socket::SockaddrIn = to.into();
+                nix::sys::socket::connect(std::os::fd::AsRawFd::as_raw_fd(&socket), &to).unwrap();
+                let mut stream = TcpStream::from(socket);
+                let _ = stream.write_all(attack.as_bytes());
+                held.push(stream);
+            }
+        });
+        // Once may be too soon: threads of connections that were closed have to end.
+        for path in ["/api/v1/pulse", "/api/v1/history"] {
+            wait_for(path, 20, || (daemon.get(path).0 == 200).then_some(()));
+        }
+        assert!(daemon.proc_status("Threads") <= 2 * (threads + 64 + 16));
+    }
+    drop(held);
+    assert_as_before(&daemon, threads, descriptors);
+    assert_eq!(daemon.stop(), 0);
+}
