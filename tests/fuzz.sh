@@ -28,10 +28,12 @@ for target in frame request configuration card moment database; do
     [ "$target" != database ] || most=400000
     # shellcheck disable=SC2086 # perhaps no folder at all
     "$work/$host/release/$target" -max_total_time="$seconds" -max_len="$most" -timeout=20 -rss_limit_mb=1024 \
-        -print_final_stats=1 -artifact_prefix="$work/found/$target-" "$work/new/$target" $kept 2>&1 |
-        grep -v "^#" || true
-    if ls "$work/found/$target-"* > /dev/null 2>&1; then
-        echo "fuzz.sh: $target has found something: $(ls "$work/found/$target-"*)" >&2
+        -print_final_stats=1 -artifact_prefix="$work/found/$target-" "$work/new/$target" $kept \
+        > "$work/$target.log" 2>&1 || {
+        # It found something, which is in found/ now, or it could not run at all.
+        grep -v "^#" "$work/$target.log" | tail -60
+        echo "fuzz.sh: $target failed; what it has found, if anything: $(ls "$work/found")" >&2
         exit 1
-    fi
+    }
+    grep "^stat::number_of_executed_units\|^stat::new_units_added" "$work/$target.log"
 done
