@@ -349,13 +349,18 @@ class Upgraded(OnMachine):
         cls.machine.install(older_package(OPTIONS.deb, cls.folder, "0.0.9"))
 
     def make_schema_1(self):
-        """Makes the database what the version before has written: without what came with schema 2."""
+        """Makes the database what an early version has written: without what came with schemas 2 and 3."""
         path = self.machine.root + "/var/lib/brightstat/brightstat.db"
         owner = os.stat(path)
         with contextlib.closing(sqlite3.connect(path)) as database:
             version, = database.execute("PRAGMA user_version").fetchone()
-            self.assertEqual(version, 2, "a newer schema: teach this test what is new in it")
+            self.assertEqual(version, 3, "a newer schema: teach this test what is new in it")
+            for seconds, in database.execute("SELECT seconds FROM tier").fetchall():
+                # Rows of hosts and services.
+                database.execute(f"DELETE FROM traffic_{seconds} WHERE kind = 5")
             database.executescript("""
+                DROP VIEW v_service;
+                DROP TABLE host;
                 DROP VIEW v_event;
                 ALTER TABLE event DROP COLUMN severity;
                 CREATE VIEW v_event AS
@@ -382,7 +387,7 @@ class Upgraded(OnMachine):
         self.assertEqual(machine.sh("cat /etc/brightstat/brightstat.toml"), edited)
         self.assertTrue(machine.exists("/etc/brightstat/conf.d/local.toml"))
         self.assert_works()
-        self.assertIn("upgraded from schema 1 to 2", machine.sh("journalctl -u brightstat -o cat"))
+        self.assertIn("upgraded from schema 1 to 3", machine.sh("journalctl -u brightstat -o cat"))
         self.assertEqual(self.stored(), (700, 140_000))
         self.assertIn("sound", machine.run("brightstat", "db", "check").stdout)
 

@@ -217,13 +217,19 @@ export function Share({ part, whole, most }: { part: number; whole: number; most
 /** What a table of values needs to be downloaded. */
 type Values<T> = Pick<Column<T>, "key" | "value">[];
 
+/**
+ * A field of a file of comma-separated values (RFC 4180). A text that a spreadsheet would take for
+ * a formula gets an apostrophe in front: names are somebody else's text.
+ */
+export function csvField(value: string | number | null): string {
+  let text = value === null ? "" : String(value);
+  if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
 /** Hands rows to the browser as comma-separated values. */
 export function download<T>(file: string, columns: Values<T>, rows: T[]): void {
-  const quote = (value: string | number | null) => {
-    const text = value === null ? "" : String(value);
-    return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  const lines = [columns.map((c) => quote(c.key)), ...rows.map((row) => columns.map((c) => quote(c.value(row))))];
+  const lines = [columns.map((c) => csvField(c.key)), ...rows.map((row) => columns.map((c) => csvField(c.value(row))))];
   save(`${file}.csv`, lines.map((line) => line.join(",")).join("\n") + "\n");
 }
 

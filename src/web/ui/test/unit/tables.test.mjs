@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { share } from "../../src/span";
-import { matches } from "../../src/table";
+import { csvField, matches } from "../../src/table";
 
 test("a share is of the network's traffic: 54.0 of 55.2 GB is 97.8 %", () => {
   const total = { bytes_in: 55.2e9, bytes_out: 55.2e9 };
@@ -24,4 +24,12 @@ test("a search looks at what names a row, not at digits of amounts", () => {
   const row = { port: "tcp/443", service: "HTTPS", total: 1_234_567 };
   for (const words of ["443", "tcp", "https", " HTTPS ", ""]) assert.ok(matches(columns, row, words), words);
   for (const words of ["1234", "567", "80"]) assert.ok(!matches(columns, row, words), words);
+});
+
+test("a name is no formula for the spreadsheet that opens the file", () => {
+  assert.equal(csvField('=HYPERLINK("http://x")'), `"'=HYPERLINK(""http://x"")"`);
+  assert.equal(csvField("@a"), "'@a");
+  assert.equal(csvField(-5), "-5");
+  assert.equal(csvField("a,b"), '"a,b"');
+  assert.equal(csvField(null), "");
 });
