@@ -213,7 +213,8 @@ nightly() {
 touch "$logs/table"
 case $tier in
     check) check ;;
-    test) check && corpus && stage crash "$CARGO" test --locked --test crash && packages && live && machines ;;
+    test) check && corpus && stage crash "$CARGO" test --locked --test crash &&
+        stage memory "$CARGO" test --locked --test memory && packages && live && machines ;;
     nightly) nightly ;;
     corpus | packages | live | machines) "$tier" ;; # a part of `test`, by itself
     *) echo "stages.sh: $tier: there is check, test and nightly" >&2 && exit 64 ;;
