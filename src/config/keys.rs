@@ -227,7 +227,7 @@ pub const KEYS: &[Key] = &[
     Key {
         section: "history",
         name: "services_per_interval",
-        default: "200",
+        default: "40",
         meaning: "How many rows of who did what are stored of each interval: a host and one of \
                   its services, 0 to 100000. Half of them are set aside for local hosts; what \
                   else a host did is its \"other\".",
@@ -346,7 +346,7 @@ impl Default for Config {
             max_size: 1 << 30,
             hosts_per_interval: 200,
             ports_per_interval: 100,
-            services_per_interval: 200,
+            services_per_interval: 40,
             clock_wait: Duration::from_secs(600),
             listen: vec![(std::net::Ipv6Addr::UNSPECIFIED, 667).into()],
             host_names: Vec::new(),
