@@ -27,7 +27,7 @@ use super::write::{Writer, make_anew};
 use crate::config::Tier;
 use crate::failure::Failure;
 
-/// How many seconds must have arrived before the present is believed.
+/// How many seconds must have been recorded before the present is believed.
 const LASTING: i64 = 600;
 /// Rows that are less ahead than this stay: a clock that is restored from a file may be behind
 /// by so much.
@@ -39,7 +39,7 @@ const PIECE: i64 = 3_600;
 /// How far the search for rows of the future has got.
 #[derive(Default)]
 pub(super) struct Ahead {
-    /// Seconds that have arrived.
+    /// Seconds that have been recorded.
     arrived: i64,
     is_over: bool,
     /// Where rows go to, once there are any.
@@ -70,7 +70,8 @@ pub(super) enum Step {
 }
 
 impl Ahead {
-    /// So many seconds have arrived.
+    /// So many seconds have been recorded: how long the present has lasted. The lengths of the
+    /// intervals would not tell, as one of 15 minutes may hold a single second.
     pub(super) fn note_arrival(&mut self, seconds: i64) {
         self.arrived = self.arrived.saturating_add(seconds);
     }

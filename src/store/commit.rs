@@ -127,11 +127,10 @@ impl Store {
             result
         })?;
         status.committed.fetch_add(waiting.len() as u64, Ordering::Relaxed);
-        let base = self.writer.tiers.first().map_or(1, |tier| tier.seconds);
         if !self.set_backs.is_empty() {
             self.ahead.begin_again();
         }
-        self.ahead.note_arrival(base.saturating_mul(waiting.len() as i64));
+        self.ahead.note_arrival(waiting.iter().map(|interval| interval.covered_seconds()).sum());
         status.waiting.store(0, Ordering::Relaxed);
         self.set_backs.clear();
         self.events.clear();

@@ -163,6 +163,12 @@ pub struct Interval {
 }
 
 impl Interval {
+    /// Whole seconds of it in which at least one interface was captured.
+    pub fn covered_seconds(&self) -> i64 {
+        let rows = self.rows[INTERFACE.at].0.values();
+        rows.filter_map(|row| row.extras.first()).max().map_or(0, |covered| covered / 1_000)
+    }
+
     /// What the worker closed. `interface` tells an interface's key.
     pub fn new(closed: &ClosedInterval, mut interface: impl FnMut(&str) -> i64) -> Interval {
         let mut interval = Interval { start: closed.start, ..Interval::default() };

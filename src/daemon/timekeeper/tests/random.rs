@@ -157,12 +157,21 @@ proptest! {
             prop_assert_eq!((status.lost(), status.waiting(), status.trouble()), (0, 0, None));
         }
         // Each split of each interval adds up, and each tier to the next.
-        prop_assert_eq!(admin::check(&path).unwrap(), Vec::<String>::new());
-        let database = rusqlite::Connection::open(&path).unwrap();
-        let number = |sql: &str| database.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
-        let all = number("SELECT sum(bytes) FROM v_interface WHERE tier = 'day'").unwrap();
-        prop_assert_eq!(all.unwrap_or(0), bytes as i64);
-        let first = number("SELECT min(start) FROM v_interface").unwrap();
-        prop_assert!(first.is_none_or(|first| first >= FIRST_DAY), "{:?}", first);
+        // What a clock that was ahead has left in the future is in a file of its own.
+        let mut all = 0;
+        for path in [path.clone(), directory.path().join("b.db.ahead")] {
+            if !path.exists() {
+                continue;
+            }
+            prop_assert_eq!(admin::check(&path).unwrap(), Vec::<String>::new());
+            let database = rusqlite::Connection::open(&path).unwrap();
+            let number =
+                |sql: &str| database.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)).unwrap();
+            let sum = number("SELECT sum(bytes) FROM v_interface WHERE tier = 'day'");
+            all += sum.unwrap_or(0);
+            let first = number("SELECT min(start) FROM v_interface");
+            prop_assert!(first.is_none_or(|first| first >= FIRST_DAY), "{:?}", first);
+        }
+        prop_assert_eq!(all, bytes as i64);
     }
 }
