@@ -130,10 +130,14 @@ impl ClosedInterval {
     }
 
     /// Keeps the busiest rows and folds the rest into "other", so that a busy minute
-    /// does not fill the card. Half of the places for hosts, and for their services, are set
-    /// aside for local ones: a visit to many servers must not push out the people at home.
-    /// Of a host that is folded no service is kept.
+    /// does not fill the card. Half of the places for hosts are set aside for local ones: a
+    /// visit to many servers must not push out the people at home.
+    ///
+    /// Services are kept of local hosts that have a row. What a remote host does is the
+    /// mirror of what local ones do, and there is no end of remote hosts: their rows cost as
+    /// many writes as those of local ones and tell little more.
     pub fn keep_busiest(&mut self, hosts: usize, ports: usize, services: usize) {
+        self.services.retain(|row| row.local);
         if self.hosts.len() > hosts {
             let busiest = |row: &IntervalHost| (Reverse(row.traffic.bytes()), row.address);
             busiest_first(&mut self.hosts, hosts, |row| row.local, busiest);
@@ -148,7 +152,7 @@ impl ClosedInterval {
         if self.services.len() > services {
             let busiest =
                 |row: &IntervalService| (Reverse(row.traffic.bytes()), row.address, row.service);
-            busiest_first(&mut self.services, services, |row| row.local, busiest);
+            first_few(&mut self.services, services, busiest);
             self.services.truncate(services);
         }
         self.services.shrink_to_fit();

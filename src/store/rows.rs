@@ -257,25 +257,19 @@ impl Interval {
         self.keep_busiest_services(limits.services);
     }
 
-    /// Keeps the `most` busiest services of the hosts that have rows, half of them those of
-    /// local ones. What goes is the "other" of its host, which no row says.
+    /// Keeps the `most` busiest services of the hosts that have rows. What goes is the "other"
+    /// of its host, which no row says. Those of remote hosts never came here: see
+    /// [`ClosedInterval::keep_busiest`].
     fn keep_busiest_services(&mut self, most: usize) {
         let [.., hosts, _, _, _, services] = &mut self.rows;
         services.0.retain(|key, _| hosts.0.contains_key(&[key[0], key[1], key[2], 0]));
         if services.0.len() <= most {
             return;
         }
-        let is_local = |row: &Row| row.extras.first() == Some(&1);
-        let mut order: Vec<(bool, Reverse<u64>, Key)> = services
-            .0
-            .iter()
-            .map(|(key, row)| (!is_local(row), Reverse(row.bytes()), *key))
-            .collect();
+        let mut order: Vec<(Reverse<u64>, Key)> =
+            services.0.iter().map(|(key, row)| (Reverse(row.bytes()), *key)).collect();
         order.sort_unstable();
-        let locals = order.partition_point(|(is_remote, ..)| !is_remote);
-        let aside = locals.min(most / 2);
-        order[aside..].sort_unstable_by_key(|(_, bytes, key)| (*bytes, *key));
-        for (_, _, key) in &order[most..] {
+        for (_, key) in &order[most..] {
             services.0.remove(key);
         }
     }

@@ -43,16 +43,22 @@ interface Found {
   isOfSpan: boolean;
 }
 
-/** The services of a host in a span; of an older daemon, since its start. */
+/**
+ * The services of a host in a span. The history names those of local hosts only; of a remote host, and from an
+ * older daemon, it is those since the start.
+ */
 async function servicesOf(host: string, asked: Span): Promise<Found> {
+  let found: Found | null = null;
   try {
-    const answer = await history({ what: "services", host, by: "none", top: ROWS, from: asked.from, to: asked.to });
-    return { rows: answer.rows, other: answer.other, isOfSpan: true };
+    const { rows, other } = await history({ what: "services", host, by: "none", top: ROWS, from: asked.from, to: asked.to });
+    found = { rows, other, isOfSpan: true };
+    if (rows.length > 0 || packets(counters(other)) === 0) return found;
   } catch (error) {
     if (!(error instanceof Refused && error.status === 400)) throw error;
-    const { services, other_services } = await get<{ services: HistoryRow[]; other_services: HistoryRow }>("hosts", { name: host });
-    return { rows: services, other: other_services, isOfSpan: false };
   }
+  const { services, other_services } = await get<{ services: HistoryRow[]; other_services: HistoryRow }>("hosts", { name: host });
+  if (found && services.length === 0) return found;
+  return { rows: services, other: other_services, isOfSpan: false };
 }
 
 interface Props {
@@ -93,13 +99,11 @@ async function hostsOf(service: string, asked: Span): Promise<History | null> {
   }
 }
 
-/** The hosts that used a port in a span. */
+/** The local hosts that used a port in a span. */
 export function ServiceHosts({ name, asked, spanName, parameters }: Props) {
   const { answer, error } = useAsked(`hosts of ${name} ${asked.key}`, () => hostsOf(name, asked), every(asked));
   if (answer === null) return null;
   const rows = (answer?.rows ?? []).map((row): Line => ({ ...counters(row), name: String(row.addr), service: row.local ? "local" : "outside" }));
-  // Each packet is received by one host: all of them together are the port's.
-  const whole = Math.max(rows.reduce((all, row) => all + row.bytes_in, 0), rows.reduce((all, row) => all + row.bytes_out, 0));
   return (
     <Amounts
       name={name}
@@ -112,9 +116,8 @@ export function ServiceHosts({ name, asked, spanName, parameters }: Props) {
       rows={rows}
       rest={[]}
       prefix=""
-      whole={whole}
       of={answer?.count}
-      note="Both ends of the traffic: a share is of what went over it, so the shares add up to more than 100 %."
+      note="Hosts at home only: the history does not name what remote hosts did."
     />
   );
 }
@@ -129,8 +132,6 @@ interface AmountsProps {
   parameters: URLSearchParams;
   prefix: string;
   isShort?: boolean;
-  /** What a share is of; else all rows together. */
-  whole?: number;
   of?: number;
   note?: ComponentChildren;
   error?: string;
@@ -139,8 +140,8 @@ interface AmountsProps {
 
 const TITLES: Record<Kind, string> = { hosts: "Hosts", ports: "Ports", protocols: "Protocols", interfaces: "Interfaces" };
 
-function Amounts({ kind, label, name, small, rows, rest, parameters, prefix, isShort, note, error, isLoading, of, ...given }: AmountsProps) {
-  const whole = given.whole ?? [...rows, ...rest].reduce((all, row) => all + both(row), 0);
+function Amounts({ kind, label, name, small, rows, rest, parameters, prefix, isShort, note, error, isLoading, of }: AmountsProps) {
+  const whole = [...rows, ...rest].reduce((all, row) => all + both(row), 0);
   const most = rows.reduce((top, row) => Math.max(top, both(row)), 0);
   const amount = (key: (typeof KEYS)[number], label: string): Column<Line> => ({
     key,
