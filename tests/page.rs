@@ -23,7 +23,10 @@ fn the_page_shows_what_was_captured_and_can_be_used() {
     let config = directory.path().join("brightstat.toml");
     std::fs::write(
         &config,
-        "[capture]\ninterfaces = [\"rx\"]\n[network]\nlocal = [\"192.168.0.0/16\"]\n",
+        // The whole capture comes within a second or two: every pair of host and service in it is
+        // to be named, so that the page's sums can be held against the truth.
+        "[capture]\ninterfaces = [\"rx\"]\n[network]\nlocal = [\"192.168.0.0/16\"]\n\
+         [history]\nservices_per_interval = 1000\n",
     )
     .unwrap();
     let arguments = ["--config", config.to_str().unwrap()];
