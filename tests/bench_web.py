@@ -38,7 +38,7 @@ print(json.dumps(took))
 SIZE = """
 import socket, sys
 client = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=20)
-client.sendall(f"GET {sys.argv[2]} HTTP/1.1\\r\\nHost: localhost\\r\\n{sys.argv[3]}\\r\\n".encode())
+client.sendall(f"GET {sys.argv[2]} HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n{sys.argv[3]}\\r\\n".encode())
 answer = b""
 while piece := client.recv(65536):
     answer += piece
