@@ -24,7 +24,7 @@ CHECK_NEEDS = $(BUILD_NEEDS) $(PAGE_NEEDS) shellcheck:shellcheck mandoc:mandoc
 TEST_NEEDS = $(CHECK_NEEDS) ip:iproute2 chromium:chromium slowhttptest:slowhttptest \
 	/usr/bin/faketime:faketime setpriv:util-linux \
 	$(STRIP_arm64) $(STRIP_armhf) $(CROSS_NEEDS) $(BOOT_NEEDS) $(PACKAGE_NEEDS) $(APPLIANCE_NEEDS) $(IMAGE_NEEDS)
-NIGHTLY_NEEDS = $(DEB_NEEDS) $(STRIP_arm64) $(STRIP_armhf) losetup:mount mkfs.ext4:e2fsprogs podman:podman runc:runc mmdebstrap:mmdebstrap
+NIGHTLY_NEEDS = $(DEB_NEEDS) ip:iproute2 python3:python3 $(STRIP_arm64) $(STRIP_armhf) losetup:mount mkfs.ext4:e2fsprogs podman:podman runc:runc mmdebstrap:mmdebstrap
 PAGE_NEEDS := node:nodejs npm:npm
 BENCH_NEEDS := $(BUILD_NEEDS) ip:iproute2 valgrind:valgrind darkstat:darkstat tcpdump:tcpdump \
 	ethtool:ethtool python3:python3 wrk:wrk taskset:util-linux
