@@ -360,7 +360,11 @@ fn a_query_for_what_history_does_not_have_names_it_and_what_there_is() {
     for (arguments, words) in [
         (
             &["cats"][..],
-            &["\"cats\"", "hosts, ports, protocols, services, interfaces or devices", "host 192.168.1.5"][..],
+            &[
+                "\"cats\"",
+                "hosts, ports, protocols, services, interfaces or devices",
+                "host 192.168.1.5",
+            ][..],
         ),
         (&["host", "fritz"], &["\"fritz\"", "expected an address", "192.168.1.5"]),
         (&["port", "443"], &["\"443\"", "\"tcp/443\""]),
