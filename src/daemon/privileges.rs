@@ -4,17 +4,18 @@
 //! becomes an ordinary user before it reads the first frame or answers the first request.
 //! Must run before any other thread is started: capabilities belong to threads.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Component, Path};
 
 use caps::{CapSet, Capability, CapsHashSet};
 use log::{info, warn};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::sys::prctl;
-use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat};
 use nix::unistd::{Gid, Uid, fchown, fchownat, geteuid, setgid, setgroups, setuid};
 
 use crate::failure::{Exit, Failure};
@@ -136,6 +137,30 @@ fn by_name(name: &str) -> Option<Account> {
     })
 }
 
+/// Opens a directory by its path, one name after the other, and follows no link on the way:
+/// `ELOOP` if there is one. (openat2(2) does the same in one call; kernels before 5.6 and
+/// emulators do not have it.)
+fn open_directory(directory: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let start = if directory.is_absolute() { "/" } else { "." };
+    let mut opened = openat(AT_FDCWD, start, flags, Mode::empty())?;
+    for component in directory.components() {
+        let name = match component {
+            Component::Normal(name) => name,
+            Component::ParentDir => OsStr::new(".."),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => continue,
+        };
+        opened = openat(&opened, name, flags, Mode::empty()).map_err(|e| {
+            // For a link too it is "not a directory", as O_DIRECTORY is looked at first.
+            let stat = fstatat(&opened, name, AtFlags::AT_SYMLINK_NOFOLLOW);
+            let is_link =
+                |stat: FileStat| stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFLNK.bits();
+            if stat.is_ok_and(is_link) { Errno::ELOOP } else { e }
+        })?;
+    }
+    Ok(opened)
+}
+
 /// What SQLite adds to the name of a database for the files beside it.
 const COMPANIONS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 
@@ -153,10 +178,7 @@ fn hand_over(
     account: &Account,
 ) -> Result<(), Errno> {
     let (uid, gid) = (Some(account.uid), Some(account.gid));
-    let how = OpenHow::new()
-        .flags(OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
-    let opened = openat2(AT_FDCWD, directory, how)?;
+    let opened = open_directory(directory)?;
     let base = database.file_name().unwrap_or_default().to_string_lossy().into_owned();
     for name in COMPANIONS.map(|suffix| format!("{base}{suffix}")) {
         match plain_file(&opened, &name)? {
