@@ -206,9 +206,9 @@ nightly() {
     stage same-package ./tests/package/again.sh "$(deb "$own")" &&
         stage same-program ./tests/reproducible.sh armhf \
             target/arm-unknown-linux-musleabihf/release/brightstat &&
-        stage crowd ./tests/as-root.sh python3 tests/web/crowd.py --binary target/release/brightstat &&
         stage soak ./tests/as-root.sh ./tests/soak.sh ./tests/cargo-as-root.sh bench --locked --bench history &&
-        stage containers ./tests/containers.sh arm64 target/aarch64-unknown-linux-musl/release/brightstat
+        stage containers ./tests/containers.sh arm64 target/aarch64-unknown-linux-musl/release/brightstat &&
+        stage crowd ./tests/as-root.sh python3 tests/web/crowd.py --binary target/release/brightstat
 }
 
 touch "$logs/table"
