@@ -177,13 +177,7 @@ impl Services {
                 range.take(rates.greatest);
             }
             let named = named(hosts, ports, (*slot, *number), row.born);
-            closed.extend(named.map(|(address, local, service)| IntervalService {
-                address,
-                local,
-                service,
-                traffic,
-                rates,
-            }));
+            closed.extend(named.map(|named| interval_service(named, traffic, rates)));
         }
         closed
     }
@@ -209,13 +203,7 @@ impl Services {
                 ranges[at].close(intervals, Rates::steady(own[at], covered).greatest)
             });
             let named = named(hosts, ports, (*slot, *number), row.born);
-            closed.extend(named.map(|(address, local, service)| IntervalService {
-                address,
-                local,
-                service,
-                traffic,
-                rates,
-            }));
+            closed.extend(named.map(|named| interval_service(named, traffic, rates)));
         }
         closed
     }
@@ -232,6 +220,15 @@ impl Services {
         rows.extend(self.rows.iter().filter_map(row));
         rows
     }
+}
+
+/// What a host that is named did with a service in an interval.
+fn interval_service(
+    (address, local, service): (Addr, bool, Service),
+    traffic: InOut,
+    rates: [Rates; 2],
+) -> IntervalService {
+    IntervalService { address, local, service, traffic, rates }
 }
 
 /// The address of the host in a slot, whether it is local, and the service of that number;
