@@ -27,6 +27,8 @@ export async function check(name, body) {
   } catch (error) {
     failed += 1;
     console.log(`FAILED: ${name}\n${error.stack ?? error}`);
+    // What it left open would go on asking, and fail later in the middle of another check.
+    for (const page of browser.contexts().flatMap((context) => context.pages())) await close(page);
   }
 }
 
@@ -96,7 +98,7 @@ export async function graphBox(page) {
   return box;
 }
 
-/** What "Download CSV" gives, as objects. */
+/** What "Download CSV" gives, as objects. Not to be polled: Chromium drops all but ten downloads a second. */
 export async function csv(where) {
   const page = where.page?.() ?? where;
   const [download] = await Promise.all([page.waitForEvent("download"), where.getByRole("button", { name: "Download CSV" }).click()]);
