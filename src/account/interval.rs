@@ -114,7 +114,7 @@ pub struct ClosedInterval {
     pub without_port: Volume,
     /// The IP protocols.
     pub protocols: Vec<IntervalProtocol>,
-    /// What hosts did: of each host in `hosts` no more than it did in all.
+    /// What local hosts did: of each host in `hosts` no more than it did in all.
     pub services: Vec<IntervalService>,
 }
 

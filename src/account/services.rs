@@ -71,6 +71,10 @@ impl Open {
         }
     }
 
+    fn is_zero(&self) -> bool {
+        self.bytes == [0; 2] && self.packets == [0; 2]
+    }
+
     fn traffic(&self) -> InOut {
         let volume = |at: usize| Volume { packets: self.packets[at].into(), bytes: self.bytes[at] };
         InOut { received: volume(0), sent: volume(1) }
@@ -165,7 +169,7 @@ impl Services {
         ports: &Ports,
         covered: u64,
     ) -> Vec<IntervalService> {
-        let mut closed = Vec::new();
+        let mut closed = self.room_for(hosts, |row| !row.fine.is_zero());
         for ((slot, number), row) in self.rows.iter_mut() {
             let traffic = std::mem::take(&mut row.fine).traffic();
             if traffic.is_zero() {
@@ -176,7 +180,7 @@ impl Services {
             for (range, rates) in row.ranges.iter_mut().zip(rates) {
                 range.take(rates.greatest);
             }
-            let named = named(hosts, ports, (*slot, *number), row.born);
+            let named = named(hosts, ports, (*slot, *number), row.born).filter(is_of_local);
             closed.extend(named.map(|named| interval_service(named, traffic, rates)));
         }
         closed
@@ -191,7 +195,7 @@ impl Services {
         covered: u64,
         intervals: u32,
     ) -> Vec<IntervalService> {
-        let mut closed = Vec::new();
+        let mut closed = self.room_for(hosts, |row| !row.base.is_zero());
         for ((slot, number), row) in self.rows.iter_mut() {
             let traffic = std::mem::take(&mut row.base).traffic();
             let mut ranges = std::mem::take(&mut row.ranges);
@@ -202,10 +206,22 @@ impl Services {
             let rates = std::array::from_fn(|at| {
                 ranges[at].close(intervals, Rates::steady(own[at], covered).greatest)
             });
-            let named = named(hosts, ports, (*slot, *number), row.born);
+            let named = named(hosts, ports, (*slot, *number), row.born).filter(is_of_local);
             closed.extend(named.map(|named| interval_service(named, traffic, rates)));
         }
         closed
+    }
+
+    /// Room for the rows of local hosts of which `is_meant` says so. A list that grows as it goes
+    /// leaves holes in memory, of twice its size together, and it is made every second.
+    fn room_for(
+        &self,
+        hosts: &Table<Addr, Host>,
+        is_meant: impl Fn(&Row) -> bool,
+    ) -> Vec<IntervalService> {
+        let is_local = |slot: u32| hosts.at(slot).is_some_and(|(_, host)| host.local);
+        let rows = self.rows.iter();
+        Vec::with_capacity(rows.filter(|((slot, _), row)| is_meant(row) && is_local(*slot)).count())
     }
 
     /// The rows, in no order. They are those of the last walk; a host's place is its slot.
@@ -220,6 +236,13 @@ impl Services {
         rows.extend(self.rows.iter().filter_map(row));
         rows
     }
+}
+
+/// Intervals have the rows of local hosts only, see [`ClosedInterval::keep_busiest`].
+///
+/// [`ClosedInterval::keep_busiest`]: super::ClosedInterval::keep_busiest
+fn is_of_local((_, local, _): &(Addr, bool, Service)) -> bool {
+    *local
 }
 
 /// What a host that is named did with a service in an interval.

@@ -206,11 +206,9 @@ fn part_of_view(kind: &Kind, seconds: i64, name: &str) -> String {
             columns.push("CASE WHEN x.k1 > 0 THEN x.k1 & 65535 END AS port".to_owned());
         }
         _ => {
-            let names: Vec<String> = (0..=256)
-                .map(|number| (number, protocol_name(number)))
-                .filter(|(number, name)| *name != number.to_string())
-                .map(|(number, name)| format!("WHEN {number} THEN '{name}'"))
-                .collect();
+            let names = named_protocols();
+            let names: Vec<String> =
+                names.map(|(number, name)| format!("WHEN {number} THEN '{name}'")).collect();
             columns.push(format!(
                 "CASE x.k1 WHEN -1 THEN 'none' {} ELSE CAST(x.k1 AS TEXT) END AS protocol",
                 names.join(" ")
@@ -236,12 +234,19 @@ fn part_of_view(kind: &Kind, seconds: i64, name: &str) -> String {
     format!("SELECT {} FROM {table} x{join} WHERE {condition}", columns.join(", "))
 }
 
+/// The protocols that have a name. The others are shown by number: each that a view lists takes
+/// 60 bytes of every connection's memory, for each tier.
+fn named_protocols() -> impl Iterator<Item = (u16, String)> {
+    let all = (0..=256).map(|number| (number, protocol_name(number)));
+    all.filter(|(number, name)| *name != number.to_string())
+}
+
 /// What one tier contributes to the view of what hosts do: its rows, and what is left of each
 /// row of `v_host`, which makes both views add up to the same.
 fn services(seconds: i64, name: &str) -> String {
-    let protocols: Vec<String> = (0..=256)
-        .map(|number| format!("WHEN {} THEN '{}'", -1 - number, protocol_name(number as u16)))
-        .collect();
+    let protocols = named_protocols()
+        .map(|(number, name)| format!("WHEN {} THEN '{name}'", -1 - i32::from(number)));
+    let protocols: Vec<String> = protocols.collect();
     let transports = Transport::ALL
         .map(|transport| format!("WHEN {} THEN '{}'", transport.number(), transport.name()));
     let table = SERVICE.table(seconds);
@@ -261,7 +266,7 @@ fn services(seconds: i64, name: &str) -> String {
         "SELECT '{name}' AS tier, {seconds} AS seconds, x.start,
             datetime(x.start, 'unixepoch') AS start_utc, {address} AS address, n.mac,
             x.extra AS local,
-            CASE WHEN x.k2 < 0 THEN CASE x.k2 {protocols} END
+            CASE WHEN x.k2 < 0 THEN CASE x.k2 {protocols} ELSE CAST(-1 - x.k2 AS TEXT) END
                 ELSE CASE x.k2 >> 16 {transports} END END AS protocol,
             CASE WHEN x.k2 >= 0 THEN x.k2 & 65535 END AS port, {own}
          FROM {table} x CROSS JOIN host h ON h.id = x.k1
