@@ -13,9 +13,12 @@
 //! made for the same [`Host::born`]. What a flow counted for a host that came into its slot
 //! since the last walk may be its predecessor's, and is left out.
 //!
-//! Each walk adds to what has been counted since the start, since the last base interval was
-//! closed, and since the last fine one. A close begins with a walk, so that an interval's rows
-//! hold what came within it, and no more than their hosts' rows of that interval do.
+//! Each walk adds to what has been counted since the start and, of local hosts, since the last
+//! base interval was closed and since the last fine one. A close begins with a walk, so that an
+//! interval's rows hold what came within it, and no more than their hosts' rows of that interval
+//! do. Intervals name local hosts only: what a remote host does is the mirror of what local ones
+//! do, and there is no end of remote hosts. So what is still open stands in a table of its own,
+//! in which the many rows of remote hosts take no room.
 
 use super::fine::Range;
 use super::flows::{Flow, Flows, NO_SLOT};
@@ -71,10 +74,6 @@ impl Open {
         }
     }
 
-    fn is_zero(&self) -> bool {
-        self.bytes == [0; 2] && self.packets == [0; 2]
-    }
-
     fn traffic(&self) -> InOut {
         let volume = |at: usize| Volume { packets: self.packets[at].into(), bytes: self.bytes[at] };
         InOut { received: volume(0), sent: volume(1) }
@@ -87,36 +86,73 @@ struct Row {
     /// Of the host that it was made for.
     born: u64,
     traffic: InOut,
-    /// Of that, since the last base interval was closed, and since the last fine one.
+    /// Its place in [`Services::open`], or [`NO_SLOT`].
+    open: u32,
+}
+
+impl Row {
+    fn new(born: u64) -> Row {
+        Row { born, traffic: InOut::default(), open: NO_SLOT }
+    }
+}
+
+const _: () = assert!(size_of::<Row>() <= 48);
+
+/// What a local host did with a service in the open intervals.
+#[derive(Clone, Copy, Default)]
+struct OpenRow {
+    /// Since the last base interval was closed, and since the last fine one.
     base: Open,
     fine: Open,
     /// The rates of fine intervals within the open base interval: received, sent.
     ranges: [Range; 2],
 }
 
-impl Row {
-    fn new(born: u64) -> Row {
-        Row {
-            born,
-            traffic: InOut::default(),
-            base: Open::default(),
-            fine: Open::default(),
-            ranges: Default::default(),
-        }
-    }
-
+impl OpenRow {
     fn add(&mut self, traffic: &InOut) {
-        self.traffic += *traffic;
         self.base.add(traffic);
         self.fine.add(traffic);
     }
 }
 
-const _: () = assert!(size_of::<Row>() <= 112);
+const _: () = assert!(size_of::<OpenRow>() <= 72);
+
+/// The open parts of rows. Places that are given back are used again.
+#[derive(Default)]
+struct OpenRows {
+    rows: Vec<OpenRow>,
+    free: Vec<u32>,
+}
+
+impl OpenRows {
+    fn take(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.rows.push(OpenRow::default());
+            self.rows.len() as u32 - 1
+        })
+    }
+
+    fn taken(&self) -> usize {
+        self.rows.len() - self.free.len()
+    }
+
+    fn give_back(&mut self, place: u32) {
+        if let Some(row) = self.get(place) {
+            *row = OpenRow::default();
+            self.free.push(place);
+        }
+    }
+
+    /// The row in `place`; `None` for [`NO_SLOT`].
+    fn get(&mut self, place: u32) -> Option<&mut OpenRow> {
+        self.rows.get_mut(place as usize)
+    }
+}
 
 /// The rows, by the slot of the host and the number of the service.
 pub(super) struct Services {
     rows: Table<(u32, u32), Row, 2>,
+    open: OpenRows,
     /// How many hosts had been folded at the last walk.
     folded: u64,
     /// Frames that had been counted then.
@@ -125,7 +161,7 @@ pub(super) struct Services {
 
 impl Services {
     pub(super) fn new() -> Services {
-        Services { rows: Table::with_room(ROWS), folded: 0, frames: 0 }
+        Services { rows: Table::with_room(ROWS), open: OpenRows::default(), folded: 0, frames: 0 }
     }
 
     fn gather(&mut self, flows: &mut Flows, hosts: &Table<Addr, Host>) {
@@ -149,17 +185,31 @@ impl Services {
             port => port,
         };
         let key = (slot, service);
+        let open = &mut self.open;
+        let mut add = |row: &mut Row| {
+            row.traffic += traffic;
+            if host.local {
+                if row.open == NO_SLOT {
+                    row.open = open.take();
+                }
+                if let Some(open) = open.get(row.open) {
+                    open.add(&traffic);
+                }
+            }
+        };
+        let mut gone = NO_SLOT;
         let found = self.rows.find(&key, |row| {
             if row.born != born {
-                *row = Row::new(born);
+                gone = std::mem::replace(row, Row::new(born)).open;
             }
-            row.add(&traffic);
+            add(row);
         });
         if let Err(hash) = found {
             let mut row = Row::new(born);
-            row.add(&traffic);
-            self.rows.insert(hash, key, row, None, |_, _| ());
+            add(&mut row);
+            self.rows.insert(hash, key, row, None, |_, old| gone = old.open);
         }
+        self.open.give_back(gone);
     }
 
     /// Ends the open fine interval, which was captured for `covered` milliseconds.
@@ -169,21 +219,16 @@ impl Services {
         ports: &Ports,
         covered: u64,
     ) -> Vec<IntervalService> {
-        let mut closed = self.room_for(hosts, |row| !row.fine.is_zero());
-        for ((slot, number), row) in self.rows.iter_mut() {
+        self.close(hosts, ports, |row| {
             let traffic = std::mem::take(&mut row.fine).traffic();
-            if traffic.is_zero() {
-                continue;
+            let rates = rates(&traffic, covered);
+            if !traffic.is_zero() {
+                for (range, rates) in row.ranges.iter_mut().zip(rates) {
+                    range.take(rates.greatest);
+                }
             }
-            let bytes = [traffic.received.bytes, traffic.sent.bytes];
-            let rates = bytes.map(|bytes| Rates::steady(bytes, covered));
-            for (range, rates) in row.ranges.iter_mut().zip(rates) {
-                range.take(rates.greatest);
-            }
-            let named = named(hosts, ports, (*slot, *number), row.born).filter(is_of_local);
-            closed.extend(named.map(|named| interval_service(named, traffic, rates)));
-        }
-        closed
+            (traffic, rates)
+        })
     }
 
     /// Ends the open base interval, which was captured for `covered` milliseconds and has had
@@ -195,39 +240,38 @@ impl Services {
         covered: u64,
         intervals: u32,
     ) -> Vec<IntervalService> {
-        let mut closed = self.room_for(hosts, |row| !row.base.is_zero());
-        for ((slot, number), row) in self.rows.iter_mut() {
+        self.close(hosts, ports, |row| {
             let traffic = std::mem::take(&mut row.base).traffic();
+            let own = rates(&traffic, covered);
             let mut ranges = std::mem::take(&mut row.ranges);
-            if traffic.is_zero() {
-                continue;
-            }
-            let own = [traffic.received.bytes, traffic.sent.bytes];
-            let rates = std::array::from_fn(|at| {
-                ranges[at].close(intervals, Rates::steady(own[at], covered).greatest)
-            });
-            let named = named(hosts, ports, (*slot, *number), row.born).filter(is_of_local);
-            closed.extend(named.map(|named| interval_service(named, traffic, rates)));
-        }
-        closed
+            let rates = std::array::from_fn(|at| ranges[at].close(intervals, own[at].greatest));
+            (traffic, rates)
+        })
     }
 
-    /// Room for the rows of local hosts of which `is_meant` says so. A list that grows as it goes
-    /// leaves holes in memory, of twice its size together, and it is made every second.
-    fn room_for(
-        &self,
+    /// The rows with traffic in an interval, which `end` ends and tells.
+    fn close(
+        &mut self,
         hosts: &Table<Addr, Host>,
-        is_meant: impl Fn(&Row) -> bool,
+        ports: &Ports,
+        mut end: impl FnMut(&mut OpenRow) -> (InOut, [Rates; 2]),
     ) -> Vec<IntervalService> {
-        let is_local = |slot: u32| hosts.at(slot).is_some_and(|(_, host)| host.local);
-        let rows = self.rows.iter();
-        Vec::with_capacity(rows.filter(|((slot, _), row)| is_meant(row) && is_local(*slot)).count())
+        // A list that grows as it goes would leave holes in memory with each close.
+        let mut closed = Vec::with_capacity(self.open.taken());
+        let open = &mut self.open;
+        closed.extend(self.rows.iter().filter_map(|((slot, number), row)| {
+            let (traffic, rates) = end(open.get(row.open)?);
+            let (address, service) = named(hosts, ports, (*slot, *number), row.born)?;
+            let named = IntervalService { address, service, traffic, rates };
+            (!traffic.is_zero()).then_some(named)
+        }));
+        closed
     }
 
     /// The rows, in no order. They are those of the last walk; a host's place is its slot.
     pub(super) fn rows(&self, hosts: &Table<Addr, Host>, ports: &Ports) -> Vec<ServiceRow> {
         let row = |((slot, number), row): (&(u32, u32), &Row)| {
-            let (_, _, service) = named(hosts, ports, (*slot, *number), row.born)?;
+            let (_, service) = named(hosts, ports, (*slot, *number), row.born)?;
             Some(ServiceRow { host: *slot, service, traffic: row.traffic })
         };
         // Not collected, as what grows as it goes leaves holes behind; and of a size that the
@@ -238,30 +282,18 @@ impl Services {
     }
 }
 
-/// Intervals have the rows of local hosts only, see [`ClosedInterval::keep_busiest`].
-///
-/// [`ClosedInterval::keep_busiest`]: super::ClosedInterval::keep_busiest
-fn is_of_local((_, local, _): &(Addr, bool, Service)) -> bool {
-    *local
+/// The rates of traffic that came within `covered` milliseconds: received, sent.
+fn rates(traffic: &InOut, covered: u64) -> [Rates; 2] {
+    [traffic.received.bytes, traffic.sent.bytes].map(|bytes| Rates::steady(bytes, covered))
 }
 
-/// What a host that is named did with a service in an interval.
-fn interval_service(
-    (address, local, service): (Addr, bool, Service),
-    traffic: InOut,
-    rates: [Rates; 2],
-) -> IntervalService {
-    IntervalService { address, local, service, traffic, rates }
-}
-
-/// The address of the host in a slot, whether it is local, and the service of that number;
-/// `None` if that host has been folded and another one is there.
+/// The address of the host in a slot, and the service of that number; `None` if that host has been folded and another one is there.
 fn named(
     hosts: &Table<Addr, Host>,
     ports: &Ports,
     (slot, number): (u32, u32),
     born: u64,
-) -> Option<(Addr, bool, Service)> {
+) -> Option<(Addr, Service)> {
     let (address, host) = hosts.at(slot)?;
     if host.born != born {
         return None;
@@ -270,7 +302,7 @@ fn named(
         0 => Service::Port(ports.key(number)?),
         _ => Service::Protocol((number & !NO_PORT) as u16),
     };
-    Some((*address, host.local, service))
+    Some((*address, service))
 }
 
 impl Accounts {

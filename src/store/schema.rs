@@ -234,8 +234,8 @@ fn part_of_view(kind: &Kind, seconds: i64, name: &str) -> String {
     format!("SELECT {} FROM {table} x{join} WHERE {condition}", columns.join(", "))
 }
 
-/// The protocols that have a name. The others are shown by number: each that a view lists takes
-/// 60 bytes of every connection's memory, for each tier.
+/// The protocols that have a name. The others are shown by number: what a view lists takes memory
+/// in every connection, for each tier.
 fn named_protocols() -> impl Iterator<Item = (u16, String)> {
     let all = (0..=256).map(|number| (number, protocol_name(number)));
     all.filter(|(number, name)| *name != number.to_string())

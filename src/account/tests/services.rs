@@ -102,14 +102,10 @@ fn closed_rows(interval: &ClosedInterval) -> Rows {
     rows
 }
 
-/// Takes all rows and returns those of hosts at home: intervals once made those of remote ones
-/// too, of which none was ever kept.
-fn of_local_hosts(rows: &mut Rows) -> Rows {
+/// Takes all rows and returns those of local hosts.
+fn of_local(rows: &mut Rows) -> Rows {
     let mut rows = std::mem::take(rows);
-    let local = local_networks(0);
-    let before = rows.len();
-    rows.retain(|(address, _), _| local.has(address));
-    assert!(!rows.is_empty() && rows.len() < before);
+    rows.retain(|(address, _), _| local_networks(0).has(address));
     rows
 }
 
@@ -136,11 +132,11 @@ fn each_interval_has_what_came_within_it() {
         }
         if round % 4 == 3 {
             let fine = accounts.close_fine(round.into(), 1);
-            assert_eq!(closed_rows(&fine), of_local_hosts(&mut of_fine), "{round}");
+            assert_eq!(closed_rows(&fine), of_local(&mut of_fine), "{round}");
         }
         if round % 40 == 39 {
             let base = accounts.close_interval(round.into(), 60);
-            assert_eq!(closed_rows(&base), of_local_hosts(&mut of_base), "{round}");
+            assert_eq!(closed_rows(&base), of_local(&mut of_base), "{round}");
         }
     }
     assert!(accounts.close_interval(0, 60).services.is_empty());
@@ -168,11 +164,31 @@ fn a_burst_of_a_second_shows_in_the_rates_of_a_minute() {
 }
 
 #[test]
-fn the_busiest_services_of_local_hosts_are_kept_and_none_of_remote_ones() {
+fn what_remote_hosts_do_is_in_the_snapshot_and_in_no_interval() {
+    let mut accounts = Accounts::new(1_000, local_networks(1));
+    accounts.interface("eth0", "EN10MB");
+    let is_local = |address: &Addr| local_networks(1).has(address);
+    let packets: Vec<PacketRecord> =
+        (0..8).map(|host| Packet::new(host, host + 1, Load::Udp(40_000, 53)).record()).collect();
+    accounts.count(0, &packets);
+    let mut all = Rows::new();
+    packets.iter().for_each(|record| count(&mut all, record));
+    let local: Rows = all
+        .iter()
+        .filter(|((address, _), _)| is_local(address))
+        .map(|(key, row)| (*key, *row))
+        .collect();
+    assert!(!local.is_empty() && local.len() < all.len());
+    assert_eq!(closed_rows(&accounts.close_fine(0, 1)), local);
+    assert_eq!(rows(&accounts.snapshot()), all);
+    assert_eq!(closed_rows(&accounts.close_interval(0, 60)), local);
+}
+
+#[test]
+fn the_busiest_services_are_kept() {
     let mut interval = ClosedInterval::default();
-    let row = |host: u8, local, bytes| IntervalService {
+    let row = |host: u8, bytes| IntervalService {
         address: Addr::v4([10, 0, 0, host]),
-        local,
         service: Service::Protocol(1),
         traffic: InOut { sent: Volume { packets: 1, bytes }, ..InOut::default() },
         rates: Default::default(),
@@ -183,8 +199,7 @@ fn the_busiest_services_of_local_hosts_are_kept_and_none_of_remote_ones() {
         kept.sort_unstable();
         kept
     };
-    interval.services = (0..20).map(|host| row(host, host < 5, u64::from(host) + 1)).collect();
-    // Room for all of them: what remote hosts do is not named all the same.
+    interval.services = (0..5).map(|host| row(host, u64::from(host) + 1)).collect();
     interval.keep_busiest(100, 100, 100);
     assert_eq!(kept(&interval), [1, 2, 3, 4, 5]);
     interval.keep_busiest(100, 100, 3);
