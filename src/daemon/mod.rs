@@ -218,6 +218,8 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
     let answering = spawn_with("answers", ANSWERING_STACK, move || making.run())?;
     let making = answers.clone();
     let history = spawn_with("history", ANSWERING_STACK, move || making.run_history())?;
+    let making = answers.clone();
+    let long = spawn_with("history-long", ANSWERING_STACK, move || making.run_long_history())?;
     let over = StopSignal::new().map_err(no_signals)?;
     let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
     let (guarding, asked, stop) = (guard.clone(), answers.clone(), over.clone());
@@ -253,6 +255,7 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
     answers.close();
     join("answers", answering);
     join("history", history);
+    join("history-long", long);
     match (written.waiting(), written.trouble()) {
         (0, None) => info!("stopped; all counts are written"),
         (lost, _) => warn!("stopped; {lost} intervals could not be written"),

@@ -23,7 +23,7 @@ use crate::store::query::{Fresh, History};
 use crate::store::question::{Answer, Question};
 use crate::store::{self, Recent};
 use crate::web::guard::Guard;
-use crate::web::routes::Source;
+use crate::web::routes::{IsOver, Source};
 
 /// Everything that is worth a line in the status.
 pub(super) struct Status {
@@ -78,10 +78,12 @@ impl Source for Status {
         self.published.age()
     }
 
-    fn history(&self, question: &Question) -> Result<Answer, Failure> {
+    fn history(&self, question: &Question, is_over: IsOver) -> Result<Answer, Failure> {
         let in_memory = self.tiers.first().filter(|tier| tier.in_memory);
         let fresh = Fresh { recent: &self.recent, in_memory };
-        History::open(&self.database)?.ask(question, Some(fresh))
+        let mut history = History::open(&self.database)?;
+        history.end_when(is_over)?;
+        history.ask(question, Some(fresh))
     }
 
     fn status(&self) -> Value {

@@ -119,6 +119,16 @@ impl History {
         &self.connection
     }
 
+    /// Ends a question in the middle, with a failure, as soon as `is_over` says so. It is asked
+    /// every millisecond or so.
+    ///
+    /// # Errors
+    /// SQLite refuses.
+    pub fn end_when(&mut self, is_over: impl Fn() -> bool + Send + 'static) -> Result<(), Failure> {
+        let set = self.connection.progress_handler(STEPS, Some(is_over));
+        set.map_err(|e| Failure::new(Exit::Io, format!("{}: {e}", self.path.display())))
+    }
+
     /// Answers a question; with `fresh`, from what has not been committed yet as well.
     ///
     /// # Errors
@@ -198,6 +208,9 @@ impl History {
     }
 }
 
+/// Steps of SQLite's virtual machine after which [`History::end_when`] asks again: a
+/// millisecond on a Raspberry Pi Zero, less on others.
+const STEPS: i32 = 5_000;
 /// Spans up to this length, seconds, are answered from the tier in memory, if that reaches
 /// back far enough: whatever the step is, so that a graph and a table tell the same.
 const FINE_SPAN: i64 = 600;

@@ -1,13 +1,21 @@
 //! Who makes the answers, and in which order.
 //!
 //! A connection's own thread answers with what is there: the files of the page, and what has
-//! been made already from the latest snapshot. The rest is made by two threads, one for the
+//! been made already from the latest snapshot. The rest is made by three threads, two for the
 //! history and one for everything else: a question to the history takes seconds, and to make
 //! an answer takes stack and memory, which is bounded this way, however many connections there
-//! are. Each of the two has a fair queue ([`super::queue`]).
+//! are. Each of them has a fair queue ([`super::queue`]).
+//!
+//! Questions to the history take milliseconds or half a minute, which nobody can tell before. So
+//! each begins in the lane of the short ones; one that has taken longer than [`SLICE`] while
+//! others wait is ended, and begins anew in the lane of the long ones, which has a thread of its
+//! own. So a short question waits for a slice of each client at most, whatever the others ask,
+//! and a long one loses no more than that. What nobody waits for any more, as its client has
+//! gone, is ended too.
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -20,15 +28,24 @@ use super::queue::Queue;
 use super::request::{Refused, Request};
 use super::routes::{HISTORY, STATUS, Source, table};
 
+/// How long a question to the history may hold up others that have just come. A crowd of 32
+/// that asks as much as it can holds up a newcomer for three seconds.
+const SLICE: Duration = Duration::from_millis(100);
+/// How often it is looked whether a client that waits is still there. (Some close their side once
+/// they have asked, and get what is answered within this time.)
+const LOOK: Duration = Duration::from_millis(500);
 /// Questions of one client that wait for the history. The page asks one after the other.
 const QUESTIONS_PER_CLIENT: usize = 4;
 
 /// A question that waits for its answer.
 struct Question {
+    address: IpAddr,
     path: String,
     query: String,
     takes_gzip: bool,
     reply: SyncSender<Made>,
+    /// Whether nobody waits for the answer any more.
+    is_gone: Arc<AtomicBool>,
 }
 
 /// An HTTP status and a body.
@@ -39,19 +56,21 @@ pub struct Answers<S> {
     source: Arc<S>,
     bodies: Bodies,
     quick: Queue<Question>,
-    history: Queue<Question>,
+    history: Arc<Queue<Question>>,
+    long: Queue<Question>,
 }
 
 impl<S: Source> Answers<S> {
     /// For a web server of so many connections: questions to the history may wait on half of
-    /// them.
+    /// them, and on an eighth those that take long.
     pub fn new(source: Arc<S>, connections: usize) -> Answers<S> {
         Answers {
             source,
             bodies: Bodies::default(),
             // No more can wait than there are connections.
             quick: Queue::new(usize::MAX, usize::MAX),
-            history: Queue::new((connections / 2).max(1), QUESTIONS_PER_CLIENT),
+            history: Arc::new(Queue::new((connections / 2).max(1), QUESTIONS_PER_CLIENT)),
+            long: Queue::new((connections / 8).max(1), QUESTIONS_PER_CLIENT),
         }
     }
 
@@ -59,7 +78,7 @@ impl<S: Source> Answers<S> {
     /// of one thread.
     pub fn run(&self) {
         while let Some((_turn, question)) = self.quick.next() {
-            let Question { path, query, takes_gzip, reply } = question;
+            let Question { path, query, takes_gzip, reply, .. } = question;
             let body = if path == STATUS {
                 Ok(Body::new(self.source.status().to_string()))
             } else {
@@ -79,31 +98,68 @@ impl<S: Source> Answers<S> {
     }
 
     /// Answers questions to the history, one after the other, until [`Answers::close`]: the
-    /// body of the other thread.
+    /// body of the second thread.
     pub fn run_history(&self) {
         while let Some((_turn, question)) = self.history.next() {
-            let Question { query, takes_gzip, reply, .. } = question;
-            let text = super::history::history(&query, &*self.source);
-            let (status, body) = made(text.map(|text| Body::single(text, takes_gzip)));
-            let _ = reply.send((status, body));
+            let (queue, begun) = (self.history.clone(), Instant::now());
+            let is_long = move || begun.elapsed() >= SLICE && queue.is_wanted();
+            if let Some(question) = self.ask_history(question, is_long) {
+                // Where there is no room, it is refused.
+                self.long.push(question.address, question);
+            }
         }
     }
 
-    /// Ends the two threads. What still waits is refused.
+    /// Answers those that take long, in the same way: the body of the third thread.
+    pub fn run_long_history(&self) {
+        while let Some((_turn, question)) = self.long.next() {
+            self.ask_history(question, || false);
+        }
+    }
+
+    /// Answers a question to the history. Returns it if `is_long` ended that.
+    fn ask_history(
+        &self,
+        question: Question,
+        is_long: impl Fn() -> bool + Send + 'static,
+    ) -> Option<Question> {
+        let was_long = Arc::new(AtomicBool::new(false));
+        let (ended, is_gone) = (was_long.clone(), question.is_gone.clone());
+        let is_over = Box::new(move || {
+            let is_long = is_long();
+            ended.fetch_or(is_long, Ordering::Relaxed);
+            is_long || is_gone.load(Ordering::Relaxed)
+        });
+        if question.is_gone.load(Ordering::Relaxed) {
+            return None;
+        }
+        let text = super::history::history(&question.query, &*self.source, is_over);
+        if text.is_err() && was_long.load(Ordering::Relaxed) {
+            return Some(question);
+        }
+        let (status, body) = made(text.map(|text| Body::single(text, question.takes_gzip)));
+        let _ = question.reply.send((status, body));
+        None
+    }
+
+    /// Ends the three threads. What still waits is refused.
     pub fn close(&self) {
         self.quick.close();
         self.history.close();
+        self.long.close();
     }
 
-    /// The answer to a request from `address`.
+    /// The answer to a request from `address`, for a client of which `is_gone` tells whether it
+    /// has hung up.
     ///
     /// # Errors
-    /// There is no room for the question, or it takes longer than `time`.
+    /// There is no room for the question, it takes longer than `time`, or the client has gone.
     pub(super) fn answer(
         &self,
         request: &Request,
         address: IpAddr,
         time: Duration,
+        is_gone: impl Fn() -> bool,
     ) -> Result<Answer, Refused> {
         let Request { path, query, takes_gzip, .. } = request;
         let takes_gzip = *takes_gzip;
@@ -126,17 +182,44 @@ impl<S: Source> Answers<S> {
         }
         let deadline = Instant::now() + time;
         let (reply, answered) = mpsc::sync_channel(1);
-        let question = Question { path: path.clone(), query: query.clone(), takes_gzip, reply };
+        let gone = Gone::default();
+        let question = Question {
+            address,
+            path: path.clone(),
+            query: query.clone(),
+            takes_gzip,
+            reply,
+            is_gone: gone.0.clone(),
+        };
         const BUSY: Refused = Refused(503, "Too many questions; try again in a moment.");
         if !queue.push(address, question) {
             return Err(BUSY);
         }
-        match answered.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok((status, body)) => Ok(Answer::json(status, body, takes_gzip)),
-            Err(RecvTimeoutError::Timeout) => Err(Refused(504, "The answer takes too long.")),
-            // It has made room for somebody else's, or the daemon stops.
-            Err(RecvTimeoutError::Disconnected) => Err(BUSY),
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match answered.recv_timeout(left.min(LOOK)) {
+                Ok((status, body)) => return Ok(Answer::json(status, body, takes_gzip)),
+                Err(RecvTimeoutError::Timeout) if left <= LOOK => {
+                    return Err(Refused(504, "The answer takes too long; ask for a shorter span."));
+                }
+                Err(RecvTimeoutError::Timeout) if is_gone() => {
+                    return Err(Refused(503, "The client has gone."));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                // It has made room for somebody else's, or the daemon stops.
+                Err(RecvTimeoutError::Disconnected) => return Err(BUSY),
+            }
         }
+    }
+}
+
+/// Tells, once dropped, that nobody waits for an answer any more.
+#[derive(Default)]
+struct Gone(Arc<AtomicBool>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::Zoned;
 
-use super::routes::Source;
+use super::routes::{IsOver, Source};
 use crate::export::history::{Words, question};
 use crate::export::history_json::to_json;
 use crate::failure::Exit;
@@ -15,8 +15,13 @@ const ROWS_MOST: usize = 100;
 const ROWS_MOST_AT_ONCE: usize = 1_000;
 const ROWS: usize = 20;
 
-/// Answers the question in a query string, as JSON. Errors carry an HTTP status.
-pub(super) fn history(query: &str, source: &impl Source) -> Result<String, (u16, String)> {
+/// Answers the question in a query string, as JSON; see [`Source::history`]. Errors carry an
+/// HTTP status.
+pub(super) fn history(
+    query: &str,
+    source: &impl Source,
+    is_over: IsOver,
+) -> Result<String, (u16, String)> {
     let mut words = Words { points: POINTS, most: POINTS_MOST, top: ROWS, ..Words::default() };
     let parameters: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
     for (name, value) in &parameters {
@@ -48,7 +53,7 @@ pub(super) fn history(query: &str, source: &impl Source) -> Result<String, (u16,
         words.what = "interfaces";
     }
     let (question, zone) = question(&words, &Zoned::now()).map_err(|problem| (400, problem))?;
-    let answer = source.history(&question).map_err(|failure| match failure.exit {
+    let answer = source.history(&question, is_over).map_err(|failure| match failure.exit {
         Exit::Usage | Exit::NoInput => (400, failure.message),
         _ => (503, failure.message),
     })?;

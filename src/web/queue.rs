@@ -97,6 +97,11 @@ impl<J> Queue<J> {
         }
     }
 
+    /// Whether somebody waits.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.lock().waiting > 0
+    }
+
     /// Drops what waits, and ends the threads that wait for questions.
     pub(super) fn close(&self) {
         let mut state = self.lock();
@@ -174,12 +179,13 @@ impl<J> State<J> {
     }
 
     /// Makes room for a client that has `own` questions waiting: the newest question goes of
-    /// the client that has the most, if that has more; of several, of that which has had
-    /// or asked for the most.
+    /// the client that has the most, if that has more; of several, of that which has asked for
+    /// the most since one of its questions was begun, or has had the most. (The time that a
+    /// client has had comes last: of a crowd, most have had less than somebody who is answered.)
     fn displace_client(&mut self, own: usize) -> bool {
         let key = |flow: &Flow<J>| {
             let newest = flow.waiting.back().map(|waiting| waiting.number);
-            (flow.waiting.len(), flow.mark, flow.asked, newest)
+            (flow.waiting.len(), flow.asked, flow.mark, newest)
         };
         let most = self.flows.values_mut().max_by_key(|flow| key(flow));
         let Some(flow) = most.filter(|flow| flow.waiting.len() > own) else { return false };

@@ -19,12 +19,15 @@ pub trait Source: Send + Sync + 'static {
     fn age(&self) -> u64;
     /// The answer of `GET /api/v1/status`.
     fn status(&self) -> Value;
-    /// The answer to a question about the history.
+    /// The answer to a question about the history; a failure soon after `is_over` has said so.
     ///
     /// # Errors
     /// See [`crate::store::query::History`].
-    fn history(&self, question: &Question) -> Result<Answer, Failure>;
+    fn history(&self, question: &Question, is_over: IsOver) -> Result<Answer, Failure>;
 }
+
+/// Whether nobody wants the answer any more that is being made.
+pub type IsOver = Box<dyn Fn() -> bool + Send>;
 
 /// Where questions to the history are asked.
 pub(super) const HISTORY: &str = "/api/v1/history";

@@ -299,7 +299,7 @@ def measure(world, kind, seconds):
     attempts = int(attackers.communicate(timeout=60)[0]) if attackers else 0
     refresh = asked["kept"][0] + asked["new"][0]
     history = asked["history"][0]
-    refused = [why for _, of in asked.values() for why in of]
+    refused = [f"{name}: {why}" for name, (_, of) in asked.items() for why in of]
     print(
         f"{kind:14} {attempts:9} {len(refresh):7} {percentile(refresh, 0.99):6.3f} {max(refresh):6.3f}"
         f" {len(history):7} {max(history):6.3f} {len(refused):7} {most:7} {os.getloadavg()[0]:5.1f}",

@@ -11,6 +11,7 @@ use super::*;
 use crate::account::Snapshot;
 use crate::failure::{Exit, Failure};
 use crate::store::question;
+use crate::web::routes::IsOver;
 
 const TIME: Duration = Duration::from_secs(20);
 const CONNECTIONS: usize = 64;
@@ -28,8 +29,14 @@ impl Source for Slow {
     fn status(&self) -> Value {
         Value::Null
     }
-    fn history(&self, _: &question::Question) -> Result<question::Answer, Failure> {
-        let _ = self.0.lock().unwrap().recv_timeout(TIME);
+    fn history(
+        &self,
+        _: &question::Question,
+        is_over: IsOver,
+    ) -> Result<question::Answer, Failure> {
+        let end = Instant::now() + TIME;
+        let told = self.0.lock().unwrap();
+        while !is_over() && Instant::now() < end && told.recv_timeout(SLICE / 20).is_err() {}
         Err(Failure::new(Exit::Unavailable, "told to".to_owned()))
     }
 }
@@ -49,7 +56,7 @@ fn ask_as(answers: &Answers<Slow>, address: &str, path: &str, takes_gzip: bool) 
         may_stay: true,
         length: 0,
     };
-    match answers.answer(&request, address.parse().unwrap(), TIME) {
+    match answers.answer(&request, address.parse().unwrap(), TIME, || false) {
         Ok(answer) => {
             let mut text = Vec::new();
             answer.print(&mut text, false, false).unwrap();

@@ -5,8 +5,12 @@
 
 use std::io::{self, BufWriter, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv};
 
 use super::limits::{Phase, Slot};
 use super::refuse::{linger, refuse};
@@ -111,7 +115,8 @@ impl Connection<'_> {
         if !self.slot.set(Phase::Answering) {
             return Err(End::Gone);
         }
-        let answer = answers.answer(&request, self.address(), ANSWER_TIME)?;
+        let is_gone = || has_gone(self.client);
+        let answer = answers.answer(&request, self.address(), ANSWER_TIME, is_gone)?;
         if !self.slot.hold(answer.held) {
             let why = "Too many long answers wait to be taken; try again in a moment.";
             return Err(Refused(503, why).into());
@@ -212,6 +217,14 @@ impl Connection<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether the client has closed its side, or the connection is broken. What it sent before that
+/// and has not been read, a further request, hides this.
+fn has_gone(client: &TcpStream) -> bool {
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    let got = recv(client.as_raw_fd(), &mut [0], flags);
+    !matches!(got, Ok(1..) | Err(Errno::EAGAIN | Errno::EINTR))
 }
 
 /// Sends, if the client takes it in time.

@@ -2,9 +2,10 @@
 //! when all slots are taken, and how much memory long answers may hold in them.
 //!
 //! Where slots are short, an idle connection is closed first: its client opens another when it
-//! has something to ask. Then comes the one that has been sending its request or taking its
-//! answer for the longest time, of the client that has the most. A request and an answer take
-//! milliseconds, so a slow client loses its slot, however many addresses it comes from. A
+//! has something to ask. Then comes, of the client that has the most, the one that has been
+//! sending its request or taking its answer for the longest time. A request and an answer take
+//! milliseconds, so a slow client loses its slot, however many addresses it comes from; a
+//! connection that has just come keeps it while there are slower ones, however many its client has. A
 //! connection whose answer is being made keeps its slot; those that wait for the history are
 //! bounded elsewhere ([`super::super::Answers`]).
 
@@ -12,7 +13,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::client::Client;
 use super::Guard;
@@ -23,6 +24,8 @@ use super::Guard;
 const HELD_FREE: usize = 64 << 10;
 const HELD_MOST: usize = 8 << 20;
 const HELD_PER_CLIENT: usize = 4 << 20;
+/// What takes longer than this is slow.
+const SLOW: Duration = Duration::from_millis(250);
 /// Threads of connections that lost their slots and have not ended yet.
 const ENDING: usize = 16;
 
@@ -124,10 +127,13 @@ impl Open {
     /// Closes the connection that is the first to go.
     fn make_room(&mut self) -> Option<()> {
         let count = |address| self.by_client.get(&Client::from(address)).map(|s| s.connections);
+        let now = Instant::now();
         let open = self.connections.iter();
         let order = open.filter_map(|(number, connection)| {
             let (is_busy, since) = turn(connection.phase)?;
-            Some(((is_busy, Reverse(count(connection.address)), since), *number))
+            let is_quick = is_busy && now.saturating_duration_since(since) < SLOW;
+            let most = (!is_quick).then(|| Reverse(count(connection.address)));
+            Some(((is_quick, is_busy, most, since), *number))
         });
         let (_, number) = order.min()?;
         self.end(number)
