@@ -8,6 +8,7 @@
 
 mod connection;
 mod limits;
+mod recent;
 mod refuse;
 
 use std::io;

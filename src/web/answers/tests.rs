@@ -1,8 +1,6 @@
 //! Who waits for whom: questions to a history that answers when it is told to.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::thread;
 
 use serde_json::Value;
@@ -16,47 +14,66 @@ use crate::web::routes::IsOver;
 const TIME: Duration = Duration::from_secs(20);
 const CONNECTIONS: usize = 64;
 
-/// A source whose history answers when it is told to.
-struct Slow(Mutex<Receiver<()>>, AtomicU64);
+/// A source whose history answers short questions, those for one row, at once and others when it
+/// is told to.
+#[derive(Default)]
+struct Slow {
+    told: AtomicUsize,
+    /// Questions that it answers now.
+    running: AtomicUsize,
+    age: AtomicU64,
+}
 
 impl Source for Slow {
     fn snapshot(&self) -> Arc<Snapshot> {
         Arc::default()
     }
     fn age(&self) -> u64 {
-        self.1.load(Ordering::Relaxed)
+        self.age.load(Ordering::Relaxed)
     }
     fn status(&self) -> Value {
         Value::Null
     }
     fn history(
         &self,
-        _: &question::Question,
+        asked: &question::Question,
         is_over: IsOver,
     ) -> Result<question::Answer, Failure> {
+        self.running.fetch_add(1, Ordering::Relaxed);
         let end = Instant::now() + TIME;
-        let told = self.0.lock().unwrap();
-        while !is_over() && Instant::now() < end && told.recv_timeout(SLICE / 20).is_err() {}
+        let take = |told: usize| told.checked_sub(1);
+        let is_told = || self.told.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok();
+        while asked.top > 1 && !is_over() && !is_told() && Instant::now() < end {
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.running.fetch_sub(1, Ordering::Relaxed);
         Err(Failure::new(Exit::Unavailable, "told to".to_owned()))
     }
 }
 
 /// The status of an answer and its body; 0 and why not, if it was refused.
 fn ask(answers: &Answers<Slow>, address: &str, path: &str) -> (u16, String) {
-    ask_as(answers, address, path, true)
+    ask_as(answers, address, path, true, || false)
 }
 
-fn ask_as(answers: &Answers<Slow>, address: &str, path: &str, takes_gzip: bool) -> (u16, String) {
+fn ask_as(
+    answers: &Answers<Slow>,
+    address: &str,
+    path: &str,
+    takes_gzip: bool,
+    is_gone: impl Fn() -> bool,
+) -> (u16, String) {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let request = Request {
         is_head: false,
         path: path.to_owned(),
-        query: String::new(),
+        query: query.to_owned(),
         etag: String::new(),
         takes_gzip,
         may_stay: true,
         length: 0,
     };
-    match answers.answer(&request, address.parse().unwrap(), TIME, || false) {
+    match answers.answer(&request, address.parse().unwrap(), TIME, is_gone) {
         Ok(answer) => {
             let mut text = Vec::new();
             answer.print(&mut text, false, false).unwrap();
@@ -76,44 +93,43 @@ impl Drop for End<'_> {
     }
 }
 
-/// Runs the two threads around `body`.
-fn serving(body: impl FnOnce(&Answers<Slow>, &Sender<()>)) {
-    let (go, told) = mpsc::channel();
-    let answers = Answers::new(Arc::new(Slow(Mutex::new(told), AtomicU64::new(0))), CONNECTIONS);
-    let answers = &answers;
+/// Runs the three threads around `body`.
+fn serving(body: impl FnOnce(&Answers<Slow>)) {
+    let answers = &Answers::new(Arc::<Slow>::default(), CONNECTIONS);
     thread::scope(|scope| {
         scope.spawn(|| answers.run());
         scope.spawn(|| answers.run_history());
+        scope.spawn(|| answers.run_long_history());
         let _end = End(answers);
-        body(answers, &go);
+        body(answers);
     });
 }
 
-/// Waits until so many questions to the history wait.
-fn wait_for(answers: &Answers<Slow>, waiting: usize) {
+/// Waits until it is so.
+fn wait_for(what: &str, is: impl Fn() -> bool) {
     let end = Instant::now() + TIME;
-    while answers.history.waiting() != waiting {
-        assert!(Instant::now() < end, "{} wait, not {waiting}", answers.history.waiting());
+    while !is() {
+        assert!(Instant::now() < end, "waited in vain for {what}");
         thread::yield_now();
     }
 }
 
 #[test]
 fn long_questions_to_the_history_hold_up_nobody_else() {
-    serving(|answers, go| {
+    serving(|answers| {
         thread::scope(|scope| {
             let ask_history = || ask(answers, "192.0.2.1", HISTORY).0;
             let asked: Vec<_> =
                 (0..QUESTIONS_PER_CLIENT).map(|_| scope.spawn(ask_history)).collect();
-            wait_for(answers, QUESTIONS_PER_CLIENT - 1);
+            // One is being answered in each lane; others went before those that took long.
+            let is_so = || answers.history.waiting() == 0 && answers.long.waiting() == 2;
+            wait_for("questions in both lanes", is_so);
             for path in ["/api/v1/live", "/api/v1/status", "/"] {
                 assert_eq!(ask(answers, "192.0.2.1", path).0, 200, "{path}");
             }
             assert_eq!(ask(answers, "192.0.2.1", "/api/v1/nothing").0, 404);
             assert!(asked.iter().all(|asked| !asked.is_finished()));
-            for _ in &asked {
-                go.send(()).unwrap();
-            }
+            answers.source.told.store(QUESTIONS_PER_CLIENT, Ordering::Relaxed);
             for asked in asked {
                 assert_eq!(asked.join().unwrap(), 503);
             }
@@ -122,42 +138,58 @@ fn long_questions_to_the_history_hold_up_nobody_else() {
 }
 
 #[test]
-fn a_crowd_that_asks_the_history_is_refused_at_once_and_others_wait_for_one_question() {
-    serving(|answers, go| {
+fn a_short_question_is_answered_whatever_long_ones_a_crowd_asks() {
+    serving(|answers| {
         thread::scope(|scope| {
             let (order, done) = mpsc::channel();
-            let ask_as = |address: String, who: &'static str| {
-                let order = order.clone();
-                scope.spawn(move || {
-                    let (status, text) = ask(answers, &address, HISTORY);
-                    let _ = order.send((who, status, text));
-                });
-            };
             // 15 from each of 64 addresses of one network, and of one /64 besides.
-            for number in 0..64 {
-                for _ in 0..15 {
-                    ask_as(format!("10.66.0.{number}"), "attacker");
-                }
-                ask_as(format!("2001:db8::{number:x}"), "attacker");
+            for number in 0..64 * 16 {
+                let order = order.clone();
+                let address = match number / 64 {
+                    15 => format!("2001:db8::{number:x}"),
+                    _ => format!("10.66.0.{}", number % 64),
+                };
+                scope.spawn(move || order.send(ask(answers, &address, HISTORY)).unwrap());
             }
-            // One is being answered, half of the connections wait, all others are refused.
-            for _ in 0..64 * 16 - 1 - CONNECTIONS / 2 {
-                let (_, status, why) = done.recv_timeout(TIME).unwrap();
-                assert_eq!((status, &*why), (0, "Too many questions; try again in a moment."));
-            }
-            wait_for(answers, CONNECTIONS / 2);
-            ask_as("192.168.1.7".to_owned(), "victim");
-            let (who, status, _) = done.recv_timeout(TIME).unwrap();
-            assert_eq!((who, status), ("attacker", 0), "one makes room for the newcomer");
-            for turn in ["attacker", "victim", "attacker"] {
-                go.send(()).unwrap();
-                let (who, status, text) = done.recv_timeout(TIME).unwrap();
-                assert_eq!((who, status), (turn, 503));
-                assert!(text.contains("\r\nRetry-After: 1\r\n"), "{text}");
+            wait_for("a crowd", || {
+                answers.long.waiting() == CONNECTIONS / 8 && answers.history.waiting() > 0
+            });
+            // None of those has been answered, and none will be.
+            for question in ["?top=1", "?top=1&what=hosts", "?top=1&from=10y"] {
+                let (status, text) = ask(answers, "10.66.0.99", &format!("{HISTORY}{question}"));
+                assert_eq!(status, 503, "{question}");
+                assert!(
+                    text.contains("told to") && text.contains("\r\nRetry-After: 1\r\n"),
+                    "{text}"
+                );
             }
             // The daemon stops: what waits is refused.
+            answers.source.told.store(2, Ordering::Relaxed);
             answers.close();
-            go.send(()).unwrap();
+            drop(order);
+            let refused = (0, "Too many questions; try again in a moment.".to_owned());
+            let others = done.iter().filter(|answer| *answer != refused).count();
+            assert!(others <= 2, "{others} were answered");
+        });
+    });
+}
+
+#[test]
+fn nobody_goes_on_with_a_question_whose_client_has_gone() {
+    serving(|answers| {
+        let (is_gone, running) = (AtomicBool::new(false), &answers.source.running);
+        thread::scope(|scope| {
+            let ask = || {
+                let is_gone = || is_gone.load(Ordering::Relaxed);
+                ask_as(answers, "192.0.2.1", HISTORY, true, is_gone).0
+            };
+            let asked = [scope.spawn(ask), scope.spawn(ask), scope.spawn(ask)];
+            wait_for("questions", || running.load(Ordering::Relaxed) == 2);
+            is_gone.store(true, Ordering::Relaxed);
+            for asked in asked {
+                assert_eq!(asked.join().unwrap(), 0);
+            }
+            wait_for("an end", || running.load(Ordering::Relaxed) == 0);
         });
     });
 }
@@ -166,11 +198,11 @@ fn a_crowd_that_asks_the_history_is_refused_at_once_and_others_wait_for_one_ques
 /// alive.
 #[test]
 fn numbers_that_grow_old_say_so_although_answers_are_kept() {
-    serving(|answers, _| {
+    serving(|answers| {
         for (age, wanted) in [(0, 0), (0, 0), (2, 2), (3, 3), (0, 0)] {
-            answers.source.1.store(age, Ordering::Relaxed);
+            answers.source.age.store(age, Ordering::Relaxed);
             for path in ["/api/v1/pulse", "/api/v1/live"] {
-                let (status, text) = ask_as(answers, "192.0.2.1", path, false);
+                let (status, text) = ask_as(answers, "192.0.2.1", path, false, || false);
                 assert_eq!(status, 200);
                 assert!(text.contains(&format!("\"age_seconds\":{wanted}")), "{age}: {text}");
             }

@@ -1,7 +1,8 @@
 //! The limits on connections: how many there are, in all and of one client, which one is closed
 //! when all slots are taken, and how much memory long answers may hold in them.
 //!
-//! Where slots are short, an idle connection is closed first: its client opens another when it
+//! Where slots are short, a connection of a client that has opened many of late goes first, and
+//! such a client gets no slot of another's ([`super::recent`]). Then an idle connection is closed first: its client opens another when it
 //! has something to ask. Then comes, of the client that has the most, the one that has been
 //! sending its request or taking its answer for the longest time. A request and an answer take
 //! milliseconds, so a slow client loses its slot, however many addresses it comes from; a
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::super::client::Client;
 use super::Guard;
+use super::recent::Recent;
 
 /// Answers up to this size are held for slow clients without a limit of their own; longer ones
 /// share [`HELD_MOST`], of which one client gets no more than [`HELD_PER_CLIENT`]. The longest
@@ -26,8 +28,10 @@ const HELD_MOST: usize = 8 << 20;
 const HELD_PER_CLIENT: usize = 4 << 20;
 /// What takes longer than this is slow.
 const SLOW: Duration = Duration::from_millis(250);
-/// Threads of connections that lost their slots and have not ended yet.
+/// Threads of connections that lost their slots and have not ended yet; and how many more there
+/// may be where a client comes that has opened few connections of late.
 const ENDING: usize = 16;
+const RESERVE: usize = 16;
 
 /// The slots of all connections.
 #[derive(Default)]
@@ -71,6 +75,7 @@ struct Open {
     /// Bytes of long answers that wait to be taken.
     held: usize,
     by_client: HashMap<Client, Share>,
+    recent: Recent,
     is_closing: bool,
 }
 
@@ -103,8 +108,11 @@ pub(super) enum Phase {
 
 impl Open {
     fn enter(&mut self, guard: &Guard, stream: &Arc<TcpStream>, address: IpAddr) -> Option<u64> {
-        let client = Client::from(address);
-        if self.threads >= guard.connections + ENDING {
+        let (client, now) = (Client::from(address), Instant::now());
+        self.recent.note(client, now);
+        let is_greedy = self.recent.is_greedy(client, now);
+        let ending = if is_greedy { ENDING } else { ENDING + RESERVE };
+        if self.threads >= guard.connections + ending {
             return None;
         }
         let here = self.by_client.get(&client).map_or(0, |share| share.connections);
@@ -112,28 +120,31 @@ impl Open {
             self.make_room_within(client, address)?;
         }
         if self.connections.len() >= guard.connections {
-            self.make_room()?;
+            self.make_room(is_greedy, now)?;
         }
         self.threads += 1;
         let number = self.next;
         self.next += 1;
-        let phase = Phase::Reading(Instant::now());
+        let phase = Phase::Reading(now);
         let connection = Connection { stream: stream.clone(), address, phase, held: 0 };
         self.connections.insert(number, connection);
         self.by_client.entry(client).or_default().connections += 1;
         Some(number)
     }
 
-    /// Closes the connection that is the first to go.
-    fn make_room(&mut self) -> Option<()> {
+    /// Closes the connection that is the first to go, for a client that is greedy or not.
+    fn make_room(&mut self, is_greedy: bool, now: Instant) -> Option<()> {
         let count = |address| self.by_client.get(&Client::from(address)).map(|s| s.connections);
-        let now = Instant::now();
         let open = self.connections.iter();
         let order = open.filter_map(|(number, connection)| {
             let (is_busy, since) = turn(connection.phase)?;
             let is_quick = is_busy && now.saturating_duration_since(since) < SLOW;
+            let is_polite = !self.recent.is_greedy(Client::from(connection.address), now);
+            if is_polite && is_greedy {
+                return None;
+            }
             let most = (!is_quick).then(|| Reverse(count(connection.address)));
-            Some(((is_quick, is_busy, most, since), *number))
+            Some(((is_polite, is_quick, is_busy, most, since), *number))
         });
         let (_, number) = order.min()?;
         self.end(number)
