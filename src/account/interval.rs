@@ -78,11 +78,13 @@ pub struct IntervalProtocol {
     pub rates: Rates,
 }
 
-/// What a local host did with one service in an interval.
+/// What a host did with one service in an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntervalService {
     /// The host's address.
     pub address: Addr,
+    /// Whether it counts as inside.
+    pub local: bool,
     /// The service.
     pub service: Service,
     /// What the host received and sent.
@@ -131,8 +133,11 @@ impl ClosedInterval {
     /// does not fill the card. Half of the places for hosts are set aside for local ones: a
     /// visit to many servers must not push out the people at home.
     ///
-    /// Services are kept of hosts that have a row.
+    /// Services are kept of local hosts that have a row. What a remote host does is the
+    /// mirror of what local ones do, and there is no end of remote hosts: their rows cost as
+    /// many writes as those of local ones and tell little more.
     pub fn keep_busiest(&mut self, hosts: usize, ports: usize, services: usize) {
+        self.services.retain(|row| row.local);
         if self.hosts.len() > hosts {
             let busiest = |row: &IntervalHost| (Reverse(row.traffic.bytes()), row.address);
             busiest_first(&mut self.hosts, hosts, |row| row.local, busiest);

@@ -262,7 +262,7 @@ impl Services {
         closed.extend(self.rows.iter().filter_map(|((slot, number), row)| {
             let (traffic, rates) = end(open.get(row.open)?);
             let (address, service) = named(hosts, ports, (*slot, *number), row.born)?;
-            let named = IntervalService { address, service, traffic, rates };
+            let named = IntervalService { address, local: true, service, traffic, rates };
             (!traffic.is_zero()).then_some(named)
         }));
         closed

@@ -221,8 +221,7 @@ impl Interval {
             let key = [family, high, low, service_key(row.service)];
             let (received, sent) = (row.traffic.received, row.traffic.sent);
             let cells = [Cell::new(received, row.rates[0]), Cell::new(sent, row.rates[1])];
-            // Intervals name what local hosts do only.
-            put(&SERVICE, key, &cells, &[1]);
+            put(&SERVICE, key, &cells, &[i64::from(row.local)]);
         }
         interval
     }

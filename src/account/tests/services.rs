@@ -185,10 +185,11 @@ fn what_remote_hosts_do_is_in_the_snapshot_and_in_no_interval() {
 }
 
 #[test]
-fn the_busiest_services_are_kept() {
+fn the_busiest_services_of_local_hosts_are_kept_and_none_of_remote_ones() {
     let mut interval = ClosedInterval::default();
-    let row = |host: u8, bytes| IntervalService {
+    let row = |host: u8, local, bytes| IntervalService {
         address: Addr::v4([10, 0, 0, host]),
+        local,
         service: Service::Protocol(1),
         traffic: InOut { sent: Volume { packets: 1, bytes }, ..InOut::default() },
         rates: Default::default(),
@@ -199,7 +200,8 @@ fn the_busiest_services_are_kept() {
         kept.sort_unstable();
         kept
     };
-    interval.services = (0..5).map(|host| row(host, u64::from(host) + 1)).collect();
+    interval.services = (0..20).map(|host| row(host, host < 5, u64::from(host) + 1)).collect();
+    // Room for all of them: what remote hosts do is not named all the same.
     interval.keep_busiest(100, 100, 100);
     assert_eq!(kept(&interval), [1, 2, 3, 4, 5]);
     interval.keep_busiest(100, 100, 3);

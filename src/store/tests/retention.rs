@@ -205,6 +205,7 @@ fn numbers_of_hosts_without_rows_do_not_pile_up() {
             .iter()
             .map(|host| crate::account::IntervalService {
                 address: host.address,
+                local: host.local,
                 service: crate::account::Service::Protocol(1),
                 traffic: host.traffic,
                 rates: host.rates,

@@ -95,6 +95,7 @@ pub(in crate::store) fn closed(start: i64, length: u32, packets: &[Packet]) -> C
             .filter(|((number, port), _)| is_known(*number, *port))
             .map(|((number, port), traffic)| IntervalService {
                 address: host(number),
+                local: number % 3 == 0,
                 service: Service::Port(PortKey {
                     transport: Transport::Tcp,
                     port: u16::from(port) + 1,
