@@ -31,8 +31,11 @@ EACH = 15  # connections of an address
 DAYS, HOSTS = 3_600, 150  # days with history, and hosts in each
 SERVER, VICTIM = "10.66.0.1", "10.66.0.200"
 NETWORKS = 9  # /64s: fd66::, fd66:0:0:1::, ...
+# Takes some ten seconds here, and one.
 LONG = "/api/v1/history?what=hosts&from=10y&by=auto&points=500&top=100"
-ATTACKS = ("nobody", "history", "slow requests", "slow readers", "idle", "flood", "all together")
+SHORTER = "/api/v1/history?what=hosts&from=365d&by=auto&points=500&top=100"
+ATTACKS = ("nobody", "history", "shorter history", "slow requests", "slow readers", "idle", "flood",
+           "all together")  # fmt: skip
 
 
 def addresses():
@@ -61,8 +64,9 @@ async def attack(kind, source, server, number, counts):
             one.setsockopt(socket.IPPROTO_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT
             one.bind((source, 0))
             await asyncio.wait_for(loop.sock_connect(one, (server, PORT)), 5)
-            if kind == "history":
-                await loop.sock_sendall(one, f"GET {LONG}{head}\r\n".encode())
+            if kind.endswith("history"):
+                path = LONG if kind == "history" else SHORTER
+                await loop.sock_sendall(one, f"GET {path}{head}\r\n".encode())
                 while await loop.sock_recv(one, 65_536):
                     pass
             elif kind == "slow requests":
