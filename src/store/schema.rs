@@ -143,13 +143,8 @@ pub(super) fn make_views(transaction: &Transaction<'_>) -> Result<()> {
         return Ok(());
     }
     for kind in KINDS {
-        let parts: Vec<String> =
-            tiers.iter().map(|(seconds, name)| part_of_view(kind, *seconds, name)).collect();
-        transaction.execute_batch(&format!(
-            "CREATE VIEW v_{} AS {}",
-            kind.name,
-            parts.join(" UNION ALL ")
-        ))?;
+        let sql = format!("CREATE VIEW v_{} AS {}", kind.name, view(kind, &tiers));
+        transaction.execute_batch(&sql)?;
     }
     Ok(())
 }
@@ -160,61 +155,59 @@ fn drop_views(transaction: &Transaction<'_>) -> Result<()> {
     })
 }
 
-/// What one tier contributes to the view of a kind.
-fn part_of_view(kind: &Kind, seconds: i64, name: &str) -> String {
-    if kind == &SERVICE {
-        return services(seconds, name);
-    }
-    let mut columns = vec![
-        // The configuration allows letters, digits, '_' and '-' in names.
-        format!("'{name}' AS tier"),
-        format!("{seconds} AS seconds"),
-        "x.start".to_owned(),
-        "datetime(x.start, 'unixepoch') AS start_utc".to_owned(),
-    ];
-    let mut join = String::new();
+/// The view of a kind, over these tiers: what makes names of keys stands there once, around the
+/// rows of all tiers. Each connection keeps what its views say in memory.
+fn view(kind: &Kind, tiers: &[(i64, String)]) -> String {
+    let parts: Vec<String> = tiers
+        .iter()
+        .map(|(seconds, name)| match kind == &SERVICE {
+            true => services(*seconds, name),
+            false => part_of_view(kind, *seconds, name),
+        })
+        .collect();
+    format!("SELECT {} FROM ({}) x", names(kind).join(", "), parts.join(" UNION ALL "))
+}
+
+/// The columns of the view of a kind, over the rows `x` of all its tiers.
+fn names(kind: &Kind) -> Vec<String> {
+    let mut columns: Vec<String> =
+        ["tier", "seconds", "start", "datetime(start, 'unixepoch') AS start_utc"]
+            .map(str::to_owned)
+            .into();
+    let transports = Transport::ALL
+        .map(|transport| format!("WHEN {} THEN '{}'", transport.number(), transport.name()))
+        .join(" ");
     match kind.name {
-        "interface" => {
-            columns.push("n.name AS interface".to_owned());
-            join.push_str(" JOIN interface_name n ON n.id = x.interface");
-        }
+        "interface" => columns.push("name AS interface".to_owned()),
         "host" => {
-            columns.push(format!("{ADDRESS} AS address"));
-            columns.push("n.mac".to_owned());
-            columns.push("CASE WHEN x.k1 > 0 THEN x.extra END AS local".to_owned());
-            join.push_str(
-                " LEFT JOIN host_mac n ON n.family = x.k1 AND n.high = x.k2 AND n.low = x.k3",
-            );
+            columns.push(format!("{ADDRESS} AS address, mac"));
+            columns.push("CASE WHEN k1 > 0 THEN extra END AS local".to_owned());
         }
-        "device" => {
-            columns.push(
-                "CASE x.k1 WHEN 0 THEN 'other' WHEN -1 THEN 'none' ELSE n.name END AS device"
-                    .to_owned(),
-            );
-            columns.push("n.mac".to_owned());
-            join.push_str(" LEFT JOIN device_name n ON n.id = x.k1");
-        }
-        "port" => {
-            let names = Transport::ALL.map(|transport| {
-                format!("WHEN {} THEN '{}'", transport.number(), transport.name())
-            });
+        "device" => columns.push(
+            "CASE k1 WHEN 0 THEN 'other' WHEN -1 THEN 'none' ELSE name END AS device, mac"
+                .to_owned(),
+        ),
+        "port" => columns.push(format!(
+            "CASE WHEN k1 = 0 THEN 'other' WHEN k1 < 0 THEN 'none' \
+             ELSE CASE k1 >> 16 {transports} END END AS protocol, \
+             CASE WHEN k1 > 0 THEN k1 & 65535 END AS port"
+        )),
+        "service" => {
+            columns.push(format!("{ADDRESS} AS address, mac"));
+            columns.push("CASE WHEN k1 > 0 THEN extra END AS local".to_owned());
             columns.push(format!(
-                "CASE WHEN x.k1 = 0 THEN 'other' WHEN x.k1 < 0 THEN 'none' \
-                 ELSE CASE x.k1 >> 16 {} END END AS protocol",
-                names.join(" ")
+                "CASE WHEN service IS NULL THEN CASE WHEN k1 < 0 THEN 'none' ELSE 'other' END \
+                 WHEN service < 0 THEN CASE -1 - service {} ELSE CAST(-1 - service AS TEXT) END \
+                 ELSE CASE service >> 16 {transports} END END AS protocol, \
+                 CASE WHEN service >= 0 THEN service & 65535 END AS port",
+                protocols()
             ));
-            columns.push("CASE WHEN x.k1 > 0 THEN x.k1 & 65535 END AS port".to_owned());
         }
-        _ => {
-            let names = named_protocols();
-            let names: Vec<String> =
-                names.map(|(number, name)| format!("WHEN {number} THEN '{name}'")).collect();
-            columns.push(format!(
-                "CASE x.k1 WHEN -1 THEN 'none' {} ELSE CAST(x.k1 AS TEXT) END AS protocol",
-                names.join(" ")
-            ));
-            columns.push("CASE WHEN x.k1 BETWEEN 0 AND 255 THEN x.k1 END AS number".to_owned());
-        }
+        _ => columns.push(format!(
+            "CASE k1 WHEN -1 THEN 'none' {} ELSE CAST(k1 AS TEXT) END AS protocol, \
+             CASE WHEN k1 BETWEEN 0 AND 255 THEN k1 END AS number",
+            protocols()
+        )),
     }
     if kind.name == "interface" {
         for what in ["packets", "bytes"] {
@@ -222,58 +215,70 @@ fn part_of_view(kind: &Kind, seconds: i64, name: &str) -> String {
             columns.push(format!("{} AS {what}", all.join(" + ")));
         }
     }
-    for (way, ending) in kind.ways.iter().zip(kind.endings()) {
-        columns.push(format!("packets{ending} AS packets{way}, bytes{ending} AS bytes{way}"));
-        columns.push(format!("least{ending} * 8 AS bits_per_second_min{way}"));
-        columns.push(format!("greatest{ending} * 8 AS bits_per_second_max{way}"));
+    for way in kind.ways {
+        columns.push(format!("packets{way}, bytes{way}"));
+        columns.push(format!("least{way} * 8 AS bits_per_second_min{way}"));
+        columns.push(format!("greatest{way} * 8 AS bits_per_second_max{way}"));
     }
     if kind.name == "interface" {
         columns.push("dropped, covered / 1000.0 AS covered_seconds".to_owned());
     }
-    let (table, condition) = (kind.table(seconds), kind.condition());
-    format!("SELECT {} FROM {table} x{join} WHERE {condition}", columns.join(", "))
+    columns
 }
 
-/// The protocols that have a name. The others are shown by number: what a view lists takes memory
-/// in every connection, for each tier.
-fn named_protocols() -> impl Iterator<Item = (u16, String)> {
+/// The names of the protocols, for a CASE. The others are shown by number.
+fn protocols() -> String {
     let all = (0..=256).map(|number| (number, protocol_name(number)));
-    all.filter(|(number, name)| *name != number.to_string())
+    let named = all.filter(|(number, name)| *name != number.to_string());
+    let cases: Vec<String> =
+        named.map(|(number, name)| format!("WHEN {number} THEN '{name}'")).collect();
+    cases.join(" ")
+}
+
+/// What one tier contributes to the view of a kind.
+fn part_of_view(kind: &Kind, seconds: i64, name: &str) -> String {
+    let (keys, join) = match kind.name {
+        "interface" => ("n.name, dropped, covered", " JOIN interface_name n ON n.id = x.interface"),
+        "host" => (
+            "x.k1, x.k2, x.k3, x.extra, n.mac",
+            " LEFT JOIN host_mac n ON n.family = x.k1 AND n.high = x.k2 AND n.low = x.k3",
+        ),
+        "device" => ("x.k1, n.name, n.mac", " LEFT JOIN device_name n ON n.id = x.k1"),
+        _ => ("x.k1", ""),
+    };
+    let (table, condition) = (kind.table(seconds), kind.condition());
+    let cells: Vec<String> =
+        kind.ways.iter().zip(kind.endings()).map(|(way, ending)| cells(way, &ending)).collect();
+    // The configuration allows letters, digits, '_' and '-' in names.
+    format!(
+        "SELECT '{name}' AS tier, {seconds} AS seconds, x.start, {keys}, {} \
+         FROM {table} x{join} WHERE {condition}",
+        cells.join(", ")
+    )
+}
+
+/// The cells of one way, from the columns with this ending.
+fn cells(way: &str, ending: &str) -> String {
+    let of = |what: &str| format!("x.{what}{ending} AS {what}{way}");
+    ["packets", "bytes", "least", "greatest"].map(of).join(", ")
 }
 
 /// What one tier contributes to the view of what hosts do: its rows, and what is left of each
 /// row of `v_host`, which makes both views add up to the same.
 fn services(seconds: i64, name: &str) -> String {
-    let protocols = named_protocols()
-        .map(|(number, name)| format!("WHEN {} THEN '{name}'", -1 - i32::from(number)));
-    let protocols: Vec<String> = protocols.collect();
-    let transports = Transport::ALL
-        .map(|transport| format!("WHEN {} THEN '{}'", transport.number(), transport.name()));
     let table = SERVICE.table(seconds);
-    let address = ADDRESS.replace("x.k1", "h.family");
-    let address = address.replace("x.k2", "h.high").replace("x.k3", "h.low");
     let own: Vec<String> = SERVICE
-        .endings()
+        .ways
         .iter()
-        .map(|way| {
-            format!(
-                "x.packets{way}, x.bytes{way}, x.least{way} * 8 AS bits_per_second_min{way}, \
-                 x.greatest{way} * 8 AS bits_per_second_max{way}"
-            )
-        })
+        .zip(SERVICE.endings())
+        .map(|(way, ending)| cells(way, &ending))
         .collect();
     let rows = format!(
         "SELECT '{name}' AS tier, {seconds} AS seconds, x.start,
-            datetime(x.start, 'unixepoch') AS start_utc, {address} AS address, n.mac,
-            x.extra AS local,
-            CASE WHEN x.k2 < 0 THEN CASE x.k2 {protocols} ELSE CAST(-1 - x.k2 AS TEXT) END
-                ELSE CASE x.k2 >> 16 {transports} END END AS protocol,
-            CASE WHEN x.k2 >= 0 THEN x.k2 & 65535 END AS port, {own}
+            h.family AS k1, h.high AS k2, h.low AS k3, x.extra, n.mac, x.k2 AS service, {own}
          FROM {table} x CROSS JOIN host h ON h.id = x.k1
             LEFT JOIN host_mac n ON n.family = h.family AND n.high = h.high AND n.low = h.low
          WHERE x.kind = {service}",
-        protocols = protocols.join(" "),
-        transports = transports.join(" "),
         own = own.join(", "),
         service = SERVICE.at,
     );
@@ -292,16 +297,14 @@ fn services(seconds: i64, name: &str) -> String {
             let (packets, bytes) = (left(&format!("packets{way}")), left(&format!("bytes{way}")));
             format!(
                 "{packets} AS packets{way}, {bytes} AS bytes{way}, \
-                 NULL AS bits_per_second_min{way}, NULL AS bits_per_second_max{way}"
+                 NULL AS least{way}, NULL AS greatest{way}"
             )
         })
         .collect();
     format!(
         "{rows} UNION ALL SELECT * FROM (
             SELECT '{name}' AS tier, {seconds} AS seconds, x.start,
-                datetime(x.start, 'unixepoch') AS start_utc, {ADDRESS} AS address, n.mac,
-                CASE WHEN x.k1 > 0 THEN x.extra END AS local,
-                CASE WHEN x.k1 < 0 THEN 'none' ELSE 'other' END AS protocol, NULL AS port, {rest}
+                x.k1, x.k2, x.k3, x.extra, n.mac, NULL AS service, {rest}
             FROM {table} x
                 LEFT JOIN host_mac n ON n.family = x.k1 AND n.high = x.k2 AND n.low = x.k3
             WHERE x.kind = {host})

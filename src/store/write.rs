@@ -27,6 +27,8 @@ use crate::config::Tier;
 /// seconds, or of a quarter of their length if that is more: at the end of an hour, when
 /// there is much to write anyway. Each time costs page writes.
 const REFRESH: i64 = 3_600;
+/// Rows that are further ahead of the clock, seconds, are of a wrong one.
+const FAR_AHEAD: i64 = 86_400;
 
 /// What a person should know, to be written with the next commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,6 +186,10 @@ impl Writer {
         let waiting_first = batch.intervals.iter().map(|interval| interval.start).min();
         let Some(newest) = written.max(waiting) else { return seal(transaction, None) };
         let horizon = batch.present.unwrap_or(newest + base);
+        // A coarser interval has ended where there are later rows, too: after a crash only the
+        // last one is taken to be behind. Rows that are far ahead are of a wrong clock.
+        let end = newest + base;
+        let ended = if end - horizon > FAR_AHEAD { horizon } else { horizon.max(end) };
         let arriving = batch.intervals.len();
         let mut allowances = self.allowances.clone();
         allowances.earn(base.saturating_mul(i64::try_from(arriving).unwrap_or(i64::MAX)));
@@ -201,10 +207,10 @@ impl Writer {
             .map(|(tier, refreshed)| {
                 let is_moved = batch.is_last || !batch.set_backs.is_empty();
                 let period = |time: i64| time.div_euclid(REFRESH.max(tier.seconds / 4));
-                is_moved || refreshed.is_none_or(|time| period(time) != period(horizon))
+                is_moved || refreshed.is_none_or(|time| period(time) != period(ended))
             })
             .collect();
-        work.bring_up_to_date(horizon, &is_due)?;
+        work.bring_up_to_date(ended, &is_due)?;
         if let Some(present) = batch.present
             && waiting_first.is_some_and(|first| first < work.tiers[0].kept_since)
         {
@@ -226,7 +232,7 @@ impl Writer {
             stale.retain(|start| !fresh.contains(start));
         }
         for (refreshed, _) in refreshed.iter_mut().zip(is_due).filter(|(_, is_due)| *is_due) {
-            *refreshed = Some(horizon);
+            *refreshed = Some(ended);
         }
         catalog.note_written();
         if !batch.set_backs.is_empty() {

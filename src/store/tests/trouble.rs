@@ -243,3 +243,21 @@ fn a_disk_that_stays_full_costs_the_oldest_intervals_and_that_is_counted() {
     assert_eq!(sum(&store, "SELECT count(*) FROM v_event WHERE kind = 'history_lost'"), 2);
     assert!(sum(&store, &format!("{told} '{more} intervals were given up%'")) > 0);
 }
+
+/// Whether a coarse interval had ended was told by the interval that came last.
+#[test]
+fn what_came_late_is_in_coarser_intervals_after_a_crash() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("b.db");
+    let options = options(&[("ten", 10, 40), ("twenty", 20, 172_800), ("day", 86_400, YEAR)], 2);
+    let mut store = Store::open(&path, options.clone()).unwrap();
+    for start in [[0, 0, 0], [10, 20, 0], [30, 40, 0], [0, 0, 0]] {
+        for start in start {
+            take(&mut store, [spread(6_000_000 + start, 10, &[])]);
+        }
+        assert!(store.commit(false, &Status::default()));
+        drop(store);
+        store = Store::open(&path, options.clone()).unwrap();
+        assert_conservation_since(&store, i64::MIN);
+    }
+}
