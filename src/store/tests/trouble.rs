@@ -251,13 +251,13 @@ fn what_came_late_is_in_coarser_intervals_after_a_crash() {
     let path = directory.path().join("b.db");
     let options = options(&[("ten", 10, 40), ("twenty", 20, 172_800), ("day", 86_400, YEAR)], 2);
     let mut store = Store::open(&path, options.clone()).unwrap();
-    for start in [[0, 0, 0], [10, 20, 0], [30, 40, 0], [0, 0, 0]] {
-        for start in start {
+    for starts in [vec![0], vec![10, 20, 0]] {
+        for start in starts {
             take(&mut store, [spread(6_000_000 + start, 10, &[])]);
         }
         assert!(store.commit(false, &Status::default()));
-        drop(store);
-        store = Store::open(&path, options.clone()).unwrap();
-        assert_conservation_since(&store, i64::MIN);
     }
+    drop(store);
+    let store = Store::open(&path, options).unwrap();
+    assert_conservation_since(&store, i64::MIN);
 }
