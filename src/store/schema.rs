@@ -248,7 +248,7 @@ fn part_of_view(kind: &Kind, seconds: i64, name: &str) -> String {
     };
     let (table, condition) = (kind.table(seconds), kind.condition());
     let cells: Vec<String> =
-        kind.ways.iter().zip(kind.endings()).map(|(way, ending)| cells(way, &ending)).collect();
+        kind.ways.iter().zip(kind.endings()).map(|(way, ending)| cells(way, ending)).collect();
     // The configuration allows letters, digits, '_' and '-' in names.
     format!(
         "SELECT '{name}' AS tier, {seconds} AS seconds, x.start, {keys}, {} \
@@ -271,7 +271,7 @@ fn services(seconds: i64, name: &str) -> String {
         .ways
         .iter()
         .zip(SERVICE.endings())
-        .map(|(way, ending)| cells(way, &ending))
+        .map(|(way, ending)| cells(way, ending))
         .collect();
     let rows = format!(
         "SELECT '{name}' AS tier, {seconds} AS seconds, x.start,
