@@ -1,7 +1,8 @@
 #!/bin/sh
 # build.sh ARCH [WAY] - the release binary for a Debian architecture: amd64, arm64 or armhf.
 #
-# For this machine's own architecture that is cargo as it is, with glibc and Debian's libpcap.
+# For this machine's own architecture that is cargo as it is, with glibc; libpcap is the one of
+# pins.sh on all of them (libpcap.sh, setup.sh).
 # For the Pis there are two ways that make equivalent programs, as both use the toolchain of
 # setup.sh and the flags of .cargo/config.toml:
 #
@@ -22,8 +23,17 @@ case $arch in
     armhf) triple=arm-unknown-linux-musleabihf ;;
     *) triple="" ;;
 esac
+tools=target/toolchain
+mkdir -p "$tools"
+tools=$(cd "$tools" && pwd)
 if [ "$arch" = "$own" ]; then
-    exec "$here/cargo-release.sh"
+    ./tests/need.sh flex:flex bison:bison xz:xz-utils make:make
+    # One at a time makes it; the others find it.
+    exec 9> "$tools/lock"
+    flock 9
+    "$here/libpcap.sh" "$tools/own"
+    exec 9>&-
+    LIBPCAP_LIBDIR="$tools/own/lib" exec "$here/cargo-release.sh"
 elif [ -z "$triple" ]; then
     echo "build.sh: ARCH=$arch on $own: there is arm64, armhf, and this machine's own" >&2
     exit 64
@@ -31,9 +41,6 @@ fi
 
 # What dpkg and others set for their own compilers.
 unset CC CXX AR CFLAGS CPPFLAGS CXXFLAGS LDFLAGS MAKEFLAGS MAKEOVERRIDES
-tools=target/toolchain
-mkdir -p "$tools"
-tools=$(cd "$tools" && pwd)
 
 engine() { # prints the container engine, as cross would choose it
     for engine in ${CROSS_CONTAINER_ENGINE:-docker podman}; do

@@ -1,6 +1,7 @@
 #!/bin/sh
-# download.sh FOLDER - fetches what setup.sh needs into FOLDER, by name and sha256: Zig from
-# PyPI, and libpcap's source from Debian. What is there already is not fetched again.
+# download.sh FOLDER [libpcap] - fetches what setup.sh needs into FOLDER, by name and sha256: Zig
+# from PyPI, and libpcap's source from Debian; or only that. What is there already is not fetched
+# again.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -9,7 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 folder=$1
 mkdir -p "$folder"
 
-if ! ls "$folder/ziglang-$ZIG_VERSION-"*.whl >/dev/null 2>&1; then
+if [ "${2:-}" != libpcap ] && ! ls "$folder/ziglang-$ZIG_VERSION-"*.whl >/dev/null 2>&1; then
     echo "Fetching Zig $ZIG_VERSION, the C compiler for the Pi, with pip (100 MB)"
     python3 -m pip download --quiet --no-deps --only-binary :all: --require-hashes \
         --requirement "$here/requirements.txt" --dest "$folder"

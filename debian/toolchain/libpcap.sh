@@ -1,0 +1,37 @@
+#!/bin/sh
+# libpcap.sh FOLDER - libpcap of pins.sh for this machine, static, in FOLDER/lib. As in the programs
+# for the Pis: the newest one reads what strangers send, and it comes without what Debian's brings
+# along for USB, D-Bus and RDMA, 900 kB of libraries in the daemon's memory.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=debian/toolchain/pins.sh
+. "$here/pins.sh"
+mkdir -p "$1"
+folder=$(cd "$1" && pwd)
+# Made anew when it is another version, or is to be made in another way.
+made_of=$(cat "$0" "$here/pins.sh" | sha256sum)
+if [ "$(cat "$folder/made-of" 2>/dev/null)" = "$made_of" ]; then
+    exit 0
+fi
+"$here/download.sh" "$folder/../downloads" libpcap
+rm -rf "$folder"
+mkdir -p "$folder/build" "$folder/lib"
+echo "Building libpcap $LIBPCAP_VERSION for this machine"
+tar -C "$folder/build" --strip-components 1 -xf "$folder/../downloads/libpcap_$LIBPCAP_VERSION.orig.tar.xz"
+(
+    cd "$folder/build"
+    unset CC CXX AR CPPFLAGS CXXFLAGS LDFLAGS MAKEFLAGS MAKEOVERRIDES
+    CFLAGS="-O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2 -ffile-prefix-map=$folder=toolchain" \
+        ./configure --disable-shared --with-pcap=linux --without-libnl --disable-usb \
+        --disable-bluetooth --disable-dbus --disable-rdma --enable-remote=no --without-dag \
+        --without-septel --without-snf --without-turbocap --without-dpdk --disable-netmap
+    make -j"$(nproc)" libpcap.a
+) > "$folder/log" 2>&1 || {
+    tail -20 "$folder/log" >&2
+    echo "libpcap.sh: libpcap could not be built; $folder/log has it all" >&2
+    exit 70
+}
+cp "$folder/build/libpcap.a" "$folder/lib/libpcap.a"
+rm -r "$folder/build"
+echo "$made_of" > "$folder/made-of"
