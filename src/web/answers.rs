@@ -11,7 +11,8 @@
 //! others wait is ended, and begins anew in the lane of the long ones, which has a thread of its
 //! own. So a short question waits for a slice of each client at most, whatever the others ask,
 //! and a long one loses no more than that. What nobody waits for any more, as its client has
-//! gone, is ended too.
+//! gone, is ended too; and in both lanes a question of a client that has asked for much of late
+//! ([`super::recent`]) gives way to that of one that has not, and begins anew.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,7 +25,9 @@ use serde_json::json;
 use super::answer::Answer;
 use super::bodies::{Bodies, Body};
 use super::bundle;
+use super::client::Client;
 use super::queue::Queue;
+use super::recent::Recent;
 use super::request::{Refused, Request};
 use super::routes::{HISTORY, STATUS, Source, table};
 
@@ -57,20 +60,37 @@ pub struct Answers<S> {
     bodies: Bodies,
     quick: Queue<Question>,
     history: Arc<Queue<Question>>,
-    long: Queue<Question>,
+    long: Arc<Queue<Question>>,
+    recent: Arc<Recent>,
 }
 
 impl<S: Source> Answers<S> {
     /// For a web server of so many connections: questions to the history may wait on half of
     /// them, and on an eighth those that take long.
     pub fn new(source: Arc<S>, connections: usize) -> Answers<S> {
+        let recent = Arc::<Recent>::default();
+        let queue = |most, each| Queue::new(most, each, recent.clone());
         Answers {
             source,
             bodies: Bodies::default(),
             // No more can wait than there are connections.
-            quick: Queue::new(usize::MAX, usize::MAX),
-            history: Arc::new(Queue::new((connections / 2).max(1), QUESTIONS_PER_CLIENT)),
-            long: Queue::new((connections / 8).max(1), QUESTIONS_PER_CLIENT),
+            quick: queue(usize::MAX, usize::MAX),
+            history: Arc::new(queue((connections / 2).max(1), QUESTIONS_PER_CLIENT)),
+            long: Arc::new(queue((connections / 8).max(1), QUESTIONS_PER_CLIENT)),
+            recent,
+        }
+    }
+
+    /// Who has asked for much of late; the guard's limits look at the same.
+    pub(super) fn recent(&self) -> Arc<Recent> {
+        self.recent.clone()
+    }
+
+    /// Notes that `address` asks on a connection that it has opened for an earlier request. (That
+    /// it opened one has been noted.)
+    pub(super) fn note_further(&self, request: &Request, address: IpAddr) {
+        if request.path == HISTORY {
+            self.recent.note(Client::from(address), Instant::now());
         }
     }
 
@@ -100,41 +120,44 @@ impl<S: Source> Answers<S> {
     /// Answers questions to the history, one after the other, until [`Answers::close`]: the
     /// body of the second thread.
     pub fn run_history(&self) {
-        while let Some((_turn, question)) = self.history.next() {
-            let (queue, begun) = (self.history.clone(), Instant::now());
-            let is_long = move || begun.elapsed() >= SLICE && queue.is_wanted();
-            if let Some(question) = self.ask_history(question, is_long) {
-                // Where there is no room, it is refused.
+        self.run_lane(&self.history, SLICE);
+    }
+
+    /// Answers those that take long, in the same way: the body of the third thread.
+    pub fn run_long_history(&self) {
+        self.run_lane(&self.long, Duration::MAX);
+    }
+
+    /// Answers what waits in a lane. What has to give way goes on in the lane of long ones; where
+    /// that has no room, it is refused.
+    fn run_lane(&self, lane: &Arc<Queue<Question>>, slice: Duration) {
+        while let Some((turn, question)) = lane.next() {
+            let (queue, running) = (lane.clone(), turn.running());
+            let gives_way = move || queue.wants_the_turn_of(&running, slice);
+            if let Some(question) = self.ask_history(question, gives_way) {
                 self.long.push(question.address, question);
             }
         }
     }
 
-    /// Answers those that take long, in the same way: the body of the third thread.
-    pub fn run_long_history(&self) {
-        while let Some((_turn, question)) = self.long.next() {
-            self.ask_history(question, || false);
-        }
-    }
-
-    /// Answers a question to the history. Returns it if `is_long` ended that.
+    /// Answers a question to the history. Returns it if `gives_way` ended that.
     fn ask_history(
         &self,
         question: Question,
-        is_long: impl Fn() -> bool + Send + 'static,
+        gives_way: impl Fn() -> bool + Send + 'static,
     ) -> Option<Question> {
-        let was_long = Arc::new(AtomicBool::new(false));
-        let (ended, is_gone) = (was_long.clone(), question.is_gone.clone());
+        let gave_way = Arc::new(AtomicBool::new(false));
+        let (ended, is_gone) = (gave_way.clone(), question.is_gone.clone());
         let is_over = Box::new(move || {
-            let is_long = is_long();
-            ended.fetch_or(is_long, Ordering::Relaxed);
-            is_long || is_gone.load(Ordering::Relaxed)
+            let gives_way = gives_way();
+            ended.fetch_or(gives_way, Ordering::Relaxed);
+            gives_way || is_gone.load(Ordering::Relaxed)
         });
         if question.is_gone.load(Ordering::Relaxed) {
             return None;
         }
         let text = super::history::history(&question.query, &*self.source, is_over);
-        if text.is_err() && was_long.load(Ordering::Relaxed) {
+        if text.is_err() && gave_way.load(Ordering::Relaxed) {
             return Some(question);
         }
         let (status, body) = made(text.map(|text| Body::single(text, question.takes_gzip)));

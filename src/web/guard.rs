@@ -8,7 +8,6 @@
 
 mod connection;
 mod limits;
-mod recent;
 mod refuse;
 
 use std::io;
@@ -94,7 +93,7 @@ pub fn run<S: Source>(
     listeners: &[TcpListener],
     stop: &StopSignal,
 ) {
-    let limits = Limits::default();
+    let limits = Limits::new(answers.recent());
     for listener in listeners {
         if let Err(e) = listener.set_nonblocking(true) {
             warn!("web: cannot make a listener non-blocking: {e}");

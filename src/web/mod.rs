@@ -15,6 +15,7 @@ mod history;
 pub mod names;
 mod one;
 mod queue;
+mod recent;
 pub(crate) mod request;
 pub mod routes;
 

@@ -12,13 +12,17 @@
 //! What waits is bounded, for a client and in all. Where it is full, a question makes room for
 //! one of a client (or, within a /64, of an address) that has less waiting: a crowd cannot keep
 //! others out by waiting.
+//!
+//! A client that has asked for much of late, in questions and connections ([`super::recent`]),
+//! comes after all others here too, and is the first to make room.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::client::Client;
+use super::recent::Recent;
 
 /// Clients that do not wait but whose time is remembered, at most.
 const REMEMBERED: usize = 256;
@@ -40,6 +44,7 @@ struct State<J> {
     /// Numbers the questions in the order of their arrival.
     next: u64,
     is_closed: bool,
+    recent: Arc<Recent>,
 }
 
 /// What one client has asked.
@@ -58,7 +63,7 @@ struct Waiting<J> {
 
 impl<J> Queue<J> {
     /// An empty queue in which `most` may wait, `most_per_client` of them of one client.
-    pub(super) fn new(most: usize, most_per_client: usize) -> Queue<J> {
+    pub(super) fn new(most: usize, most_per_client: usize, recent: Arc<Recent>) -> Queue<J> {
         Queue {
             state: Mutex::new(State {
                 flows: BTreeMap::new(),
@@ -66,6 +71,7 @@ impl<J> Queue<J> {
                 waiting: 0,
                 next: 0,
                 is_closed: false,
+                recent,
             }),
             arrived: Condvar::new(),
             most,
@@ -91,15 +97,24 @@ impl<J> Queue<J> {
                 return None;
             }
             if let Some((client, job)) = state.pop() {
-                return Some((Turn { queue: self, client, begun: Instant::now() }, job));
+                let running = Running { client, begun: Instant::now() };
+                return Some((Turn { queue: self, running }, job));
             }
             state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// Whether somebody waits.
-    pub(super) fn is_wanted(&self) -> bool {
-        self.lock().waiting > 0
+    /// Whether what is being answered has to give way: after `slice` if somebody waits, at once
+    /// if it is a greedy client's and another one's waits, and if the queue is closed.
+    pub(super) fn wants_the_turn_of(&self, turn: &Running, slice: Duration) -> bool {
+        let state = self.lock();
+        if state.is_closed {
+            return true;
+        }
+        let now = Instant::now();
+        state.waiting > 0
+            && (now.saturating_duration_since(turn.begun) >= slice
+                || (state.recent.is_greedy(turn.client, now) && state.has_polite(now)))
     }
 
     /// Drops what waits, and ends the threads that wait for questions.
@@ -125,13 +140,26 @@ impl<J> Queue<J> {
 /// A question is being answered; the time until this is dropped is its client's.
 pub(super) struct Turn<'a, J> {
     queue: &'a Queue<J>,
+    running: Running,
+}
+
+/// Whose question is being answered, and since when.
+#[derive(Clone, Copy)]
+pub(super) struct Running {
     client: Client,
     begun: Instant,
 }
 
+impl<J> Turn<'_, J> {
+    /// Whose it is.
+    pub(super) fn running(&self) -> Running {
+        self.running
+    }
+}
+
 impl<J> Drop for Turn<'_, J> {
     fn drop(&mut self) {
-        self.queue.lock().charge(self.client, self.begun.elapsed());
+        self.queue.lock().charge(self.running.client, self.running.begun.elapsed());
     }
 }
 
@@ -146,7 +174,7 @@ impl<J> State<J> {
         flow.asked = flow.asked.saturating_add(1);
         let here = flow.waiting.len();
         let has_room = (here < most_per_client || self.displace_address(client, address))
-            && (self.waiting < most || self.displace_client(here));
+            && (self.waiting < most || self.displace_client(client, here));
         if !has_room {
             self.forget();
             return false;
@@ -179,29 +207,44 @@ impl<J> State<J> {
     }
 
     /// Makes room for a client that has `own` questions waiting: the newest question goes of
-    /// the client that has the most, if that has more; of several, of that which has asked for
-    /// the most since one of its questions was begun, or has had the most. (The time that a
-    /// client has had comes last: of a crowd, most have had less than somebody who is answered.)
-    fn displace_client(&mut self, own: usize) -> bool {
-        let key = |flow: &Flow<J>| {
-            let newest = flow.waiting.back().map(|waiting| waiting.number);
-            (flow.waiting.len(), flow.asked, flow.mark, newest)
+    /// the client that has the most, greedy ones first, if that has more or only that is greedy;
+    /// of several, of that which has asked for the most since one of its questions was begun, or
+    /// has had the most. (The time that a client has had comes last: of a crowd, most have had
+    /// less than somebody who is answered.)
+    fn displace_client(&mut self, client: Client, own: usize) -> bool {
+        let (recent, now) = (self.recent.clone(), Instant::now());
+        let key = |(client, flow): (&Client, &Flow<J>)| {
+            let newest = flow.waiting.back()?.number;
+            let is_greedy = recent.is_greedy(*client, now);
+            Some(((is_greedy, flow.waiting.len(), flow.asked, flow.mark, newest), *client))
         };
-        let most = self.flows.values_mut().max_by_key(|flow| key(flow));
-        let Some(flow) = most.filter(|flow| flow.waiting.len() > own) else { return false };
-        flow.waiting.pop_back();
-        self.waiting -= 1;
+        let Some(((is_greedy, most, ..), loser)) = self.flows.iter().filter_map(key).max() else {
+            return false;
+        };
+        if (is_greedy, most) <= (recent.is_greedy(client, now), own) {
+            return false;
+        }
+        if let Some(flow) = self.flows.get_mut(&loser) {
+            flow.waiting.pop_back();
+            self.waiting -= 1;
+        }
         true
     }
 
+    /// Whether a question of a client that is not greedy waits.
+    fn has_polite(&self, now: Instant) -> bool {
+        let mut waiting = self.flows.iter().filter(|(_, flow)| !flow.waiting.is_empty());
+        waiting.any(|(client, _)| !self.recent.is_greedy(*client, now))
+    }
+
     fn pop(&mut self) -> Option<(Client, J)> {
-        let floor = self.floor;
-        let key = |flow: &Flow<J>| {
-            let first = flow.waiting.front()?;
-            Some((flow.mark.max(floor), flow.asked, flow.mark, first.number))
+        let (floor, now) = (self.floor, Instant::now());
+        let key = |(client, flow): (&Client, &Flow<J>)| {
+            let first = flow.waiting.front()?.number;
+            let is_greedy = self.recent.is_greedy(*client, now);
+            Some(((is_greedy, flow.mark.max(floor), flow.asked, flow.mark, first), *client))
         };
-        let flows = self.flows.iter().filter_map(|(client, flow)| Some((key(flow)?, *client)));
-        let ((mark, ..), client) = flows.min()?;
+        let ((_, mark, ..), client) = self.flows.iter().filter_map(key).min()?;
         let flow = self.flows.get_mut(&client)?;
         let job = flow.waiting.pop_front()?.job;
         flow.mark = mark;

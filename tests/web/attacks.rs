@@ -199,13 +199,15 @@ fn a_crowd_that_asks_the_history_does_not_lock_out_others() {
             }
         });
         for path in ["/api/v1/pulse", "/api/v1/history"] {
-            if round == 0 {
-                // Once may be too soon: threads of connections that were closed have to end.
-                wait_for(path, 20, || (daemon.get(path).0 == 200).then_some(()));
-            } else {
-                // Whoever opens so many connections does not take the slots of others.
-                assert_eq!(daemon.get(path).0, 200, "{path} in round {round}");
-            }
+            // Once may be too soon: threads of connections that were closed have to end. A second
+            // is what the refusal says (Retry-After); who knocks all the time is one of the crowd.
+            wait_for(&format!("{path} in round {round}"), 20, || {
+                let is_answered = daemon.get(path).0 == 200;
+                if !is_answered {
+                    std::thread::sleep(Duration::from_secs(1));
+                }
+                is_answered.then_some(())
+            });
         }
         // web.connections, and threads that are ending; some more until the kernel has let go.
         let most = threads + 64 + 16 + 16;

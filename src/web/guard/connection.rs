@@ -115,6 +115,9 @@ impl Connection<'_> {
         if !self.slot.set(Phase::Answering) {
             return Err(End::Gone);
         }
+        if number > 1 {
+            answers.note_further(&request, self.address());
+        }
         let is_gone = || has_gone(self.client);
         let answer = answers.answer(&request, self.address(), ANSWER_TIME, is_gone)?;
         if !self.slot.hold(answer.held) {

@@ -1,14 +1,14 @@
 //! The limits on connections: how many there are, in all and of one client, which one is closed
 //! when all slots are taken, and how much memory long answers may hold in them.
 //!
-//! Where slots are short, a connection of a client that has opened many of late goes first, and
-//! such a client gets no slot of another's ([`super::recent`]). Then an idle connection is closed first: its client opens another when it
-//! has something to ask. Then comes, of the client that has the most, the one that has been
-//! sending its request or taking its answer for the longest time. A request and an answer take
-//! milliseconds, so a slow client loses its slot, however many addresses it comes from; a
-//! connection that has just come keeps it while there are slower ones, however many its client has. A
-//! connection whose answer is being made keeps its slot; those that wait for the history are
-//! bounded elsewhere ([`super::super::Answers`]).
+//! Where slots are short, a connection of a client that has asked for much of late goes first,
+//! and such a client gets no slot of another's ([`crate::web::recent`]). Then an idle connection
+//! is closed first: its client opens another when it has something to ask. Then comes, of the
+//! client that has the most, the one that has been sending its request or taking its answer for
+//! the longest time. A request and an answer take milliseconds, so a slow client loses its slot,
+//! however many addresses it comes from; a connection that has just come keeps it while there
+//! are slower ones, however many its client has. A connection whose answer is being made keeps
+//! its slot; those that wait for the history are bounded elsewhere ([`crate::web::Answers`]).
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -16,13 +16,14 @@ use std::net::{IpAddr, Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::super::client::Client;
 use super::Guard;
-use super::recent::Recent;
+use crate::web::client::Client;
+use crate::web::recent::Recent;
 
 /// Answers up to this size are held for slow clients without a limit of their own; longer ones
 /// share [`HELD_MOST`], of which one client gets no more than [`HELD_PER_CLIENT`]. The longest
-/// (500 points of 100 rows of history) takes 2 MiB.
+/// (500 points of 100 rows of history) takes 2 MiB. Where they are used up, whoever takes its
+/// answer slowly makes room.
 const HELD_FREE: usize = 64 << 10;
 const HELD_MOST: usize = 8 << 20;
 const HELD_PER_CLIENT: usize = 4 << 20;
@@ -34,10 +35,14 @@ const ENDING: usize = 16;
 const RESERVE: usize = 16;
 
 /// The slots of all connections.
-#[derive(Default)]
 pub(super) struct Limits(Arc<Mutex<Open>>);
 
 impl Limits {
+    /// No connection yet.
+    pub(super) fn new(recent: Arc<Recent>) -> Limits {
+        Limits(Arc::new(Mutex::new(Open { recent, ..Open::default() })))
+    }
+
     /// Takes a slot; `None` if there is none left, in all or for this client.
     pub(super) fn enter(
         &self,
@@ -75,7 +80,7 @@ struct Open {
     /// Bytes of long answers that wait to be taken.
     held: usize,
     by_client: HashMap<Client, Share>,
-    recent: Recent,
+    recent: Arc<Recent>,
     is_closing: bool,
 }
 
@@ -194,7 +199,7 @@ impl Open {
     }
 
     /// Sets how much memory a connection's answer holds.
-    fn hold(&mut self, number: u64, size: usize) -> bool {
+    fn hold(&mut self, number: u64, size: usize, now: Instant) -> bool {
         let Some(connection) = self.connections.get_mut(&number) else { return false };
         let here = self.by_client.entry(Client::from(connection.address)).or_default();
         self.held -= connection.held;
@@ -203,13 +208,34 @@ impl Open {
         if size <= HELD_FREE {
             return true;
         }
-        if self.held + size > HELD_MOST || here.held + size > HELD_PER_CLIENT {
+        if here.held + size > HELD_PER_CLIENT {
             return false;
         }
+        let client = Client::from(connection.address);
+        while self.held + size > HELD_MOST {
+            if self.make_room_to_hold(now).is_none() {
+                return false;
+            }
+        }
         self.held += size;
-        here.held += size;
-        connection.held = size;
+        self.by_client.entry(client).or_default().held += size;
+        if let Some(connection) = self.connections.get_mut(&number) {
+            connection.held = size;
+        }
         true
+    }
+
+    /// Closes the connection that has been taking a long answer for the longest time, one of a
+    /// greedy client first, if that is a slow one.
+    fn make_room_to_hold(&mut self, now: Instant) -> Option<()> {
+        let slow = self.connections.iter().filter_map(|(number, connection)| {
+            let Phase::Sending(since) = connection.phase else { return None };
+            let is_slow = now.saturating_duration_since(since) >= SLOW;
+            let is_polite = !self.recent.is_greedy(Client::from(connection.address), now);
+            (connection.held > 0 && is_slow).then_some(((is_polite, since), *number))
+        });
+        let (_, number) = slow.min()?;
+        self.end(number)
     }
 }
 
@@ -252,7 +278,7 @@ impl Slot {
     /// Whether an answer of this size may be held for the client; if so, it is from now on, in
     /// place of the one before.
     pub(super) fn hold(&self, size: usize) -> bool {
-        lock(&self.open).hold(self.number, size)
+        lock(&self.open).hold(self.number, size, Instant::now())
     }
 }
 
@@ -267,3 +293,6 @@ impl Drop for Slot {
 fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
     open.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

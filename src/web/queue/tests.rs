@@ -22,7 +22,7 @@ fn answer(queue: &Queue<&'static str>, time: Duration) -> Option<&'static str> {
 
 #[test]
 fn a_client_that_asks_now_and_then_goes_before_a_crowd_that_waits() {
-    let queue = Queue::new(1_000, 15);
+    let queue = Queue::new(1_000, 15, Arc::default());
     for _ in 0..15 {
         for number in 0..64 {
             assert!(queue.push(attacker(number), "attack"));
@@ -41,7 +41,7 @@ fn a_client_that_asks_now_and_then_goes_before_a_crowd_that_waits() {
 
 #[test]
 fn clients_take_turns_by_the_time_that_their_questions_take() {
-    let queue = Queue::new(100, 50);
+    let queue = Queue::new(100, 50, Arc::default());
     for _ in 0..40 {
         queue.push(attacker(1), "slow");
         queue.push(attacker(2), "quick");
@@ -59,7 +59,7 @@ fn clients_take_turns_by_the_time_that_their_questions_take() {
 
 #[test]
 fn time_is_not_saved_up() {
-    let queue = Queue::new(100, 50);
+    let queue = Queue::new(100, 50, Arc::default());
     for _ in 0..20 {
         queue.push(attacker(1), "first");
     }
@@ -76,7 +76,7 @@ fn time_is_not_saved_up() {
 
 #[test]
 fn a_crowd_cannot_keep_others_out_by_waiting() {
-    let queue = Queue::new(32, 4);
+    let queue = Queue::new(32, 4, Arc::default());
     let mut refused = 0;
     for number in 0..64 {
         for _ in 0..15 {
@@ -103,12 +103,12 @@ fn a_crowd_cannot_keep_others_out_by_waiting() {
 
 #[test]
 fn a_64_has_the_room_of_one_client_and_shares_it_by_address() {
-    let queue = Queue::new(32, 4);
+    let queue = Queue::new(32, 4, Arc::default());
     for number in 0..64 {
         queue.push(ip(&format!("2001:db8::{number:x}")), "attack");
         assert!(queue.waiting() <= 4);
     }
-    let queue = Queue::new(32, 4);
+    let queue = Queue::new(32, 4, Arc::default());
     for _ in 0..15 {
         queue.push(ip("2001:db8::1"), "attack");
     }
@@ -122,7 +122,7 @@ fn a_64_has_the_room_of_one_client_and_shares_it_by_address() {
 
 #[test]
 fn a_closed_queue_ends_those_who_wait_for_questions() {
-    let queue = Queue::new(4, 4);
+    let queue = Queue::new(4, 4, Arc::default());
     queue.push(attacker(1), "never answered");
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| {
@@ -140,7 +140,7 @@ fn a_closed_queue_ends_those_who_wait_for_questions() {
 
 #[test]
 fn what_is_remembered_of_clients_is_bounded() {
-    let queue = Queue::new(4, 4);
+    let queue = Queue::new(4, 4, Arc::default());
     for number in 0..10_000_u32 {
         let address = IpAddr::V4(std::net::Ipv4Addr::from_bits(0x0a00_0000 + number));
         queue.push(address, "attack");
@@ -149,4 +149,33 @@ fn what_is_remembered_of_clients_is_bounded() {
         }
         assert!(queue.lock().flows.len() <= 4 + REMEMBERED);
     }
+}
+
+#[test]
+fn who_has_asked_for_much_of_late_comes_last_makes_room_and_gives_way() {
+    let recent = Arc::<Recent>::default();
+    let queue = Queue::new(2, 4, recent.clone());
+    for _ in 0..100 {
+        recent.note(Client::from(attacker(1)), Instant::now());
+    }
+    assert!(queue.push(attacker(1), "first"));
+    let (turn, _) = queue.next().unwrap();
+    let running = turn.running();
+    let long = Duration::MAX;
+    assert!(!queue.wants_the_turn_of(&running, long), "nobody waits");
+    assert!(queue.push(attacker(1), "attack"));
+    assert!(!queue.wants_the_turn_of(&running, long), "only that client itself waits");
+    assert!(queue.push(attacker(2), "second"));
+    assert!(queue.wants_the_turn_of(&running, long));
+    drop(turn);
+    // The queue is full.
+    assert!(queue.push(attacker(3), "third"));
+    assert!(!queue.push(attacker(1), "attack"));
+    assert_eq!(answer(&queue, SECOND), Some("second"));
+    assert!(queue.push(attacker(1), "attack"));
+    let (turn, job) = queue.next().unwrap();
+    assert_eq!(job, "third");
+    assert!(!queue.wants_the_turn_of(&turn.running(), long), "an honest one's is not ended");
+    drop(turn);
+    assert_eq!(answer(&queue, SECOND), Some("attack"));
 }

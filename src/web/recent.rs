@@ -1,40 +1,50 @@
-//! Who has opened how many connections of late.
+//! Who has asked how much of late: connections opened, and questions to the history.
+//!
+//! Whoever has asked for more than an honest client does comes last wherever something is short:
+//! slots of connections ([`super::guard`]) and the turns of questions ([`super::queue`]).
 
 use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::super::client::Client;
+use super::client::Client;
 
-/// After this time half of what somebody has opened is forgotten.
+/// After this time half of what somebody has asked is forgotten.
 const HALF: Duration = Duration::from_secs(5);
-/// Whoever has opened more of late is greedy: this is four a second and on, or three browsers
-/// behind one address that load the page at once. The page itself keeps one connection.
+/// Whoever has asked for more of late is greedy: this is four a second and on, or three browsers
+/// behind one address that load the page at once. The page itself keeps one connection, and asks
+/// the history a few questions for each view.
 const GREEDY: f64 = 30.0;
 /// Clients that are remembered: 64 kB.
 const MOST: usize = 1_024;
 
-/// Connections that were opened of late, by client.
+/// What was asked of late, by client.
 #[derive(Default)]
-pub(super) struct Recent(HashMap<Client, (f64, Instant)>);
+pub(super) struct Recent(Mutex<HashMap<Client, (f64, Instant)>>);
 
 impl Recent {
-    /// Notes that `client` opens a connection, or tries to.
-    pub(super) fn note(&mut self, client: Client, now: Instant) {
-        if self.0.len() >= MOST && !self.0.contains_key(&client) {
-            self.0.retain(|_, (count, at)| left(*count, *at, now) >= 1.0);
-            if self.0.len() >= MOST {
+    /// Notes that `client` opens a connection, or asks something that takes time; or tries to.
+    pub(super) fn note(&self, client: Client, now: Instant) {
+        let mut counts = self.lock();
+        if counts.len() >= MOST && !counts.contains_key(&client) {
+            counts.retain(|_, (count, at)| left(*count, *at, now) >= 1.0);
+            if counts.len() >= MOST {
                 // More clients than a network has: forgotten, all are even again.
-                self.0.clear();
+                counts.clear();
             }
         }
-        let (count, at) = self.0.entry(client).or_insert((0.0, now));
+        let (count, at) = counts.entry(client).or_insert((0.0, now));
         *count = left(*count, *at, now) + 1.0;
         *at = now;
     }
 
-    /// Whether `client` has opened more than any honest one does.
+    /// Whether `client` has asked for more than any honest one does.
     pub(super) fn is_greedy(&self, client: Client, now: Instant) -> bool {
-        self.0.get(&client).is_some_and(|(count, at)| left(*count, *at, now) > GREEDY)
+        self.lock().get(&client).is_some_and(|(count, at)| left(*count, *at, now) > GREEDY)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Client, (f64, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -58,8 +68,8 @@ mod tests {
     }
 
     #[test]
-    fn one_that_opens_many_is_greedy_until_it_has_stopped_for_a_while() {
-        let (mut recent, mut now) = (Recent::default(), Instant::now());
+    fn one_that_asks_for_much_is_greedy_until_it_has_stopped_for_a_while() {
+        let (recent, mut now) = (Recent::default(), Instant::now());
         for _ in 0..31 {
             assert!(!recent.is_greedy(client(1), now));
             recent.note(client(1), now);
@@ -83,10 +93,10 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let (mut recent, now) = (Recent::default(), Instant::now());
+        let (recent, now) = (Recent::default(), Instant::now());
         for number in 0..100_000 {
             recent.note(client(number), now + Duration::from_millis(number.into()));
-            assert!(recent.0.len() <= MOST);
+            assert!(recent.lock().len() <= MOST);
         }
     }
 }
