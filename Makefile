@@ -57,7 +57,6 @@ CROSS_NEEDS := qemu-arm-static:qemu-user-static ip:iproute2 lintian:lintian
 test-cross: ui ## the programs for the Pis under QEMU, held against this machine's (root)
 	@./tests/need.sh $(BUILD_NEEDS) $(CROSS_NEEDS)
 	@for arch in $(NATIVE) arm64 armhf; do $(MAKE) --no-print-directory build ARCH=$$arch WAY=host || exit; done
-	@./tests/same-libpcap.sh target/toolchain/same-libpcap
 	@./tests/as-root.sh ./tests/cargo-as-root.sh test --locked --test cross -- --ignored
 	@for arch in arm64 armhf; do $(MAKE) --no-print-directory deb ARCH=$$arch WAY=host && \
 		./tests/as-root.sh ./tests/package/foreign.sh target/deb/brightstat_$(VERSION)_$$arch.deb $$arch || exit; done

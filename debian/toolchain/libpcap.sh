@@ -19,13 +19,12 @@ rm -rf "$folder"
 mkdir -p "$folder/build" "$folder/lib"
 echo "Building libpcap $LIBPCAP_VERSION for this machine"
 tar -C "$folder/build" --strip-components 1 -xf "$folder/../downloads/libpcap_$LIBPCAP_VERSION.orig.tar.xz"
+# shellcheck disable=SC2086
 (
     cd "$folder/build"
     unset CC CXX AR CPPFLAGS CXXFLAGS LDFLAGS MAKEFLAGS MAKEOVERRIDES
     CFLAGS="-O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2 -ffile-prefix-map=$folder=toolchain" \
-        ./configure --disable-shared --with-pcap=linux --without-libnl --disable-usb \
-        --disable-bluetooth --disable-dbus --disable-rdma --enable-remote=no --without-dag \
-        --without-septel --without-snf --without-turbocap --without-dpdk --disable-netmap
+        ./configure $LIBPCAP_OPTIONS
     make -j"$(nproc)" libpcap.a
 ) > "$folder/log" 2>&1 || {
     tail -20 "$folder/log" >&2

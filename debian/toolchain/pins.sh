@@ -2,8 +2,12 @@
 # shellcheck shell=sh disable=SC2034
 ZIG_VERSION=0.17.0
 # Keep this at the newest release that a Debian mirror serves, be it in testing or unstable: libpcap
-# reads what strangers send. (1.11.0 was in the lists on 2026-11-25, its source not yet on the mirror.)
+# reads what strangers send. (1.11.0 was in the lists on 2026-11-30, its source not yet on the mirror.)
 LIBPCAP_VERSION=1.10.5
 LIBPCAP_SHA256=84fa89ac6d303028c1c5b754abff77224f45eca0a94eb1a34ff0aa9ceece3925
+# Network interfaces and files: no other thing that it can capture from.
+LIBPCAP_OPTIONS="--disable-shared --with-pcap=linux --without-libnl --disable-usb --disable-bluetooth \
+--disable-dbus --disable-rdma --enable-remote=no --without-dag --without-septel --without-snf \
+--without-turbocap --without-dpdk --disable-netmap"
 # The newest that there is, of 2023.
 CROSS_VERSION=0.2.5

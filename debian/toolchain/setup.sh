@@ -79,13 +79,11 @@ source=$(echo "$prefix/build/libpcap-"*)
 pcap() { # NAME TRIPLE HOST
     rm -rf "${prefix:?}/$2"
     mkdir -p "$prefix/build/$2" "$prefix/$2"
+    # shellcheck disable=SC2086
     if ! (
         cd "$prefix/build/$2"
         CC=pi-cc-$1 AR=pi-ar RANLIB=pi-ranlib CFLAGS="-O2 -ffile-prefix-map=$prefix=toolchain" \
-            "$source/configure" --host="$3" --prefix="$prefix/$2" \
-            --disable-shared --with-pcap=linux --without-libnl --disable-usb --disable-bluetooth \
-            --disable-dbus --disable-rdma --enable-remote=no --without-dag --without-septel \
-            --without-snf --without-turbocap --without-dpdk --disable-netmap
+            "$source/configure" --host="$3" --prefix="$prefix/$2" $LIBPCAP_OPTIONS
         env -u MAKEFLAGS -u MAKEOVERRIDES make -j"$(nproc)" libpcap.a
         install -D -m 644 libpcap.a "$prefix/$2/lib/libpcap.a"
     ) > "$prefix/build/$2.log" 2>&1; then
