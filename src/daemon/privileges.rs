@@ -57,7 +57,19 @@ pub fn drop_root(user: &str, database: &Path) -> Result<(), Failure> {
     let refused = |what: &str, e: &dyn std::fmt::Display| {
         Failure::new(Exit::Permission, format!("cannot give up root ({what}): {e}"))
     };
-    hand_over(directory, database, is_new, &account).map_err(|e| match e {
+    let give_to = |account: &Account| hand_over(directory, database, is_new, account);
+    let root = Account { name: "root".to_owned(), uid: Uid::from_raw(0), gid: Gid::from_raw(0) };
+    let give = || {
+        if can_come(directory, &account) {
+            give_to(&account)?;
+            if can_write(directory, &account) {
+                return Ok(true);
+            }
+        }
+        // Root without capabilities is a user like any other: what was given away is out of reach.
+        give_to(&root).map(|()| false)
+    };
+    let is_given = give().map_err(|e| match e {
         Errno::ELOOP => Failure::new(
             Exit::Config,
             format!(
@@ -68,7 +80,7 @@ pub fn drop_root(user: &str, database: &Path) -> Result<(), Failure> {
         ),
         e => refused("chown", &e),
     })?;
-    if !can_write(directory, &account) {
+    if !is_given {
         // Better a working daemon with bare hands than none: root without capabilities may
         // write only what is root's.
         warn!(
@@ -228,21 +240,26 @@ fn plain_file(directory: &OwnedFd, name: &str) -> Result<Found, Errno> {
     Ok(if is_plain && st_nlink == 1 { Found::Plain(file) } else { Found::Other })
 }
 
-/// Whether the account can make files in a directory: search permission on the way, and
-/// write permission at the end.
+/// Whether the account gets as far as a directory: search permission on the way.
+fn can_come(directory: &Path, account: &Account) -> bool {
+    directory.canonicalize().is_ok_and(|directory| {
+        directory.ancestors().skip(1).all(|above| allows(above, account, 0o1))
+    })
+}
+
+/// Whether the account can make files in a directory that it gets to.
 fn can_write(directory: &Path, account: &Account) -> bool {
-    let allows = |path: &Path, need: u32| {
-        fs::metadata(path).is_ok_and(|m| {
-            let shift = match m {
-                ref m if m.uid() == account.uid.as_raw() => 6,
-                ref m if m.gid() == account.gid.as_raw() => 3,
-                _ => 0,
-            };
-            m.mode() >> shift & need == need
-        })
-    };
-    let Ok(directory) = directory.canonicalize() else {
-        return false;
-    };
-    allows(&directory, 0o3) && directory.ancestors().skip(1).all(|above| allows(above, 0o1))
+    allows(directory, account, 0o3)
+}
+
+/// Whether the bits of a mode are set for the account.
+fn allows(path: &Path, account: &Account, need: u32) -> bool {
+    fs::metadata(path).is_ok_and(|m| {
+        let shift = match m {
+            ref m if m.uid() == account.uid.as_raw() => 6,
+            ref m if m.gid() == account.gid.as_raw() => 3,
+            _ => 0,
+        };
+        m.mode() >> shift & need == need
+    })
 }

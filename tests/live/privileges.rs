@@ -94,3 +94,28 @@ fn the_database_that_root_has_made_is_given_away_but_not_through_a_link() {
     assert!(message.contains("a part of this path is a symbolic link"), "{message}");
     assert_eq!(fs::metadata(&away).unwrap().uid(), 0);
 }
+
+/// The directory was given away although its new owner could not come there (a clone below
+/// /root), and root without capabilities could not write it any more.
+#[test]
+fn what_an_ordinary_user_cannot_reach_stays_with_root_or_comes_back() {
+    let cable = Cable::new();
+    let directory = directory();
+    let closed = directory.path().join("closed");
+    fs::create_dir(&closed).unwrap();
+    let place = closed.join("db");
+    // It is new; it was given away when the path was open.
+    for owner in [None, Some(NOBODY)] {
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+        if owner.is_some() {
+            chown(place.join("brightstat.db"), owner, owner).unwrap();
+        }
+        let mut daemon = Daemon::start(&cable.receiver, &closed, &["--interface", "rx"]);
+        daemon.wait_for_log("cannot come there; staying root");
+        daemon.wait_for_log("rx: capturing");
+        assert_eq!(daemon.stop(), 0);
+        for path in [place.clone(), place.join("brightstat.db")] {
+            assert_eq!(fs::metadata(&path).unwrap().uid(), 0, "{}", path.display());
+        }
+    }
+}
