@@ -9,10 +9,10 @@ use std::path::Path;
 use jiff::Zoned;
 use jiff::tz::TimeZone;
 
+use crate::ask::when;
 use crate::command::import::settings;
 use crate::config::Loaded;
 use crate::decode::{Addr, LinkLayer, PacketRecord, decode};
-use crate::export::when;
 use crate::store::kind::KINDS;
 use crate::store::query::History;
 use crate::store::question::{Question, Step};

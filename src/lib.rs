@@ -11,24 +11,26 @@
 //!                                             +--> store thread --> SQLite
 //! ```
 //!
-//! A module imports only modules that stand before it in this list:
+//! A module imports only modules above it in this table (`tests/rooms.rs` checks that):
 //!
-//! | module | what it is |
+//! | module | purpose |
 //! | --- | --- |
 //! | [`failure`] | errors for people, exit codes |
-//! | [`config`] | `brightstat.toml` |
 //! | [`decode`] | frame to packet record |
 //! | [`ring`] | the bounded ring between capture and worker |
-//! | [`capture`] | live interfaces and capture files |
 //! | [`account`] | the counters |
+//! | [`config`] | `brightstat.toml` |
+//! | [`capture`] | live interfaces and capture files |
 //! | [`store`] | SQLite history |
+//! | [`ask`] | the words of a question to the history |
+//! | [`export`] | reports and answers as text, JSON and CSV |
 //! | [`web`] | the guard, the JSON API and the page |
-//! | [`export`] | reports as JSON and as tables |
 //! | [`daemon`] | puts the modules together: threads, signals, privileges |
 //! | [`command`] | the command line |
-//! | [`hostile`] | what is read from others, by one door each: for fuzzing |
+//! | [`hostile`] | one entry point for each parser of foreign bytes, for the fuzzers |
 
 pub mod account;
+pub mod ask;
 pub mod capture;
 pub mod command;
 pub mod config;

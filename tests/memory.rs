@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 use brightstat::account::ClosedInterval;
-use brightstat::export::history::{Words, question};
+use brightstat::ask::{Words, question};
 use brightstat::export::{history_json, history_text};
 use brightstat::store::query::History;
 use brightstat::store::{Status, Store};

@@ -124,7 +124,7 @@ check() {
         stage dependencies dependencies &&
         stage lints "$CARGO" clippy --locked --all-targets -- -D warnings &&
         stage documents documents &&
-        stage captures "$CARGO" test --locked --test captures --test hostile &&
+        stage captures "$CARGO" test --locked --test captures --test hostile --test rooms &&
         stage unit "$CARGO" test --locked --lib --bins
 }
 

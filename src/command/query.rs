@@ -7,10 +7,11 @@ use jiff::{Timestamp, Zoned};
 
 use super::args::{BackupArguments, DatabaseArguments, DatabaseCommand, QueryArguments};
 use super::{print, print_with};
+use crate::ask::when::rfc3339_in;
+use crate::ask::{Words, question};
 use crate::config;
 use crate::export::table::{TextTable, grouped};
-use crate::export::when::rfc3339_in;
-use crate::export::{history, history_json, history_text};
+use crate::export::{history_json, history_text};
 use crate::failure::{Exit, Failure};
 use crate::store::query::History;
 use crate::store::{admin, backups};
@@ -43,7 +44,7 @@ pub fn query(arguments: &QueryArguments) -> Result<(), Failure> {
         None if one.is_empty() || arguments.what.starts_with("service") => "none",
         None => "auto",
     };
-    let words = history::Words {
+    let words = Words {
         what: &arguments.what,
         name: one,
         host: arguments.host.as_deref().unwrap_or(""),
@@ -56,8 +57,8 @@ pub fn query(arguments: &QueryArguments) -> Result<(), Failure> {
         most: POINTS_MOST,
         top: arguments.top,
     };
-    let (question, zone) = history::question(&words, &Zoned::now())
-        .map_err(|problem| Failure::new(Exit::Usage, problem))?;
+    let (question, zone) =
+        question(&words, &Zoned::now()).map_err(|problem| Failure::new(Exit::Usage, problem))?;
     let answer = History::open(&database(&arguments.database)?)?.ask(&question, None)?;
     print_with(|out| match (arguments.json, arguments.csv) {
         (true, _) => history_json::write_json(&answer, &zone, out),

@@ -19,6 +19,22 @@ pub(super) fn any(data: &[u8], record: &mut PacketRecord) {
     }
 }
 
+/// Reads a packet of an address family in the byte order of a machine that nothing tells;
+/// families are small.
+pub(super) fn of_family(family: [u8; 4], packet: &[u8], record: &mut PacketRecord) {
+    of(u32::from_le_bytes(family).min(u32::from_be_bytes(family)), packet, record);
+}
+
+/// The same of a family whose number is known.
+pub(super) fn of(family: u32, packet: &[u8], record: &mut PacketRecord) {
+    match family {
+        2 => v4(packet, record),
+        // AF_INET6 of Linux, Windows, NetBSD, FreeBSD and Darwin.
+        10 | 23 | 24 | 28 | 30 => v6(packet, record),
+        _ => {}
+    }
+}
+
 /// Reads an IPv4 packet (RFC 791).
 #[inline(always)]
 pub(super) fn v4(data: &[u8], record: &mut PacketRecord) {

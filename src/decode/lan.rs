@@ -1,8 +1,8 @@
 //! Other local networks than Ethernet, and what stands in front of frames of some devices.
 
-use super::link::{LinkLayer, after, ip_of_family, mac, walk};
+use super::layer::{LinkLayer, after, mac};
 use super::tags::{ethertype, llc};
-use super::{Defect, PacketRecord, serial};
+use super::{Defect, PacketRecord, ip, serial};
 
 /// Token ring (IEEE 802.5): access control, frame control, both addresses; then a route, where
 /// the first bit of the source says so, and LLC.
@@ -64,7 +64,7 @@ pub(super) fn firewire(frame: &[u8], record: &mut PacketRecord) {
 /// IPsec as OpenBSD's enc(4) shows it: family, security parameter index, flags.
 pub(super) fn enc(frame: &[u8], record: &mut PacketRecord) {
     match frame.split_first_chunk::<12>() {
-        Some((&[a, b, c, d, ..], packet)) => ip_of_family([a, b, c, d], packet, record),
+        Some((&[a, b, c, d, ..], packet)) => ip::of_family([a, b, c, d], packet, record),
         None => record.set_short(),
     }
 }
@@ -76,9 +76,4 @@ pub(super) fn directed(link: LinkLayer, frame: &[u8], record: &mut PacketRecord)
         LinkLayer::CiscoHdlcDirected => serial::cisco_hdlc(rest, record),
         _ => serial::framed_ppp(rest, record),
     });
-}
-
-/// What netANALYZER puts in front of Ethernet.
-pub(super) fn net_analyzer(frame: &[u8], record: &mut PacketRecord) {
-    after(frame, Some(4), record, |rest, record| walk(LinkLayer::Ethernet, rest, record));
 }

@@ -3,7 +3,7 @@
 //! [`decode`] runs on the capture threads, once per frame. It is a pure function: no
 //! allocation, no lock, no I/O, no panic, whatever the bytes are.
 //!
-//! Theory of operation: [`link`] walks the link layer (and, with [`tags`] and [`serial`], the
+//! Theory of operation: [`link`] walks the link layer (and, with [`tags`], [`ppp`] and [`mpls`], the
 //! VLAN tags, MPLS labels, PPPoE and LLC/SNAP headers that count as link layer) until it meets
 //! the outermost IPv4, IPv6 or ARP header. [`ip`] reads that header and, behind it, just enough of TCP,
 //! UDP and ICMP. What lies inside is payload: the inner packet of a tunnel is not
@@ -13,15 +13,18 @@
 
 mod ip;
 mod lan;
-pub mod link;
+pub mod layer;
+mod link;
+mod mpls;
 mod nflog;
+mod ppp;
 mod quick;
 mod record;
 mod serial;
 mod tags;
 mod wifi;
 
-pub use link::LinkLayer;
+pub use layer::LinkLayer;
 pub use record::{Addr, Defect, Fragment, Mac, NO_TIME, Network, PacketRecord, protocol};
 
 /// Decodes one frame into `record`, whatever that held before.

@@ -1,7 +1,7 @@
-//! Links between two ends: PPP (also in PPPoE), Cisco HDLC, frame relay.
+//! Links between two ends: PPP as it stands on a wire, Cisco HDLC, frame relay.
 
-use super::link::narrow;
-use super::tags::{ethertype, mpls};
+use super::ppp::ppp;
+use super::tags::ethertype;
 use super::{PacketRecord, ip};
 
 /// PPP, with or without HDLC framing.
@@ -19,33 +19,6 @@ pub(super) fn directed_ppp(frame: &[u8], record: &mut PacketRecord) {
     match frame {
         [0x00 | 0x01, 0x03, rest @ ..] | [0xff, 0x03, rest @ ..] => ppp(rest, record),
         _ => ppp(frame, record),
-    }
-}
-
-/// PPPoE (RFC 2516, section 4): 6 bytes, of which the last two are the length of what follows,
-/// then PPP. Short frames of Ethernet are padded behind it.
-pub(super) fn pppoe(data: &[u8], record: &mut PacketRecord) {
-    match data {
-        [_, _, _, _, high, low, rest @ ..] => {
-            let length = u32::from(u16::from_be_bytes([*high, *low]));
-            ppp(narrow(rest, length, record), record);
-        }
-        _ => record.set_short(),
-    }
-}
-
-/// The PPP protocol field (RFC 1661), compressed to one byte where it is odd.
-fn ppp(data: &[u8], record: &mut PacketRecord) {
-    let (protocol, rest) = match data {
-        [one, rest @ ..] if one & 1 != 0 => (u16::from(*one), rest),
-        [high, low, rest @ ..] => (u16::from_be_bytes([*high, *low]), rest),
-        _ => return record.set_short(),
-    };
-    match protocol {
-        0x0021 => ip::v4(rest, record),
-        0x0057 => ip::v6(rest, record),
-        0x0281 | 0x0283 => mpls(rest, record),
-        _ => {}
     }
 }
 

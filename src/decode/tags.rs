@@ -5,8 +5,8 @@
 //! All of it is a loop, not a recursion: a frame may be nothing but tags, or nothing but SNAP
 //! headers that say "802.3 length". Each step moves on by at least two bytes.
 
-use super::link::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, narrow};
-use super::{Defect, Network, PacketRecord, ip, serial};
+use super::layer::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, narrow};
+use super::{Defect, Network, PacketRecord, ip, mpls, ppp};
 
 const NSH: u16 = 0x894f;
 const MPLS: u16 = 0x8847;
@@ -54,8 +54,8 @@ pub(super) fn ethertype(mut kind: u16, mut data: &[u8], record: &mut PacketRecor
             0x4305 => batman(data, record),
             0x22f3 => trill(data, record).into(),
             NSH => service_function(data, record),
-            MPLS | 0x8848 => return mpls(data, record),
-            0x8864 => return serial::pppoe(data, record),
+            MPLS | 0x8848 => return mpls::stack(data, record),
+            0x8864 => return ppp::pppoe(data, record),
             0..=1500 => {
                 data = narrow(data, u32::from(kind), record);
                 snap(data, record)
@@ -167,23 +167,4 @@ fn snap<'a>(data: &'a [u8], record: &mut PacketRecord) -> Next<'a> {
         _ => return Next::Short,
     }
     Next::Done
-}
-
-/// The label stack (RFC 3032); what it carries is told by the first nibble, as routers do.
-pub(super) fn mpls(mut data: &[u8], record: &mut PacketRecord) {
-    loop {
-        let Some(&[_, _, bottom, _]) = data.first_chunk::<4>() else {
-            return record.set_short();
-        };
-        data = &data[4..];
-        if bottom & 1 != 0 {
-            break;
-        }
-    }
-    match data.first().map(|first| first >> 4) {
-        Some(4) => ip::v4(data, record),
-        Some(6) => ip::v6(data, record),
-        Some(_) => {}
-        None => record.set_short(),
-    }
 }

@@ -3,7 +3,7 @@
 //! Encrypted frames, A-MSDUs and everything that is not data count as frames and bytes
 //! of the interface, without a host: there is nothing to read in them.
 
-use super::link::after;
+use super::layer::after;
 use super::tags::llc;
 use super::{Defect, PacketRecord};
 

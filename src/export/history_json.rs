@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::history::{columns, label};
-use super::when::{rfc3339_in, zone_name};
+use crate::ask::when::{rfc3339_in, zone_name};
 use crate::store::question::{Answer, Line, Point};
 
 /// An answer as one JSON object.

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::history::{COLUMNS, columns, has_rates, label};
 use super::report::bit_rate;
 use super::table::{Layout, grouped, share};
-use super::when::{rfc3339_in, zone_name};
+use crate::ask::when::{rfc3339_in, zone_name};
 use crate::failure::printable;
 use crate::store::question::{Answer, Cell, Cells, Label, Line, Point};
 

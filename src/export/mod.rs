@@ -6,5 +6,4 @@ pub mod history_text;
 pub mod report;
 pub mod table;
 pub mod time;
-pub mod when;
 pub mod words;

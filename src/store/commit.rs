@@ -8,10 +8,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use log::{error, info, warn};
 use rusqlite::{Connection, ErrorCode};
 
+use super::batch::{Batch, Event};
 use super::place::Change;
 use super::retention::PACE;
 use super::rows::Interval;
-use super::write::{Batch, Event, Writer};
+use super::write::Writer;
 use super::{Options, Pulse, Status, Store, ahead, open};
 use crate::failure::{Exit, Failure};
 

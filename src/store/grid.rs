@@ -9,8 +9,8 @@
 
 use rusqlite::Connection;
 
-use super::query::Fresh;
 use super::question::{Question, Step};
+use super::recent::Fresh;
 use super::tiers::{self, StoredTier, first, newest};
 use crate::config::Tier;
 use crate::failure::{Exit, Failure};

@@ -10,6 +10,7 @@
 pub mod admin;
 mod ahead;
 pub mod backups;
+mod batch;
 mod busiest;
 mod catalog;
 mod commit;
@@ -44,11 +45,12 @@ use crate::account::ClosedInterval;
 use crate::config::Tier;
 use crate::failure::Failure;
 use ahead::Ahead;
+use batch::{Event, SetBack};
 use place::Place;
-use write::{Event, SetBack, Writer};
+use write::Writer;
 
 pub use pulse::Pulse;
-pub use recent::Recent;
+pub use recent::{Fresh, Recent};
 pub use rows::Limits;
 pub use status::Status;
 

@@ -16,7 +16,7 @@ use super::grid::Grid;
 use super::kind::{Key, host_key, port_key, service_key};
 use super::question::{Answer, Question, Step, Which};
 use super::reading::{Meant, Reading};
-use super::recent::Recent;
+use super::recent::Fresh;
 use super::scan::Memory;
 use super::schema::{APPLICATION_ID, VERSION};
 use super::tiers;
@@ -27,14 +27,6 @@ use crate::failure::{Exit, Failure};
 pub struct History {
     connection: Connection,
     path: PathBuf,
-}
-
-/// The newest history, which only the daemon's own process sees.
-pub struct Fresh<'a> {
-    /// What is not in the database.
-    pub recent: &'a Recent,
-    /// The tier that lives in memory only.
-    pub in_memory: Option<&'a Tier>,
 }
 
 impl History {

@@ -8,6 +8,7 @@ use rusqlite::{Connection, Result};
 
 use super::kind::{INTERFACE, KINDS, Key};
 use super::rows::{Cell, Interval, Row, int};
+use crate::config::Tier;
 
 /// Bytes that the tier in memory takes at most, about; the oldest intervals go first.
 const FINE_BYTES: usize = 1 << 20;
@@ -17,6 +18,14 @@ const PENDING_ROWS: usize = 60_000;
 /// The newest history.
 #[derive(Default)]
 pub struct Recent(Mutex<State>);
+
+/// What a question reads besides the database, in the daemon's own process.
+pub struct Fresh<'a> {
+    /// What is not in the database.
+    pub recent: &'a Recent,
+    /// The tier that lives in memory only.
+    pub in_memory: Option<&'a Tier>,
+}
 
 #[derive(Default)]
 pub(super) struct State {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use log::{debug, error, warn};
 
-use super::write::SetBack;
+use super::batch::SetBack;
 use super::{Message, Pulse, Status, Store, ahead};
 
 /// Between two attempts to write to a disk that fails.

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Result, Transaction};
 
+use super::batch::{Event, SetBack};
 use super::hosts::Hosts;
 use super::kind::{INTERFACE, KINDS};
 use super::rows::{Interval, Limits};
 use super::tables::{delete, put, read};
 use super::tiers::{self, StoredTier, round_up, starts};
-use super::write::{Event, SetBack};
 
 /// Events that are kept, the newest: a megabyte or so.
 pub(super) const EVENTS_KEPT: i64 = 10_000;

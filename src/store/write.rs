@@ -12,6 +12,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{Connection, Result, Transaction, TransactionBehavior};
 
+use super::batch::Batch;
 use super::catalog::Catalog;
 use super::hosts::Hosts;
 use super::recent::Probe;
@@ -29,35 +30,6 @@ use crate::config::Tier;
 const REFRESH: i64 = 3_600;
 /// Rows that are further ahead of the clock, seconds, are of a wrong one.
 const FAR_AHEAD: i64 = 86_400;
-
-/// What a person should know, to be written with the next commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Event {
-    /// Seconds since 1970 UTC.
-    pub(super) time: i64,
-    pub(super) kind: &'static str,
-    pub(super) message: String,
-}
-
-/// The clock was set back: rows from `now` on belong `by` earlier. Seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SetBack {
-    pub(super) now: i64,
-    pub(super) by: i64,
-}
-
-/// All that one commit writes.
-#[derive(Default)]
-pub(super) struct Batch<'a> {
-    pub(super) intervals: Vec<&'a Interval>,
-    /// The end of the interval that arrived last, seconds since 1970 UTC; `None` while none
-    /// has. It is never taken from a row: a wrong clock may have put that into the future.
-    pub(super) present: Option<i64>,
-    pub(super) set_backs: &'a [SetBack],
-    pub(super) events: &'a [Event],
-    /// Whether open intervals of coarser tiers are brought up to date in any case.
-    pub(super) is_last: bool,
-}
 
 /// Writes to the database; knows what is stale in it.
 pub(super) struct Writer {

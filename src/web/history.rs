@@ -3,7 +3,7 @@
 use jiff::Zoned;
 
 use super::routes::{IsOver, Source};
-use crate::export::history::{Words, question};
+use crate::ask::{Words, question};
 use crate::export::history_json::to_json;
 use crate::failure::Exit;
 

@@ -7,8 +7,9 @@ use proptest::prelude::*;
 
 use super::world::{Packet, YEAR, closed, host, options, packets, some, spread};
 use crate::account::{PortKey, Service, Transport};
+use crate::store::Fresh;
 use crate::store::kind::{HOST, INTERFACE, KINDS, PORT, SERVICE};
-use crate::store::query::{Fresh, History};
+use crate::store::query::History;
 use crate::store::question::{Answer, Label, Question, Step, Which};
 use crate::store::rows::Interval;
 use crate::store::*;

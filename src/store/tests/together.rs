@@ -1,8 +1,9 @@
 //! Questions and other writers while a commit is under way.
 
 use super::world::*;
+use crate::store::Fresh;
 use crate::store::kind::INTERFACE;
-use crate::store::query::{Fresh, History};
+use crate::store::query::History;
 use crate::store::question::{Question, Step};
 use crate::store::*;
 

@@ -1,0 +1,32 @@
+//! What one commit writes: closed intervals, events, and where the clock was set back.
+
+use super::rows::Interval;
+
+/// What a person should know, to be written with the next commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Event {
+    /// Seconds since 1970 UTC.
+    pub(super) time: i64,
+    pub(super) kind: &'static str,
+    pub(super) message: String,
+}
+
+/// The clock was set back: rows from `now` on belong `by` earlier. Seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SetBack {
+    pub(super) now: i64,
+    pub(super) by: i64,
+}
+
+/// All that one commit writes.
+#[derive(Default)]
+pub(super) struct Batch<'a> {
+    pub(super) intervals: Vec<&'a Interval>,
+    /// The end of the interval that arrived last, seconds since 1970 UTC; `None` while none
+    /// has. It is never taken from a row: a wrong clock may have put that into the future.
+    pub(super) present: Option<i64>,
+    pub(super) set_backs: &'a [SetBack],
+    pub(super) events: &'a [Event],
+    /// Whether open intervals of coarser tiers are brought up to date in any case.
+    pub(super) is_last: bool,
+}
