@@ -98,7 +98,8 @@ pub fn database(path: &Path) {
     for kind in KINDS {
         for step in [Step::Whole, Step::Auto(50)] {
             let (from, to) = (1_700_000_000, 1_700_100_000);
-            let question = Question { kind, only: None, from, to, step, most: 1_000, top: 10 };
+            let question =
+                Question { kind, only: None, from, to, step, most: 1_000, top: 10, rows: None };
             // A sentence for people is a good answer, too.
             let _ = history.ask(&question, None);
         }

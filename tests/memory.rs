@@ -12,7 +12,7 @@ use std::process::Command;
 
 use brightstat::account::ClosedInterval;
 use brightstat::ask::{Words, question};
-use brightstat::export::{history_json, history_text};
+use brightstat::export::{history_csv, history_json, history_text};
 use brightstat::store::query::History;
 use brightstat::store::{Status, Store};
 use rusqlite::Connection;
@@ -115,7 +115,7 @@ fn answer(path: &Path, (what, by, points, top, host): Asked<'_>) {
         drop(history_json::to_json(&answer, &zone));
     }
     history_json::write_json(&answer, &zone, &mut std::io::sink()).unwrap();
-    history_text::write_csv(&answer, &zone, &mut std::io::sink()).unwrap();
+    history_csv::write_csv(&answer, &zone, &mut std::io::sink()).unwrap();
     history_text::write_table(&answer, &zone, &mut std::io::sink()).unwrap();
 }
 

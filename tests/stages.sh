@@ -125,7 +125,8 @@ check() {
         stage lints "$CARGO" clippy --locked --all-targets -- -D warnings &&
         stage documents documents &&
         stage captures "$CARGO" test --locked --test captures --test hostile --test rooms &&
-        stage unit "$CARGO" test --locked --lib --bins
+        stage unit "$CARGO" test --locked --lib --bins &&
+        stage fuzz-build ./tests/fuzz.sh
 }
 
 # --- make test ----------------------------------------------------------------------------
@@ -147,7 +148,7 @@ corpus() {
 
 live() {
     local name
-    for name in cli query live web full page; do
+    for name in cli query stream live web full page; do
         stage "$name" as_root test --locked --test "$name" || return
     done
 }

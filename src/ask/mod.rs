@@ -4,4 +4,4 @@
 mod question;
 pub mod when;
 
-pub use question::{Words, question};
+pub use question::{Words, question, step};

@@ -66,8 +66,7 @@ pub fn question(words: &Words<'_>, now: &Zoned) -> Result<(Question, TimeZone), 
     let step = match words.by {
         "" | "auto" => Step::Auto(words.points),
         "none" => Step::Whole,
-        "day" if zone != TimeZone::UTC => Step::Days(zone.clone()),
-        tier => Step::Tier(tier.to_owned()),
+        tier => step(tier, &zone),
     };
     let only = match (kind.name, words.name) {
         ("service", name) => {
@@ -92,7 +91,15 @@ pub fn question(words: &Words<'_>, now: &Zoned) -> Result<(Question, TimeZone), 
         (_, name) => Some(which(kind, name)?),
     };
     let (most, top) = (words.most, words.top);
-    Ok((Question { kind, only, from, to, step, most, top }, zone))
+    Ok((Question { kind, only, from, to, step, most, top, rows: None }, zone))
+}
+
+/// The step of a tier's name: days are those of the time zone.
+pub fn step(tier: &str, zone: &TimeZone) -> Step {
+    match tier {
+        "day" if *zone != TimeZone::UTC => Step::Days(zone.clone()),
+        tier => Step::Tier(tier.to_owned()),
+    }
 }
 
 fn which(kind: &Kind, name: &str) -> Result<Which, String> {

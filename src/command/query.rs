@@ -11,7 +11,7 @@ use crate::ask::when::rfc3339_in;
 use crate::ask::{Words, question};
 use crate::config;
 use crate::export::table::{TextTable, grouped};
-use crate::export::{history_json, history_text};
+use crate::export::{history_csv, history_json, history_text};
 use crate::failure::{Exit, Failure};
 use crate::store::query::History;
 use crate::store::{admin, backups};
@@ -62,7 +62,7 @@ pub fn query(arguments: &QueryArguments) -> Result<(), Failure> {
     let answer = History::open(&database(&arguments.database)?)?.ask(&question, None)?;
     print_with(|out| match (arguments.json, arguments.csv) {
         (true, _) => history_json::write_json(&answer, &zone, out),
-        (_, true) => history_text::write_csv(&answer, &zone, out),
+        (_, true) => history_csv::write_csv(&answer, &zone, out),
         _ => history_text::write_table(&answer, &zone, out),
     })
 }

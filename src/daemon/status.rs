@@ -83,7 +83,7 @@ impl Source for Status {
         let in_memory = self.tiers.first().filter(|tier| tier.in_memory);
         let fresh = Fresh { recent: &self.recent, in_memory };
         let mut history = History::open(&self.database)?;
-        history.end_when(is_over)?;
+        history.end_when(move || is_over())?;
         history.ask(question, Some(fresh))
     }
 

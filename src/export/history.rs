@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::store::question::{Cell, Label};
+use crate::store::question::{Answer, Cell, Cells, Label, Line};
 
 /// What a row is about, as keys and values.
 pub fn label(label: &Label) -> Map<String, Value> {
@@ -43,4 +43,72 @@ pub fn columns(label: &Label) -> &'static [Column] {
 /// Whether rates mean something: those of different rows cannot be added or taken away.
 pub fn has_rates(label: &Label) -> bool {
     *label != Label::Other
+}
+
+/// The rows, then what is not named.
+pub(super) fn lines(answer: &Answer) -> impl Iterator<Item = &Line> {
+    answer.rows.iter().chain([&answer.other, &answer.none])
+}
+
+/// Goes along a line, point by point.
+pub(super) struct Cursor<'a> {
+    pub(super) line: &'a Line,
+    series: std::iter::Peekable<Box<dyn Iterator<Item = (usize, Cells)> + 'a>>,
+    dropped: std::slice::Iter<'a, u64>,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(line: &'a Line) -> Cursor<'a> {
+        let series: Box<dyn Iterator<Item = (usize, Cells)> + 'a> = Box::new(line.series.iter());
+        Cursor { line, series: series.peekable(), dropped: line.dropped_series.iter() }
+    }
+
+    /// What lies in a point, and the frames lost in it; points are asked for in order.
+    pub(super) fn at(&mut self, point: usize) -> Option<(Cells, u64)> {
+        let (_, cells) = self.series.next_if(|(at, _)| *at == point)?;
+        Some((cells, self.dropped.next().copied().unwrap_or(0)))
+    }
+}
+
+/// An answer for tests of the formats.
+#[cfg(test)]
+pub(super) mod example {
+    use super::*;
+    use crate::store::kind::HOST;
+    use crate::store::question::Point;
+
+    fn cell(packets: u64) -> Cell {
+        Cell { packets, bytes: packets * 100, least: 1, greatest: packets * 10 }
+    }
+
+    pub fn line(label: Label, series: &[(usize, u64)]) -> Line {
+        let sum = series.iter().map(|(_, packets)| packets).sum();
+        let series = series.iter().map(|(at, packets)| (*at, vec![cell(*packets); 2])).collect();
+        Line { label, total: vec![cell(sum); 2], dropped: 0, series, dropped_series: Vec::new() }
+    }
+
+    /// Three minutes, of which the second was not covered and the third half.
+    pub fn answer() -> Answer {
+        let host =
+            Label::Host("192.168.1.5".parse().unwrap(), Some("02:00:00:00:00:05".into()), true);
+        let points = [(0, 60_000), (60, 0), (120, 30_000)];
+        Answer {
+            kind: &HOST,
+            tier: "minute".into(),
+            step: Some(60),
+            from: 0,
+            to: 180,
+            points: points.map(|(start, covered)| Point { start, end: start + 60, covered }).into(),
+            rows: vec![line(host, &[(0, 7)])],
+            keys: vec![[4, 0, 5, 0]],
+            count: 3,
+            other: line(Label::Other, &[(0, 2)]),
+            none: line(Label::None, &[]),
+            total: line(Label::Total, &[(0, 9), (2, 0)]),
+            approximate_before: None,
+            widened: None,
+            kept_since: None,
+            recorded_until: Some(180),
+        }
+    }
 }

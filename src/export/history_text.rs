@@ -1,16 +1,16 @@
-//! Answers of the history as tables for people and as CSV (RFC 4180).
+//! Answers of the history as tables for people.
 
 use std::io::{self, Write};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::history::{COLUMNS, columns, has_rates, label};
+use super::history::{Cursor, has_rates, lines};
 use super::report::bit_rate;
 use super::table::{Layout, grouped, share};
-use crate::ask::when::{rfc3339_in, zone_name};
+use crate::ask::when::zone_name;
 use crate::failure::printable;
-use crate::store::question::{Answer, Cell, Cells, Label, Line, Point};
+use crate::store::question::{Answer, Cell, Label, Line, Point};
 
 /// Writes an answer as a table, with a line above that says what it is and one below that says
 /// where it comes from.
@@ -141,121 +141,6 @@ fn rows(
     Ok(())
 }
 
-/// Goes along a line, point by point.
-struct Cursor<'a> {
-    line: &'a Line,
-    series: std::iter::Peekable<Box<dyn Iterator<Item = (usize, Cells)> + 'a>>,
-    dropped: std::slice::Iter<'a, u64>,
-}
-
-impl<'a> Cursor<'a> {
-    fn new(line: &'a Line) -> Cursor<'a> {
-        let series: Box<dyn Iterator<Item = (usize, Cells)> + 'a> = Box::new(line.series.iter());
-        Cursor { line, series: series.peekable(), dropped: line.dropped_series.iter() }
-    }
-
-    /// What lies in a point, and the frames lost in it; points are asked for in order.
-    fn at(&mut self, point: usize) -> Option<(Cells, u64)> {
-        let (_, cells) = self.series.next_if(|(at, _)| *at == point)?;
-        Some((cells, self.dropped.next().copied().unwrap_or(0)))
-    }
-}
-
-/// Writes an answer as CSV: one line for each row and point.
-///
-/// # Errors
-/// What writing says.
-pub fn write_csv(answer: &Answer, zone: &TimeZone, out: &mut impl Write) -> io::Result<()> {
-    let kind = answer.kind;
-    let mut heads: Vec<String> =
-        ["start", "end", "covered_seconds", "row"].map(str::to_owned).into();
-    let labels: &[&str] = match kind.name {
-        "host" => &["addr", "mac", "local"],
-        "port" => &["protocol", "port"],
-        "protocol" => &["protocol", "number"],
-        "service" => &["addr", "mac", "local", "protocol", "port"],
-        _ => &["name"],
-    };
-    heads.extend(labels.iter().map(|&head| head.to_owned()));
-    for way in kind.ways {
-        heads.extend(COLUMNS.map(|(name, _)| format!("{name}{way}")));
-    }
-    let is_interface = kind.name == "interface";
-    if is_interface {
-        heads.push("dropped".to_owned());
-    }
-    push_line(out, heads)?;
-    let all = lines(answer).chain([&answer.total]);
-    for line in all {
-        let role = match line.label {
-            Label::Other => "other",
-            Label::None => "none",
-            Label::Total => "total",
-            _ => "",
-        };
-        let mut cursor = Cursor::new(line);
-        for (at, point) in answer.points.iter().enumerate() {
-            let found = cursor.at(at);
-            let dropped = found.map_or(0, |(_, dropped)| dropped);
-            let found = found.map(|(cells, _)| cells.to_vec());
-            let cells = match answer.points.len() {
-                1 if point.covered > 0 || line.total.iter().any(|cell| cell.packets > 0) => {
-                    Some(line.total.as_slice())
-                }
-                _ => found.as_deref(),
-            };
-            let zero = vec![Cell::default(); kind.ways.len()];
-            let cells = cells.or((point.covered > 0).then_some(zero.as_slice()));
-            let mut fields = vec![
-                rfc3339_in(point.start, zone),
-                rfc3339_in(point.end, zone),
-                (point.covered as f64 / 1_000.0).to_string(),
-                role.to_owned(),
-            ];
-            let object = label(&line.label);
-            fields.extend(labels.iter().map(|&name| match object.get(name) {
-                None | Some(serde_json::Value::Null) => String::new(),
-                Some(serde_json::Value::String(text)) => text.clone(),
-                Some(other) => other.to_string(),
-            }));
-            for at in 0..kind.ways.len() {
-                // Nothing is known of what was not covered: empty, unlike 0.
-                fields.extend((0..COLUMNS.len()).map(|column| {
-                    let told = cells.zip(columns(&line.label).get(column));
-                    told.map(|(cells, (_, of))| of(&cells[at]).to_string()).unwrap_or_default()
-                }));
-            }
-            if is_interface {
-                let dropped = if answer.points.len() == 1 { line.dropped } else { dropped };
-                fields.push(cells.map(|_| dropped.to_string()).unwrap_or_default());
-            }
-            push_line(out, fields)?;
-        }
-    }
-    Ok(())
-}
-
-/// Writes a line of CSV (RFC 4180). Names are somebody else's text: control characters are written
-/// out, and a field that a spreadsheet would take for a formula gets an apostrophe in front.
-fn push_line(out: &mut impl Write, fields: Vec<String>) -> io::Result<()> {
-    let quoted = fields.into_iter().map(|field| {
-        let field = match field.starts_with(['=', '+', '-', '@']) {
-            true => format!("'{}", printable(&field)),
-            false => printable(&field).into_owned(),
-        };
-        match field.contains([',', '"']) {
-            true => format!("\"{}\"", field.replace('"', "\"\"")),
-            false => field,
-        }
-    });
-    write!(out, "{}\r\n", quoted.collect::<Vec<_>>().join(","))
-}
-
-/// The rows, then what is not named.
-fn lines(answer: &Answer) -> impl Iterator<Item = &Line> {
-    answer.rows.iter().chain([&answer.other, &answer.none])
-}
-
 fn is_silent(line: &Line) -> bool {
     matches!(line.label, Label::Other | Label::None)
         && line.total.iter().all(|cell| cell.packets == 0)
@@ -367,53 +252,13 @@ fn capitalised(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::export::history::example::{answer, line};
     use crate::export::history_json::to_json;
 
     fn to_table(answer: &Answer, zone: &TimeZone) -> String {
         let mut out = Vec::new();
         write_table(answer, zone, &mut out).unwrap();
         String::from_utf8(out).unwrap()
-    }
-
-    fn to_csv(answer: &Answer, zone: &TimeZone) -> String {
-        let mut out = Vec::new();
-        write_csv(answer, zone, &mut out).unwrap();
-        String::from_utf8(out).unwrap()
-    }
-    use crate::store::kind::HOST;
-
-    fn cell(packets: u64) -> Cell {
-        Cell { packets, bytes: packets * 100, least: 1, greatest: packets * 10 }
-    }
-
-    fn line(label: Label, series: &[(usize, u64)]) -> Line {
-        let sum = series.iter().map(|(_, packets)| packets).sum();
-        let series = series.iter().map(|(at, packets)| (*at, vec![cell(*packets); 2])).collect();
-        Line { label, total: vec![cell(sum); 2], dropped: 0, series, dropped_series: Vec::new() }
-    }
-
-    /// Three minutes, of which the second was not covered and the third half.
-    fn answer() -> Answer {
-        let host =
-            Label::Host("192.168.1.5".parse().unwrap(), Some("02:00:00:00:00:05".into()), true);
-        let points = [(0, 60_000), (60, 0), (120, 30_000)];
-        Answer {
-            kind: &HOST,
-            tier: "minute".into(),
-            step: Some(60),
-            from: 0,
-            to: 180,
-            points: points.map(|(start, covered)| Point { start, end: start + 60, covered }).into(),
-            rows: vec![line(host, &[(0, 7)])],
-            count: 3,
-            other: line(Label::Other, &[(0, 2)]),
-            none: line(Label::None, &[]),
-            total: line(Label::Total, &[(0, 9), (2, 0)]),
-            approximate_before: None,
-            widened: None,
-            kept_since: None,
-            recorded_until: Some(180),
-        }
     }
 
     #[test]
@@ -456,49 +301,6 @@ mod tests {
         let mut answer = Answer { points, rows: Vec::new(), other: none(), ..answer() };
         answer.total = line(Label::Total, &[]);
         assert!(to_table(&answer, &TimeZone::UTC).contains("Not recorded: brightstat did not run"));
-        let csv = to_csv(&answer, &TimeZone::UTC);
-        assert!(csv.contains("0,total,,,,,,,,,,,\r\n"), "{csv}");
-        answer.points[0].covered = 180_000;
-        let csv = to_csv(&answer, &TimeZone::UTC);
-        assert!(csv.contains("180,total,,,,0,0,"), "{csv}");
-    }
-
-    #[test]
-    fn csv_has_a_line_for_each_row_and_point_and_leaves_empty_what_is_not_known() {
-        let text = to_csv(&answer(), &TimeZone::UTC);
-        let lines: Vec<&str> = text.split("\r\n").collect();
-        assert_eq!(lines.len(), 1 + 4 * 3 + 1);
-        assert!(lines[0].starts_with("start,end,covered_seconds,row,addr,mac,local,packets_in,bytes_in,bits_per_second_min_in,bits_per_second_max_in,packets_out"), "{}", lines[0]);
-        assert_eq!(
-            lines[1],
-            "1970-01-01T00:00:00Z,1970-01-01T00:01:00Z,60,,192.168.1.5,02:00:00:00:00:05,true,7,700,8,560,7,700,8,560"
-        );
-        assert_eq!(
-            lines[2],
-            "1970-01-01T00:01:00Z,1970-01-01T00:02:00Z,0,,192.168.1.5,02:00:00:00:00:05,true,,,,,,,,"
-        );
-        assert_eq!(
-            lines[4],
-            "1970-01-01T00:00:00Z,1970-01-01T00:01:00Z,60,other,,,,2,200,,,2,200,,"
-        );
-        let mut quoted = Vec::new();
-        push_line(&mut quoted, vec!["a,\"b\"".into(), "c".into()]).unwrap();
-        assert_eq!(String::from_utf8(quoted).unwrap(), "\"a,\"\"b\"\"\",c\r\n");
-    }
-
-    #[test]
-    fn a_name_is_no_formula_for_a_spreadsheet_and_no_escape_sequence() {
-        let mut text = Vec::new();
-        let name = |text: &str| text.to_owned();
-        push_line(
-            &mut text,
-            vec![name("=HYPERLINK(\"http://x\",1)"), name("@a"), name("\x1b[2J\n"), name("7")],
-        )
-        .unwrap();
-        assert_eq!(
-            String::from_utf8(text).unwrap(),
-            "\"'=HYPERLINK(\"\"http://x\"\",1)\",'@a,\\u001b[2J\\u000a,7\r\n"
-        );
     }
 
     #[test]

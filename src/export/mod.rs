@@ -1,6 +1,7 @@
 //! What brightstat tells other programs and people outside the web page.
 
 pub mod history;
+pub mod history_csv;
 pub mod history_json;
 pub mod history_text;
 pub mod report;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use jiff::tz::TimeZone;
 
-use super::kind::{Kind, key_port, key_protocol};
+use super::kind::{Key, Kind, key_port, key_protocol};
 pub use super::rows::Cell;
 pub use super::series::{Cells, Series};
 
@@ -25,6 +25,9 @@ pub struct Question {
     pub most: usize,
     /// Rows to name, busiest first; the others are in `other`.
     pub top: usize,
+    /// Rows to name instead of the busiest, by their keys in an earlier answer: so that a long
+    /// span can be asked for in parts that name the same rows.
+    pub rows: Option<Vec<Key>>,
 }
 
 /// One row by name.
@@ -107,7 +110,7 @@ pub enum Label {
 
 impl Label {
     /// The label of a port, a protocol or a device.
-    pub(super) fn of_key(kind: &Kind, key: &super::kind::Key) -> Option<Label> {
+    pub(super) fn of_key(kind: &Kind, key: &Key) -> Option<Label> {
         Some(match kind.name {
             "port" => key_port(key).map(|(transport, port)| Label::Port(transport, port))?,
             "protocol" => Label::Protocol(key_protocol(key)?, u16::try_from(key[0]).ok()?),
@@ -134,6 +137,8 @@ pub struct Answer {
     pub points: Vec<Point>,
     /// Busiest first, ties by key.
     pub rows: Vec<Line>,
+    /// The keys of `rows`.
+    pub keys: Vec<Key>,
     /// How many rows there were before `top` cut them; beyond 28,000 an estimate, within some
     /// percent.
     pub count: usize,

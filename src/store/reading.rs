@@ -86,15 +86,22 @@ impl<'a> Reading<'a> {
             0 => ROWS_MOST,
             top => top.min(ROWS_MOST),
         };
-        let found = busiest(top, |visit| {
-            each_bytes(connection, grid, kind, &self.meant.only(), memory, &mut |key, bytes| {
-                if !kind.is_rest(&key) {
-                    visit(key, bytes);
-                }
-            })
-        });
-        let found = found.map_err(failed)?;
-        let keys: Vec<Key> = found.rows.into_iter().map(|(_, key)| key).collect();
+        let busiest = || {
+            let found = busiest(top, |visit| {
+                each_bytes(connection, grid, kind, &self.meant.only(), memory, &mut |key, bytes| {
+                    if !kind.is_rest(&key) {
+                        visit(key, bytes);
+                    }
+                })
+            });
+            let found = found.map_err(failed)?;
+            let keys: Vec<Key> = found.rows.into_iter().map(|(_, key)| key).collect();
+            Ok((keys, found.count))
+        };
+        let (keys, count) = match &self.question.rows {
+            Some(keys) => (keys.clone(), keys.len()),
+            None => busiest()?,
+        };
         let (sums, none) = self.read_shown(&keys).map_err(failed)?.ok_or_else(too_much)?;
         let mut rows = Vec::with_capacity(keys.len());
         for (key, sums) in keys.iter().zip(sums) {
@@ -118,7 +125,8 @@ impl<'a> Reading<'a> {
             to: grid.bounds[points.len()],
             points,
             rows,
-            count: found.count,
+            keys,
+            count,
             other,
             none,
             total,

@@ -38,6 +38,8 @@ pub(super) struct Answer {
     response: ResponseBox,
     /// Bytes of memory that it holds until it has been sent.
     pub(super) held: usize,
+    /// Whether it is made while it is sent, and may take any time.
+    pub(super) is_stream: bool,
 }
 
 impl Answer {
@@ -57,6 +59,17 @@ impl Answer {
             headers.push(("Retry-After", RETRY_AFTER));
         }
         Answer::new(status, reader, length, held, DATA_POLICY, &headers)
+    }
+
+    /// CSV whose length is not known before. `name` is what a browser saves it as.
+    pub(super) fn csv(reader: impl Read + Send + 'static, name: &str) -> Answer {
+        let disposition = format!("attachment; filename=\"{name}\"");
+        let headers = [
+            ("Content-Type", "text/csv; charset=utf-8; header=present"),
+            ("Content-Disposition", disposition.as_str()),
+            ("Cache-Control", "no-store"),
+        ];
+        Answer { is_stream: true, ..Answer::new(200, reader, None, 0, DATA_POLICY, &headers) }
     }
 
     /// A file of the page, or the word that the client has it already. It is decompressed
@@ -103,14 +116,14 @@ impl Answer {
     fn new(
         status: u16,
         reader: impl Read + Send + 'static,
-        length: usize,
+        length: impl Into<Option<usize>>,
         held: usize,
         policy: &str,
         headers: &[(&str, &str)],
     ) -> Answer {
-        // The length is known: no chunks.
+        // Where the length is known: no chunks.
         let mut response =
-            Response::new(StatusCode(status), Vec::new(), reader, Some(length), None)
+            Response::new(StatusCode(status), Vec::new(), reader, length.into(), None)
                 .with_chunked_threshold(usize::MAX);
         let policy = [("Content-Security-Policy", policy)];
         for (name, value) in policy.iter().chain(&SAFETY).chain(headers) {
@@ -118,7 +131,7 @@ impl Answer {
                 response.add_header(header);
             }
         }
-        Answer { response: response.boxed(), held }
+        Answer { response: response.boxed(), held, is_stream: false }
     }
 
     /// Writes it: without its body in answer to HEAD; with the word that the connection is

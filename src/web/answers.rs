@@ -15,9 +15,9 @@
 //! ([`super::recent`]) gives way to that of one that has not, and begins anew.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -26,10 +26,11 @@ use super::answer::Answer;
 use super::bodies::{Bodies, Body};
 use super::bundle;
 use super::client::Client;
+use super::csv::{self, Export};
 use super::queue::Queue;
 use super::recent::Recent;
 use super::request::{Refused, Request};
-use super::routes::{HISTORY, STATUS, Source, table};
+use super::routes::{HISTORY, HISTORY_CSV, IsOver, STATUS, Source, table};
 
 /// How long a question to the history may hold up others that have just come. A crowd of 32
 /// that asks as much as it can holds up a newcomer for three seconds.
@@ -41,26 +42,30 @@ const LOOK: Duration = Duration::from_millis(500);
 const QUESTIONS_PER_CLIENT: usize = 4;
 
 /// A question that waits for its answer.
-struct Question {
+struct Question<W> {
     address: IpAddr,
-    path: String,
-    query: String,
+    asked: W,
     takes_gzip: bool,
     reply: SyncSender<Made>,
     /// Whether nobody waits for the answer any more.
     is_gone: Arc<AtomicBool>,
 }
 
+/// A path and a query: what is asked of the snapshot and the daemon.
+type Place = (String, String);
+/// What is asked of the history. It may be begun several times.
+pub(super) type Ask<S> = Arc<dyn Fn(&S, IsOver) -> Result<String, (u16, String)> + Send + Sync>;
+
 /// An HTTP status and a body.
-type Made = (u16, Arc<Body>);
+pub(super) type Made = (u16, Arc<Body>);
 
 /// Makes answers from a source.
 pub struct Answers<S> {
     source: Arc<S>,
     bodies: Bodies,
-    quick: Queue<Question>,
-    history: Arc<Queue<Question>>,
-    long: Arc<Queue<Question>>,
+    quick: Queue<Question<Place>>,
+    history: Arc<Queue<Question<Ask<S>>>>,
+    long: Arc<Queue<Question<Ask<S>>>>,
     recent: Arc<Recent>,
 }
 
@@ -69,14 +74,14 @@ impl<S: Source> Answers<S> {
     /// them, and on an eighth those that take long.
     pub fn new(source: Arc<S>, connections: usize) -> Answers<S> {
         let recent = Arc::<Recent>::default();
-        let queue = |most, each| Queue::new(most, each, recent.clone());
+        let lane = |most: usize| Queue::new(most.max(1), QUESTIONS_PER_CLIENT, recent.clone());
         Answers {
             source,
             bodies: Bodies::default(),
             // No more can wait than there are connections.
-            quick: queue(usize::MAX, usize::MAX),
-            history: Arc::new(queue((connections / 2).max(1), QUESTIONS_PER_CLIENT)),
-            long: Arc::new(queue((connections / 8).max(1), QUESTIONS_PER_CLIENT)),
+            quick: Queue::new(usize::MAX, usize::MAX, recent.clone()),
+            history: Arc::new(lane(connections / 2)),
+            long: Arc::new(lane(connections / 8)),
             recent,
         }
     }
@@ -89,7 +94,7 @@ impl<S: Source> Answers<S> {
     /// Notes that `address` asks on a connection that it has opened for an earlier request. (That
     /// it opened one has been noted.)
     pub(super) fn note_further(&self, request: &Request, address: IpAddr) {
-        if request.path == HISTORY {
+        if matches!(request.path.as_str(), HISTORY | HISTORY_CSV) {
             self.recent.note(Client::from(address), Instant::now());
         }
     }
@@ -98,7 +103,7 @@ impl<S: Source> Answers<S> {
     /// of one thread.
     pub fn run(&self) {
         while let Some((_turn, question)) = self.quick.next() {
-            let Question { path, query, takes_gzip, reply, .. } = question;
+            let Question { asked: (path, query), takes_gzip, reply, .. } = question;
             let body = if path == STATUS {
                 Ok(Body::new(self.source.status().to_string()))
             } else {
@@ -130,7 +135,7 @@ impl<S: Source> Answers<S> {
 
     /// Answers what waits in a lane. What has to give way goes on in the lane of long ones; where
     /// that has no room, it is refused.
-    fn run_lane(&self, lane: &Arc<Queue<Question>>, slice: Duration) {
+    fn run_lane(&self, lane: &Arc<Queue<Question<Ask<S>>>>, slice: Duration) {
         while let Some((turn, question)) = lane.next() {
             let (queue, running) = (lane.clone(), turn.running());
             let gives_way = move || queue.wants_the_turn_of(&running, slice);
@@ -143,12 +148,12 @@ impl<S: Source> Answers<S> {
     /// Answers a question to the history. Returns it if `gives_way` ended that.
     fn ask_history(
         &self,
-        question: Question,
-        gives_way: impl Fn() -> bool + Send + 'static,
-    ) -> Option<Question> {
+        question: Question<Ask<S>>,
+        gives_way: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Option<Question<Ask<S>>> {
         let gave_way = Arc::new(AtomicBool::new(false));
         let (ended, is_gone) = (gave_way.clone(), question.is_gone.clone());
-        let is_over = Box::new(move || {
+        let is_over = Arc::new(move || {
             let gives_way = gives_way();
             ended.fetch_or(gives_way, Ordering::Relaxed);
             gives_way || is_gone.load(Ordering::Relaxed)
@@ -156,7 +161,7 @@ impl<S: Source> Answers<S> {
         if question.is_gone.load(Ordering::Relaxed) {
             return None;
         }
-        let text = super::history::history(&question.query, &*self.source, is_over);
+        let text = (question.asked)(&self.source, is_over);
         if text.is_err() && gave_way.load(Ordering::Relaxed) {
             return Some(question);
         }
@@ -178,7 +183,7 @@ impl<S: Source> Answers<S> {
     /// # Errors
     /// There is no room for the question, it takes longer than `time`, or the client has gone.
     pub(super) fn answer(
-        &self,
+        self: &Arc<Self>,
         request: &Request,
         address: IpAddr,
         time: Duration,
@@ -192,46 +197,106 @@ impl<S: Source> Answers<S> {
         if let Some(page) = bundle::unbuilt().filter(|_| path == "/") {
             return Ok(Answer::page(page));
         }
-        let queue = match path.as_str() {
-            HISTORY => &self.history,
-            _ => &self.quick,
-        };
-        if !matches!(path.as_str(), HISTORY | STATUS) {
-            let asked = asked(path, query, self.source.age());
-            let kept = self.bodies.kept(self.source.snapshot().number, &asked);
-            if let Some(body) = kept.filter(|body| !takes_gzip || body.is_packed()) {
-                return Ok(Answer::json(200, body, takes_gzip));
+        let (status, body) = match path.as_str() {
+            HISTORY => {
+                let query = query.clone();
+                let ask =
+                    move |source: &S, is_over| super::history::history(&query, source, is_over);
+                self.ask(address, Arc::new(ask), takes_gzip, time, is_gone)?
             }
-        }
-        let deadline = Instant::now() + time;
-        let (reply, answered) = mpsc::sync_channel(1);
-        let gone = Gone::default();
-        let question = Question {
-            address,
-            path: path.clone(),
-            query: query.clone(),
-            takes_gzip,
-            reply,
-            is_gone: gone.0.clone(),
-        };
-        const BUSY: Refused = Refused(503, "Too many questions; try again in a moment.");
-        if !queue.push(address, question) {
-            return Err(BUSY);
-        }
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match answered.recv_timeout(left.min(LOOK)) {
-                Ok((status, body)) => return Ok(Answer::json(status, body, takes_gzip)),
-                Err(RecvTimeoutError::Timeout) if left <= LOOK => {
-                    return Err(Refused(504, "The answer takes too long; ask for a shorter span."));
+            HISTORY_CSV => return self.csv(request, address, time, is_gone),
+            _ => {
+                if path != STATUS {
+                    let asked = asked(path, query, self.source.age());
+                    let kept = self.bodies.kept(self.source.snapshot().number, &asked);
+                    if let Some(body) = kept.filter(|body| !takes_gzip || body.is_packed()) {
+                        return Ok(Answer::json(200, body, takes_gzip));
+                    }
                 }
-                Err(RecvTimeoutError::Timeout) if is_gone() => {
-                    return Err(Refused(503, "The client has gone."));
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                // It has made room for somebody else's, or the daemon stops.
-                Err(RecvTimeoutError::Disconnected) => return Err(BUSY),
+                let place = (path.clone(), query.clone());
+                wait(&self.quick, address, place, takes_gzip, time, is_gone)?
             }
+        };
+        Ok(Answer::json(status, body, takes_gzip))
+    }
+
+    /// Whether the daemon stops: nothing is answered any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.history.is_closed()
+    }
+
+    /// Asks the history, and waits for its answer.
+    pub(super) fn ask(
+        &self,
+        address: IpAddr,
+        ask: Ask<S>,
+        takes_gzip: bool,
+        time: Duration,
+        is_gone: impl Fn() -> bool,
+    ) -> Result<Made, Refused> {
+        wait(&self.history, address, ask, takes_gzip, time, is_gone)
+    }
+
+    /// An answer of the history as CSV, which is made in parts while it is sent.
+    fn csv(
+        self: &Arc<Self>,
+        request: &Request,
+        address: IpAddr,
+        time: Duration,
+        is_gone: impl Fn() -> bool,
+    ) -> Result<Answer, Refused> {
+        if !request.knows_chunks {
+            return Err(Refused(505, "This answer comes in chunks, which takes HTTP/1.1."));
+        }
+        let (query, export) = (request.query.clone(), Arc::<OnceLock<Export>>::default());
+        let begun = export.clone();
+        let ask = move |source: &S, is_over: IsOver| {
+            let export = Export::begin(&query, source, &is_over)?;
+            let head = export.head();
+            // It was begun anew if it had to give way: the first one that came to its end counts.
+            let _ = begun.set(export);
+            Ok(head)
+        };
+        let (status, body) = self.ask(address, Arc::new(ask), false, time, is_gone)?;
+        let Some(export) = export.get().filter(|_| status == 200) else {
+            return Ok(Answer::json(status, body, request.takes_gzip));
+        };
+        let name = export.file_name();
+        let reader = csv::Parts::new(self.clone(), address, export.clone(), body, time);
+        Ok(Answer::csv(reader, &name))
+    }
+}
+
+/// Puts a question into a queue and waits for its answer.
+fn wait<W>(
+    queue: &Queue<Question<W>>,
+    address: IpAddr,
+    asked: W,
+    takes_gzip: bool,
+    time: Duration,
+    is_gone: impl Fn() -> bool,
+) -> Result<Made, Refused> {
+    let deadline = Instant::now() + time;
+    let (reply, answered) = mpsc::sync_channel(1);
+    let gone = Gone::default();
+    let question = Question { address, asked, takes_gzip, reply, is_gone: gone.0.clone() };
+    const BUSY: Refused = Refused(503, "Too many questions; try again in a moment.");
+    if !queue.push(address, question) {
+        return Err(BUSY);
+    }
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match answered.recv_timeout(left.min(LOOK)) {
+            Ok(made) => return Ok(made),
+            Err(RecvTimeoutError::Timeout) if left <= LOOK => {
+                return Err(Refused(504, "The answer takes too long; ask for a shorter span."));
+            }
+            Err(RecvTimeoutError::Timeout) if is_gone() => {
+                return Err(Refused(503, "The client has gone."));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            // It has made room for somebody else's, or the daemon stops.
+            Err(RecvTimeoutError::Disconnected) => return Err(BUSY),
         }
     }
 }

@@ -1,11 +1,13 @@
-//! `GET /api/v1/history`: questions to the history.
+//! `GET /api/v1/history`: questions to the history, and answers as JSON.
 
 use jiff::Zoned;
+use jiff::tz::TimeZone;
 
 use super::routes::{IsOver, Source};
 use crate::ask::{Words, question};
 use crate::export::history_json::to_json;
-use crate::failure::Exit;
+use crate::failure::{Exit, Failure};
+use crate::store::question::Question;
 
 /// Points of an answer at most, and when nobody says how many.
 const POINTS_MOST: usize = 500;
@@ -22,6 +24,13 @@ pub(super) fn history(
     source: &impl Source,
     is_over: IsOver,
 ) -> Result<String, (u16, String)> {
+    let (question, zone) = parse(query)?;
+    let answer = source.history(&question, is_over).map_err(problem)?;
+    Ok(to_json(&answer, &zone))
+}
+
+/// What a query string asks, and the time zone to answer in.
+pub(super) fn parse(query: &str) -> Result<(Question, TimeZone), (u16, String)> {
     let mut words = Words { points: POINTS, most: POINTS_MOST, top: ROWS, ..Words::default() };
     let parameters: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
     for (name, value) in &parameters {
@@ -52,10 +61,13 @@ pub(super) fn history(
     if words.what.is_empty() {
         words.what = "interfaces";
     }
-    let (question, zone) = question(&words, &Zoned::now()).map_err(|problem| (400, problem))?;
-    let answer = source.history(&question, is_over).map_err(|failure| match failure.exit {
+    question(&words, &Zoned::now()).map_err(|problem| (400, problem))
+}
+
+/// A failure as an HTTP status and a sentence.
+pub(super) fn problem(failure: Failure) -> (u16, String) {
+    match failure.exit {
         Exit::Usage | Exit::NoInput => (400, failure.message),
         _ => (503, failure.message),
-    })?;
-    Ok(to_json(&answer, &zone))
+    }
 }

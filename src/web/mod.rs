@@ -10,6 +10,7 @@ pub mod api;
 mod bodies;
 mod bundle;
 mod client;
+mod csv;
 pub mod guard;
 mod history;
 pub mod names;

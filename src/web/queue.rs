@@ -117,6 +117,11 @@ impl<J> Queue<J> {
                 || (state.recent.is_greedy(turn.client, now) && state.has_polite(now)))
     }
 
+    /// Whether it has been closed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().is_closed
+    }
+
     /// Drops what waits, and ends the threads that wait for questions.
     pub(super) fn close(&self) {
         let mut state = self.lock();

@@ -27,6 +27,8 @@ pub(crate) struct Request {
     pub takes_gzip: bool,
     /// Whether another request may follow on this connection.
     pub may_stay: bool,
+    /// Whether the client knows answers whose length is not told before (chunks; HTTP/1.1).
+    pub knows_chunks: bool,
     /// Bytes that it took.
     pub length: usize,
 }
@@ -116,6 +118,7 @@ pub(crate) fn check(admission: &Admission, bytes: &[u8]) -> Result<Option<Reques
         etag: etag.to_owned(),
         takes_gzip,
         may_stay,
+        knows_chunks: version > 0,
         length,
     }))
 }
@@ -208,6 +211,7 @@ mod tests {
             etag: "\"12ab\"".to_owned(),
             takes_gzip: true,
             may_stay: true,
+            knows_chunks: true,
             length: text.len(),
         };
         assert_eq!(request(text), wanted);

@@ -27,10 +27,12 @@ pub trait Source: Send + Sync + 'static {
 }
 
 /// Whether nobody wants the answer any more that is being made.
-pub type IsOver = Box<dyn Fn() -> bool + Send>;
+pub type IsOver = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// Where questions to the history are asked.
 pub(super) const HISTORY: &str = "/api/v1/history";
+/// The same as CSV, of any length.
+pub(super) const HISTORY_CSV: &str = "/api/v1/history.csv";
 /// Where the daemon tells how it is doing.
 pub(super) const STATUS: &str = "/api/v1/status";
 

@@ -357,7 +357,8 @@ fn read_by_question(path: &Path, days: i64) -> Result<u64, Box<dyn Error>> {
     let history = History::open(path)?;
     let (from, to) = (BEGIN, BEGIN + days * DAY);
     let step = Step::Tier("day".into());
-    let question = Question { kind: &HOST, only: None, from, to, step, most: 500, top: 20 };
+    let question =
+        Question { kind: &HOST, only: None, from, to, step, most: 500, top: 20, rows: None };
     let answer = history.ask(&question, None)?;
     assert_eq!(answer.rows.len(), 20);
     let own = std::fs::read("/proc/self/io")?.len() as u64;

@@ -213,6 +213,15 @@ impl<'a> Daemon<'a> {
         self.talk_at("127.0.0.1", bytes)
     }
 
+    /// A connection to the web server.
+    pub fn connect(&self) -> TcpStream {
+        self.namespace.run(|| {
+            let stream = TcpStream::connect(("127.0.0.1", PORT)).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            stream
+        })
+    }
+
     fn talk_at(&self, address: &str, bytes: &[u8]) -> Vec<u8> {
         self.namespace.run(|| {
             let mut stream = TcpStream::connect((address, PORT)).unwrap();

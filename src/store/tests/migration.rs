@@ -63,7 +63,8 @@ fn what_version_1_has_written_is_there_and_goes_on() {
         700 + 701 + 3 * 42
     );
     let (from, to, step) = (START - 3_600, START + 3_600, Step::Whole);
-    let question = Question { kind: &HOST, only: None, from, to, step, most: 10, top: 0 };
+    let question =
+        Question { kind: &HOST, only: None, from, to, step, most: 10, top: 0, rows: None };
     let answer = History::open(&path).unwrap().ask(&question, None).unwrap();
     assert_eq!((answer.rows.len(), answer.total.total[0].bytes), (4, 700 + 701 + 3 * 42));
     assert_eq!(admin::check(&path).unwrap(), Vec::<String>::new());

@@ -15,7 +15,7 @@ use crate::store::rows::Interval;
 use crate::store::*;
 
 fn question(from: i64, to: i64, step: Step) -> Question {
-    Question { kind: &HOST, only: None, from, to, step, most: 10_000, top: 0 }
+    Question { kind: &HOST, only: None, from, to, step, most: 10_000, top: 0, rows: None }
 }
 
 /// Rows + other + none = total, in all and at every point.

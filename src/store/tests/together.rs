@@ -19,6 +19,7 @@ fn asked(path: &Path, recent: &Arc<Recent>) -> Option<u64> {
             to: 86_400,
             step: Step::Whole,
             most: 10,
+            rows: None,
             top: 0,
         };
         let fresh = Fresh { recent: &recent, in_memory: None };

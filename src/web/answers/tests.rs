@@ -52,12 +52,12 @@ impl Source for Slow {
 }
 
 /// The status of an answer and its body; 0 and why not, if it was refused.
-fn ask(answers: &Answers<Slow>, address: &str, path: &str) -> (u16, String) {
+fn ask(answers: &Arc<Answers<Slow>>, address: &str, path: &str) -> (u16, String) {
     ask_as(answers, address, path, true, || false)
 }
 
 fn ask_as(
-    answers: &Answers<Slow>,
+    answers: &Arc<Answers<Slow>>,
     address: &str,
     path: &str,
     takes_gzip: bool,
@@ -71,6 +71,7 @@ fn ask_as(
         etag: String::new(),
         takes_gzip,
         may_stay: true,
+        knows_chunks: true,
         length: 0,
     };
     match answers.answer(&request, address.parse().unwrap(), TIME, is_gone) {
@@ -94,8 +95,8 @@ impl Drop for End<'_> {
 }
 
 /// Runs the three threads around `body`.
-fn serving(body: impl FnOnce(&Answers<Slow>)) {
-    let answers = &Answers::new(Arc::<Slow>::default(), CONNECTIONS);
+fn serving(body: impl FnOnce(&Arc<Answers<Slow>>)) {
+    let answers = &Arc::new(Answers::new(Arc::<Slow>::default(), CONNECTIONS));
     thread::scope(|scope| {
         scope.spawn(|| answers.run());
         scope.spawn(|| answers.run_history());

@@ -6,7 +6,7 @@
 use std::io::{self, BufWriter, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::AsRawFd;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -25,7 +25,8 @@ const REQUEST_TIME: Duration = Duration::from_secs(5);
 const IDLE_TIME: Duration = Duration::from_secs(15);
 /// An answer must have been made after this time.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
-/// A whole answer must have been taken after this time.
+/// A whole answer must have been taken after this time; of one that is made while it is sent, each
+/// piece.
 const SENDING_TIME: Duration = Duration::from_secs(30);
 /// Bytes of a request, headers and all.
 const REQUEST_SIZE: usize = 8 << 10;
@@ -57,7 +58,7 @@ impl From<Refused> for End {
 /// Serves a connection until it ends: the body of its thread.
 pub(super) fn serve<S: Source>(
     guard: &Guard,
-    answers: &Answers<S>,
+    answers: &Arc<Answers<S>>,
     client: &TcpStream,
     from: SocketAddr,
     slot: &Slot,
@@ -110,7 +111,7 @@ impl Connection<'_> {
     }
 
     /// Reads a request and answers it. True if another one may follow.
-    fn exchange<S: Source>(&mut self, answers: &Answers<S>, number: u32) -> Result<bool, End> {
+    fn exchange<S: Source>(&mut self, answers: &Arc<Answers<S>>, number: u32) -> Result<bool, End> {
         let request = self.read(number > 1)?;
         if !self.slot.set(Phase::Answering) {
             return Err(End::Gone);
@@ -127,7 +128,9 @@ impl Connection<'_> {
         let begun = Instant::now();
         self.slot.set(Phase::Sending(begun));
         let is_last = !request.may_stay || number == REQUESTS || !self.slot.may_stay();
-        let mut out = BufWriter::with_capacity(PIECE, Sending { connection: self, begun });
+        let is_stream = answer.is_stream;
+        let sending = Sending { connection: self, begun, is_stream };
+        let mut out = BufWriter::with_capacity(PIECE, sending);
         let sent = answer.print(&mut out, request.is_head, is_last).and_then(|()| out.flush());
         // What is left of an answer that nobody takes is not tried once more.
         drop(out.into_parts());
@@ -234,10 +237,15 @@ fn has_gone(client: &TcpStream) -> bool {
 struct Sending<'a, 'b> {
     connection: &'a mut Connection<'b>,
     begun: Instant,
+    /// What is made while it is sent may take any time, but not each piece of it.
+    is_stream: bool,
 }
 
 impl Write for Sending<'_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.is_stream {
+            self.begun = Instant::now();
+        }
         let connection = &mut *self.connection;
         let mut client = connection.client;
         // Most answers are taken at once, with the timeout that is set already.
