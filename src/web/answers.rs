@@ -23,14 +23,14 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::answer::Answer;
-use super::bodies::{Bodies, Body};
+use super::bodies::{Bodies, Body, Made};
 use super::bundle;
 use super::client::Client;
-use super::csv::{self, Export};
+use super::csv::{Export, Parts};
 use super::queue::Queue;
 use super::recent::Recent;
 use super::request::{Refused, Request};
-use super::routes::{HISTORY, HISTORY_CSV, IsOver, STATUS, Source, table};
+use super::routes::{Ask, HISTORY, HISTORY_CSV, IsOver, STATUS, Source, table};
 
 /// How long a question to the history may hold up others that have just come. A crowd of 32
 /// that asks as much as it can holds up a newcomer for three seconds.
@@ -53,11 +53,6 @@ struct Question<W> {
 
 /// A path and a query: what is asked of the snapshot and the daemon.
 type Place = (String, String);
-/// What is asked of the history. It may be begun several times.
-pub(super) type Ask<S> = Arc<dyn Fn(&S, IsOver) -> Result<String, (u16, String)> + Send + Sync>;
-
-/// An HTTP status and a body.
-pub(super) type Made = (u16, Arc<Body>);
 
 /// Makes answers from a source.
 pub struct Answers<S> {
@@ -220,13 +215,8 @@ impl<S: Source> Answers<S> {
         Ok(Answer::json(status, body, takes_gzip))
     }
 
-    /// Whether the daemon stops: nothing is answered any more.
-    pub(super) fn is_closed(&self) -> bool {
-        self.history.is_closed()
-    }
-
     /// Asks the history, and waits for its answer.
-    pub(super) fn ask(
+    fn ask(
         &self,
         address: IpAddr,
         ask: Ask<S>,
@@ -262,7 +252,14 @@ impl<S: Source> Answers<S> {
             return Ok(Answer::json(status, body, request.takes_gzip));
         };
         let name = export.file_name();
-        let reader = csv::Parts::new(self.clone(), address, export.clone(), body, time);
+        let answers = self.clone();
+        let reader = Parts::new(export.clone(), body, move |ask| {
+            match answers.ask(address, ask, false, time, || false) {
+                // There may be room in a moment, but not where the daemon stops.
+                Err(Refused(503, _)) if !answers.history.is_closed() => None,
+                made => Some(made.ok()),
+            }
+        });
         Ok(Answer::csv(reader, &name))
     }
 }

@@ -24,6 +24,9 @@ pub struct Body {
     packed: OnceLock<Option<Vec<u8>>>,
 }
 
+/// An HTTP status and a body.
+pub type Made = (u16, Arc<Body>);
+
 impl Body {
     /// From its text.
     pub fn new(plain: String) -> Arc<Body> {

@@ -7,17 +7,15 @@
 //! span. A part sees what has been stored since the one before.
 
 use std::io::{self, Cursor, Read};
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::answers::Answers;
-use super::bodies::{Body, Form};
+use super::bodies::{Body, Form, Made};
 use super::history::{parse, problem};
-use super::routes::{IsOver, Source};
+use super::routes::{Ask, IsOver, Source};
 use crate::ask::step;
 use crate::ask::when::rfc3339_in;
 use crate::export::history_csv::{write_by_time, write_head};
@@ -127,55 +125,52 @@ fn text(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> String {
     text
 }
 
+/// Has the history asked. `None`: there is no room for the question now; `Some(None)`: there is no
+/// answer, and none will come.
+type Asker<S> = Box<dyn Fn(Ask<S>) -> Option<Option<Made>> + Send>;
+
 /// The parts, one behind the other, each made when it is wanted.
 pub(super) struct Parts<S> {
-    answers: Arc<Answers<S>>,
-    address: IpAddr,
+    ask: Asker<S>,
     export: Export,
     part: Cursor<Form>,
-    /// How long a part may take.
-    time: Duration,
 }
 
 impl<S: Source> Parts<S> {
     pub(super) fn new(
-        answers: Arc<Answers<S>>,
-        address: IpAddr,
         export: Export,
         head: Arc<Body>,
-        time: Duration,
+        ask: impl Fn(Ask<S>) -> Option<Option<Made>> + Send + 'static,
     ) -> Parts<S> {
-        Parts { answers, address, export, part: head.form(false).0, time }
+        Parts { ask: Box::new(ask), export, part: head.form(false).0 }
     }
 
     /// Makes the next part.
     fn make(&mut self, from: i64) -> io::Result<()> {
         let made = Arc::<Mutex<Option<Export>>>::default();
         let (export, after) = (self.export.clone(), made.clone());
-        let ask = Arc::new(move |source: &S, is_over: IsOver| {
+        let ask: Ask<S> = Arc::new(move |source, is_over| {
             let (text, export) = export.part(from, source, is_over)?;
             *after.lock().unwrap_or_else(PoisonError::into_inner) = Some(export);
             Ok(text)
         });
-        for _ in 0..TRIES {
-            match self.answers.ask(self.address, ask.clone(), false, self.time, || false) {
-                Ok((200, body)) => {
-                    let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
-                    if let Some(export) = made.take() {
-                        self.export = export;
-                        self.part = body.form(false).0;
-                        return Ok(());
-                    }
-                }
-                Err(why) if why.0 == 503 && !self.answers.is_closed() => {
-                    thread::sleep(Duration::from_secs(1));
-                }
-                _ => break,
+        let tries = (0..TRIES).find_map(|number| {
+            if number > 0 {
+                thread::sleep(Duration::from_secs(1));
             }
+            (self.ask)(ask.clone())
+        });
+        let export = made.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (tries, export) {
+            (Some(Some((200, body))), Some(export)) => {
+                self.export = export;
+                self.part = body.form(false).0;
+                Ok(())
+            }
+            // The connection is closed without the last chunk, so that the client sees that
+            // something is missing.
+            _ => Err(io::Error::other("the history cannot be read any further")),
         }
-        // The connection is closed without the last chunk, so that the client sees that
-        // something is missing.
-        Err(io::Error::other("the history cannot be read any further"))
     }
 }
 

@@ -29,6 +29,10 @@ pub trait Source: Send + Sync + 'static {
 /// Whether nobody wants the answer any more that is being made.
 pub type IsOver = Arc<dyn Fn() -> bool + Send + Sync>;
 
+/// What is asked of the history: a text, or an HTTP status and a problem. It may be begun several
+/// times.
+pub(super) type Ask<S> = Arc<dyn Fn(&S, IsOver) -> Result<String, (u16, String)> + Send + Sync>;
+
 /// Where questions to the history are asked.
 pub(super) const HISTORY: &str = "/api/v1/history";
 /// The same as CSV, of any length.
