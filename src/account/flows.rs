@@ -20,8 +20,9 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use super::interface::CELLS;
+use super::protocols::protocol_row;
 use super::volume::Volume;
-use super::{CELLS, protocol_row};
 use crate::decode::{Addr, PacketRecord};
 
 /// Sets of two flows; a power of two.
@@ -60,7 +61,7 @@ impl Counters {
         self.0 >> PORT_SHIFT
     }
 
-    /// The cell of the interface's counters, see [`super::cell`].
+    /// The cell of the interface's counters, see [`super::interface::cell`].
     #[inline]
     pub fn cell(self) -> usize {
         (self.0 >> CELL_SHIFT) as usize % CELLS

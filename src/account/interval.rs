@@ -2,7 +2,9 @@
 
 use std::cmp::Reverse;
 
-use super::{Direction, InOut, Service, Transport, Volume};
+use super::local::Direction;
+use super::ports::{Service, Transport};
+use super::volume::{InOut, Volume};
 use crate::decode::{Addr, Mac};
 
 /// The least and the greatest rate of the finest intervals within an interval, bytes a

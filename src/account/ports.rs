@@ -137,6 +137,15 @@ impl Default for Ports {
     }
 }
 
+/// What a host may do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Service {
+    /// TCP, UDP or SCTP, with a service port.
+    Port(PortKey),
+    /// An IP protocol without one; as in [`super::ProtocolRow`].
+    Protocol(u16),
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

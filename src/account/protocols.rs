@@ -1,5 +1,6 @@
 //! The rows of IP protocols, and their names.
 
+use super::volume::Volume;
 use crate::decode::{Network, PacketRecord, protocol};
 
 /// The row of protocols for IPv6 packets whose protocol is not known.
@@ -62,4 +63,28 @@ pub fn protocol_name(number: u16) -> String {
         _ => return number.to_string(),
     };
     name.to_owned()
+}
+
+/// Classes of IP protocols: TCP, UDP, ICMP (of both IP versions), and all others.
+pub const CLASSES: usize = 4;
+
+/// The class of an IP protocol, below [`CLASSES`].
+pub fn class_of(number: u16) -> usize {
+    const TCP: u16 = protocol::TCP as u16;
+    const UDP: u16 = protocol::UDP as u16;
+    const ICMP: u16 = protocol::ICMP as u16;
+    const ICMPV6: u16 = protocol::ICMPV6 as u16;
+    match number {
+        TCP => 0,
+        UDP => 1,
+        ICMP | ICMPV6 => 2,
+        _ => 3,
+    }
+}
+
+/// The protocols that have counted something, by number.
+pub(super) fn protocol_rows(
+    volume: impl Fn(usize) -> Volume,
+) -> impl Iterator<Item = (u16, Volume)> {
+    (0..PROTOCOLS).map(move |at| (at as u16, volume(at))).filter(|(_, v)| !v.is_zero())
 }

@@ -22,24 +22,17 @@
 
 use super::fine::Range;
 use super::flows::{Flow, Flows, NO_SLOT};
-use super::interval::IntervalService;
+use super::host::Host;
+use super::interval::{IntervalService, Rates};
+use super::ports::{Ports, Service};
 use super::table::Table;
-use super::{Accounts, Host, InOut, PortKey, Ports, Rates, Volume};
+use super::volume::{InOut, Volume};
 use crate::decode::Addr;
 
 /// Rows of all hosts together. The least recently seen one goes back into "other".
 const ROWS: usize = 4_096;
 /// In the number of a service: what follows is an IP protocol, not the slot of a port.
 const NO_PORT: u32 = 1 << 31;
-
-/// What a host may do.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Service {
-    /// TCP, UDP or SCTP, with a service port.
-    Port(PortKey),
-    /// An IP protocol without one; as in [`super::ProtocolRow`].
-    Protocol(u16),
-}
 
 /// What one host did with one service.
 ///
@@ -164,7 +157,11 @@ impl Services {
         Services { rows: Table::with_room(ROWS), open: OpenRows::default(), folded: 0, frames: 0 }
     }
 
-    fn gather(&mut self, flows: &mut Flows, hosts: &Table<Addr, Host>) {
+    pub(super) fn gather(&mut self, frames: u64, flows: &mut Flows, hosts: &Table<Addr, Host>) {
+        // Where nothing has come there is nothing to walk over: closes follow each other.
+        if std::mem::replace(&mut self.frames, frames) == frames {
+            return;
+        }
         flows.take_counts(|flow, volume| {
             let sent = InOut { sent: volume, ..InOut::default() };
             let received = InOut { received: volume, ..InOut::default() };
@@ -303,16 +300,4 @@ fn named(
         _ => Service::Protocol((number & !NO_PORT) as u16),
     };
     Some((*address, service))
-}
-
-impl Accounts {
-    /// Adds what came since the last time to the rows of what hosts do. To be called once a
-    /// second or so: what is forgotten before is in no row.
-    pub fn gather(&mut self) {
-        // Where nothing has come there is nothing to walk over: closes follow each other.
-        let frames = self.interfaces.iter().map(|i| i.total().packets).sum();
-        if std::mem::replace(&mut self.services.frames, frames) != frames {
-            self.services.gather(&mut self.flows, &self.hosts);
-        }
-    }
 }

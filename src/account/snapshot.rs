@@ -3,56 +3,15 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
-use super::{
-    Accounts, ClosedInterval, Direction, ErrorKind, InOut, LocalNetworks, PROTOCOLS, ServiceRow,
-    Transport, Volume,
-};
-use crate::decode::{Addr, Mac, protocol};
-
-/// Frames that were there but could not be counted. All since the start of the run.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
-pub struct Drops {
-    /// Lost by the kernel: its capture ring was full (`ps_drop` of libpcap).
-    pub kernel: u64,
-    /// Lost by the network card or its driver (`ps_ifdrop` of libpcap).
-    pub interface: u64,
-    /// Lost between capture and worker thread: our ring was full.
-    pub ring: u64,
-}
-
-impl Drops {
-    /// All kinds together.
-    pub fn total(&self) -> u64 {
-        self.kernel + self.interface + self.ring
-    }
-}
-
-impl std::ops::Add for Drops {
-    type Output = Drops;
-
-    fn add(self, other: Drops) -> Drops {
-        Drops {
-            kernel: self.kernel + other.kernel,
-            interface: self.interface + other.interface,
-            ring: self.ring + other.ring,
-        }
-    }
-}
-
-/// The kernel's own counters of an interface, since it came up (`/sys/class/net/*/statistics`).
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
-pub struct KernelErrors {
-    /// Damaged frames received.
-    pub receive_errors: u64,
-    /// Received frames that the kernel dropped.
-    pub receive_dropped: u64,
-    /// Frames that could not be sent.
-    pub transmit_errors: u64,
-    /// Frames to send that the kernel dropped.
-    pub transmit_dropped: u64,
-}
+use super::accounts::Accounts;
+use super::interface::{Drops, ErrorKind, Interface, KernelErrors};
+use super::interval::ClosedInterval;
+use super::local::{Direction, LocalNetworks};
+use super::ports::Transport;
+use super::protocols::{CLASSES, class_of, protocol_rows};
+use super::services::ServiceRow;
+use super::volume::{InOut, Volume};
+use crate::decode::{Addr, Mac, NO_TIME};
 
 /// One host in a snapshot.
 #[derive(Clone, Copy, Debug)]
@@ -130,23 +89,6 @@ pub struct Second {
     pub directions: [Volume; 5],
     /// By [`class_of`]: with the frames that are not IP, all packets.
     pub classes: [u64; CLASSES],
-}
-
-/// Classes of IP protocols: TCP, UDP, ICMP (of both IP versions), and all others.
-pub const CLASSES: usize = 4;
-
-/// The class of an IP protocol, below [`CLASSES`].
-pub fn class_of(number: u16) -> usize {
-    const TCP: u16 = protocol::TCP as u16;
-    const UDP: u16 = protocol::UDP as u16;
-    const ICMP: u16 = protocol::ICMP as u16;
-    const ICMPV6: u16 = protocol::ICMPV6 as u16;
-    match number {
-        TCP => 0,
-        UDP => 1,
-        ICMP | ICMPV6 => 2,
-        _ => 3,
-    }
 }
 
 /// The busiest hosts of the latest fine interval. Groups are none: what went to them is in
@@ -272,7 +214,7 @@ impl Snapshot {
 impl Accounts {
     /// The counters as they stand. The times are the caller's to fill in.
     pub fn snapshot(&self) -> Snapshot {
-        let row = |i: &super::Interface| InterfaceRow {
+        let row = |i: &Interface| InterfaceRow {
             name: i.name.clone(),
             link_type: i.link_type.clone(),
             total: i.total(),
@@ -303,9 +245,9 @@ impl Accounts {
         });
         let protocols = self.protocols();
         Snapshot {
-            total: self.interfaces.iter().map(super::Interface::total).sum(),
+            total: self.interfaces.iter().map(Interface::total).sum(),
             captured_bytes: self.interfaces.iter().map(|i| i.captured_bytes).sum(),
-            span: (self.first != crate::decode::NO_TIME).then_some((self.first, self.last)),
+            span: (self.first != NO_TIME).then_some((self.first, self.last)),
             interfaces: self.interfaces.iter().map(row).collect(),
             hosts: hosts.collect(),
             other_hosts: self.other_hosts.total(),
@@ -319,30 +261,4 @@ impl Accounts {
             ..Snapshot::default()
         }
     }
-
-    /// Ends the open second and returns what it held, as the one that began at `start`.
-    pub fn close_second(&mut self, start: i64) -> Second {
-        let mut second = Second { start, ..Second::default() };
-        for i in &mut self.interfaces {
-            let now = i.directions();
-            for (at, sum) in second.directions.iter_mut().enumerate() {
-                *sum += now[at] - i.at_second[at];
-            }
-            i.at_second = now;
-        }
-        let mut now = [0; CLASSES];
-        for (number, volume) in self.protocols().iter().enumerate() {
-            now[class_of(number as u16)] += volume.packets;
-        }
-        let then = std::mem::replace(&mut self.classes_at_second, now);
-        second.classes = std::array::from_fn(|at| now[at] - then[at]);
-        second
-    }
-}
-
-/// The protocols that have counted something, by number.
-pub(super) fn protocol_rows(
-    volume: impl Fn(usize) -> Volume,
-) -> impl Iterator<Item = (u16, Volume)> {
-    (0..PROTOCOLS).map(move |at| (at as u16, volume(at))).filter(|(_, v)| !v.is_zero())
 }

@@ -1,0 +1,160 @@
+//! All counters of one run: what they are, and what is set from outside. How they count is in
+//! `count`, how intervals end in `close`.
+
+use ipnet::IpNet;
+
+use super::fine::Fine;
+use super::flows::{Flows, Seed};
+use super::fragments::Fragments;
+use super::host::Host;
+use super::interface::{Drops, Interface, KernelErrors};
+use super::local::LocalNetworks;
+use super::ports::Ports;
+use super::protocols::{CLASSES, PROTOCOL_ROWS};
+use super::services::Services;
+use super::table::Table;
+use super::volume::{InOut, Split, Volume};
+use crate::decode::{Addr, Mac, NO_TIME};
+
+/// Hosts that are told apart by default; the rest is in "other".
+pub const DEFAULT_HOST_LIMIT: usize = 32_768;
+
+/// All counters of one run.
+pub struct Accounts {
+    pub(super) interfaces: Vec<Interface>,
+    pub(super) hosts: Table<Addr, Host>,
+    pub(super) other_hosts: Split<InOut>,
+    pub(super) ports: Ports,
+    pub(super) without_port: Split<Volume>,
+    /// IP packets without a port, by the row of their protocol.
+    pub(super) portless: Box<[Volume; PROTOCOL_ROWS]>,
+    pub(super) protocols_at_interval: Box<[Volume; PROTOCOL_ROWS]>,
+    pub(super) fragments: Fragments,
+    pub(super) local: LocalNetworks,
+    pub(super) first: i64,
+    pub(super) last: i64,
+    pub(super) flows: Flows,
+    pub(super) services: Services,
+    pub(super) fine: Fine,
+    /// Packets by class when the open second began.
+    pub(super) classes_at_second: [u64; CLASSES],
+}
+
+impl Accounts {
+    /// Empty counters that tell at most `host_limit` hosts apart.
+    pub fn new(host_limit: usize, local: LocalNetworks) -> Accounts {
+        Accounts::seeded(host_limit, local, Seed::random())
+    }
+
+    /// As [`Accounts::new`], for capture files: the same files give the same counts each time,
+    /// to the last retransmission.
+    pub fn of_files(host_limit: usize, local: LocalNetworks) -> Accounts {
+        Accounts::seeded(host_limit, local, Seed::fixed())
+    }
+
+    fn seeded(host_limit: usize, local: LocalNetworks, seed: Seed) -> Accounts {
+        Accounts {
+            interfaces: Vec::new(),
+            hosts: Table::new(host_limit),
+            other_hosts: Split::default(),
+            ports: Ports::new(),
+            without_port: Split::default(),
+            portless: Box::new([Volume::default(); PROTOCOL_ROWS]),
+            protocols_at_interval: Box::new([Volume::default(); PROTOCOL_ROWS]),
+            fragments: Fragments::new(),
+            local,
+            first: NO_TIME,
+            last: NO_TIME,
+            flows: Flows::new(seed),
+            services: Services::new(),
+            fine: Fine::default(),
+            classes_at_second: [0; CLASSES],
+        }
+    }
+
+    /// Adds an interface, or finds the one of that name again; returns its number.
+    pub fn interface(&mut self, name: &str, link_type: &str) -> usize {
+        if let Some(at) = self.interfaces.iter().position(|i| i.name == name) {
+            self.set_link_type(at, link_type);
+            return at;
+        }
+        self.interfaces.push(Interface::new(name, link_type));
+        self.interfaces.len() - 1
+    }
+
+    /// All IP packets by the row of their protocol: those that have a port are counted with
+    /// it only.
+    pub(super) fn protocols(&self) -> Box<[Volume; PROTOCOL_ROWS]> {
+        let mut all = self.portless.clone();
+        for (key, split) in self.ports.iter() {
+            all[usize::from(key.transport.number())] += split.total();
+        }
+        all
+    }
+
+    /// Adds what came since the last time to the rows of what hosts do. To be called once a
+    /// second or so: what is forgotten before is in no row.
+    pub fn gather(&mut self) {
+        let frames = self.interfaces.iter().map(|i| i.total().packets).sum();
+        self.services.gather(frames, &mut self.flows, &self.hosts);
+    }
+
+    /// Sets the drop counters of an interface, in all since the start.
+    pub fn set_drops(&mut self, interface: usize, drops: Drops) {
+        self.interfaces[interface].drops = drops;
+    }
+
+    /// Sets whether an interface is being captured, and the kernel's own error counters.
+    pub fn set_state(&mut self, interface: usize, is_capturing: bool, kernel: KernelErrors) {
+        self.interfaces[interface].is_capturing = is_capturing;
+        self.interfaces[interface].kernel = kernel;
+    }
+
+    /// Sets whether an interface is to be captured. While it is not, it is not capturing.
+    pub fn set_watched(&mut self, interface: usize, is_watched: bool) {
+        self.interfaces[interface].is_watched = is_watched;
+        self.interfaces[interface].is_capturing &= is_watched;
+    }
+
+    /// Adds time in which an interface was captured to the open intervals, milliseconds.
+    pub fn cover(&mut self, interface: usize, milliseconds: u64) {
+        self.interfaces[interface].covered += milliseconds;
+    }
+
+    /// Sets the link type of an interface, libpcap's name; empty means not known yet.
+    pub fn set_link_type(&mut self, interface: usize, link_type: &str) {
+        let known = &mut self.interfaces[interface].link_type;
+        if !link_type.is_empty() && known != link_type {
+            link_type.clone_into(known);
+        }
+    }
+
+    /// Changes what counts as inside, for hosts known already too.
+    pub fn set_local(&mut self, local: LocalNetworks) {
+        for (address, host) in self.hosts.iter_mut() {
+            host.local = local.has(address);
+            if !host.local {
+                host.mac = Mac::default();
+            }
+        }
+        self.gather();
+        self.flows.clear();
+        self.local = local;
+    }
+
+    /// Frames counted so far, and bytes captured of them.
+    pub fn captured(&self) -> Volume {
+        let packets = self.interfaces.iter().map(|i| i.total().packets).sum();
+        Volume { packets, bytes: self.interfaces.iter().map(|i| i.captured_bytes).sum() }
+    }
+
+    /// What counts as inside.
+    pub fn local(&self) -> &LocalNetworks {
+        &self.local
+    }
+
+    /// The prefixes that count as inside.
+    pub fn local_prefixes(&self) -> &[IpNet] {
+        self.local.prefixes()
+    }
+}

@@ -1,0 +1,214 @@
+//! Counting frames: the hot path.
+
+use super::accounts::Accounts;
+use super::flows::{Counters, Flow, Flows, NO_SLOT};
+use super::host::Host;
+use super::interface::{CELLS, ErrorKind, cell};
+use super::local::Direction;
+use super::protocols::{PROTOCOL_ROWS, protocol_row};
+use super::volume::{Split, Volume};
+use crate::decode::{Defect, Mac, NO_TIME, PacketRecord};
+
+impl Accounts {
+    /// Counts frames of an interface, given by number. This is the hot loop.
+    #[inline]
+    pub fn count(&mut self, interface: usize, records: &[PacketRecord]) {
+        // Frames without a time stamp do not count for the span.
+        let mut times = records.iter().map(|r| r.timestamp).filter(|time| *time != NO_TIME);
+        if let Some(last) = times.next_back() {
+            if self.first == NO_TIME {
+                self.first = times.next().unwrap_or(last);
+            }
+            self.last = last;
+        }
+        // Sums of this batch stay near at hand and are added once.
+        let mut cells = [Volume::default(); CELLS];
+        let mut captured_bytes = 0;
+        for record in records {
+            let bytes = u64::from(record.wire_len);
+            let cell = self.count_record(interface, record).cell();
+            cells[cell].count(bytes);
+            captured_bytes += u64::from(record.captured_len);
+            if record.is_remarkable() {
+                self.count_errors(interface, record);
+            }
+        }
+        let counters = &mut self.interfaces[interface];
+        counters.captured_bytes += captured_bytes;
+        for (sum, cell) in counters.cells.iter_mut().zip(cells) {
+            *sum += cell;
+        }
+    }
+
+    /// Counts a frame but for its cell, which it returns.
+    #[inline(always)]
+    fn count_record(&mut self, interface: usize, record: &PacketRecord) -> Counters {
+        let key = Flows::key(interface, record);
+        let set = self.flows.set(key, record);
+        if let Some(counters) = self.count_known_flow::<0>(interface, set, key, record) {
+            return counters;
+        }
+        if let Some(counters) = self.count_known_flow::<1>(interface, set, key, record) {
+            self.flows.promote(set);
+            return counters;
+        }
+        // No flow has the key of a frame that is not of IP, so that only here it matters.
+        if record.is_ip() {
+            return self.count_new_flow(set, key, record);
+        }
+        self.without_port.interval.count(u64::from(record.wire_len));
+        Counters::new(NO_SLOT, cell(record.network(), Direction::None))
+    }
+
+    /// Counts an IP packet of the flow that is remembered in this place of its set, and
+    /// returns its cell; `None`, and nothing is counted, if another flow is there.
+    #[inline(always)]
+    fn count_known_flow<const PLACE: usize>(
+        &mut self,
+        interface: usize,
+        set: usize,
+        key: u64,
+        record: &PacketRecord,
+    ) -> Option<Counters> {
+        let one = Volume { packets: 1, bytes: u64::from(record.wire_len) };
+        let flow = self.flows.at::<PLACE>(set);
+        if !flow.fits(key) {
+            return None;
+        }
+        let is_known = self.hosts.both(
+            (flow.source, flow.destination),
+            (&record.source, &record.destination),
+            |source| {
+                source.traffic.interval.sent += one;
+                source.last = record.timestamp;
+            },
+            |destination| {
+                destination.traffic.interval.received += one;
+                destination.last = record.timestamp;
+            },
+        );
+        if !is_known {
+            return None;
+        }
+        match self.ports.get(flow.counters.port()) {
+            Some(port) => port.interval += one,
+            None => {
+                self.portless[usize::from(protocol_row(record)) % PROTOCOL_ROWS] += one;
+                self.without_port.interval += one;
+            }
+        }
+        if let Some(next) = record.next_sequence()
+            && flow.is_retransmission(next)
+        {
+            self.interfaces[interface].count_error(ErrorKind::TcpRetransmission);
+        }
+        flow.count(record.wire_len);
+        Some(flow.counters)
+    }
+
+    /// Counts an IP packet whose flow is not remembered, and returns its cell: finds or makes
+    /// the rows of its hosts and of its service port, and remembers them.
+    #[inline(always)]
+    fn count_new_flow(&mut self, set: usize, key: u64, record: &PacketRecord) -> Counters {
+        let one = Volume { packets: 1, bytes: u64::from(record.wire_len) };
+        let source = self.hosts.find(&record.source, |host| {
+            host.traffic.interval.sent += one;
+            host.last = record.timestamp;
+            if host.local {
+                host.learn_mac(record);
+            }
+            host.local
+        });
+        let (source, source_is_local) = match source {
+            Ok(found) => found,
+            Err(hash) => self.new_host::<false>(hash, record, 0),
+        };
+        let destination = self.hosts.find(&record.destination, |host| {
+            host.traffic.interval.received += one;
+            host.last = record.timestamp;
+            host.local
+        });
+        let (destination, destination_is_local) = match destination {
+            Ok(found) => found,
+            Err(hash) => self.new_host::<true>(hash, record, source),
+        };
+        let port = self.ports.slot(record);
+        match self.ports.get(port) {
+            Some(port) => port.interval += one,
+            None => {
+                self.portless[usize::from(protocol_row(record)) % PROTOCOL_ROWS] += one;
+                self.without_port.interval += one;
+            }
+        }
+        let direction = Direction::of(source_is_local, destination_is_local);
+        let counters = Counters::new(port, cell(record.network(), direction));
+        let slots = (source, destination);
+        let flow = Flow::new(key, slots, counters, record.next_sequence(), record.wire_len);
+        self.flows.remember(set, flow);
+        counters
+    }
+
+    /// Makes the row of a packet's destination, whose source has the slot `source`, or else
+    /// that of its source, and counts the packet in it. Returns the slot, and whether the host
+    /// is local.
+    #[cold]
+    #[inline(never)]
+    fn new_host<const IS_DESTINATION: bool>(
+        &mut self,
+        hash: u32,
+        record: &PacketRecord,
+        source: u32,
+    ) -> (u32, bool) {
+        let address = if IS_DESTINATION { record.destination } else { record.source };
+        let timestamp = record.timestamp;
+        let mut host = Host {
+            traffic: Split::default(),
+            first: timestamp,
+            last: timestamp,
+            mac: Mac::default(),
+            local: self.local.has(&address),
+            born: self.hosts.evicted_by_next(),
+        };
+        let one = Volume { packets: 1, bytes: u64::from(record.wire_len) };
+        if IS_DESTINATION {
+            host.traffic.interval.received = one;
+        } else {
+            host.traffic.interval.sent = one;
+            if host.local {
+                host.learn_mac(record);
+            }
+        }
+        let (other, fine) = (&mut self.other_hosts, &mut self.fine);
+        let fold = |slot: u32, evicted: &Host| {
+            other.fold(&evicted.traffic);
+            fine.fold(slot);
+        };
+        let keep = IS_DESTINATION.then_some(source);
+        (self.hosts.insert(hash, address, host, keep, fold), host.local)
+    }
+
+    /// Counts what is remarkable about a frame.
+    #[cold]
+    fn count_errors(&mut self, interface: usize, record: &PacketRecord) {
+        let counters = &mut self.interfaces[interface];
+        match record.defect() {
+            Defect::None | Defect::BadChecksum => {}
+            Defect::Truncated => counters.count_error(ErrorKind::Truncated),
+            Defect::Malformed => counters.count_error(ErrorKind::Malformed),
+        }
+        if record.has_bad_checksum() {
+            counters.count_error(ErrorKind::BadIpv4Checksum);
+        }
+        if record.is_reset() {
+            counters.count_error(ErrorKind::TcpReset);
+        }
+        if record.is_unreachable() {
+            counters.count_error(ErrorKind::IcmpUnreachable);
+        }
+        if let Some(fragment) = record.fragment()
+            && self.fragments.observe(interface, record, fragment)
+        {
+            counters.count_error(ErrorKind::OverlappingFragment);
+        }
+    }
+}
