@@ -106,11 +106,9 @@ screenshots: build ## pictures of every view, in target/screenshots; one goes in
 	@./tests/as-root.sh ./tests/screenshots.sh $(BINARY)
 	pngquant --force --output $(UI)/screenshot.png target/screenshots/now-desktop-light.png
 
-# They are the same for all architectures; a program for another cannot be asked.
-OWN = $(if $(IS_CROSS),$(CARGO) run --quiet --locked --,$(BINARY))
-man: build ## the manual pages and completions, in target/man and target/completions
-	$(OWN) man target/man
-	$(OWN) completions target/completions
+man: ui ## the manual pages and completions, in target/man and target/completions
+	@./tests/need.sh $(BUILD_NEEDS)
+	$(CARGO) run --quiet --locked --example manual -- target
 
 sample: ## write the sample configuration anew from the table of settings
 	$(CARGO) run --quiet --locked -- check-config --sample > target/sample.toml

@@ -83,7 +83,7 @@ fn modules(folder: &Path, at: &Module, found: &mut BTreeMap<Module, String>) {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         if matches!(name.as_str(), "tests" | "ui")
-            || at.is_empty() && matches!(name.as_str(), "main" | "build")
+            || at.is_empty() && matches!(name.as_str(), "main" | "build" | "manual")
         {
             continue;
         }

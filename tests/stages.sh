@@ -111,7 +111,7 @@ page_source() {
 documents() {
     $CARGO run --quiet --locked -- check-config src/config/brightstat.toml &&
         $CARGO run --quiet --locked -- check-config src/config/etc.toml &&
-        $CARGO run --quiet --locked -- man target/man &&
+        $CARGO run --quiet --locked --example manual -- target &&
         mandoc -T lint -W error target/man/*
 }
 

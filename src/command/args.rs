@@ -63,18 +63,6 @@ pub enum Command {
     },
     /// Take over the settings from the card's boot partition: what the appliance does at each boot
     Import(ImportArguments),
-    /// Write the manual pages into a directory
-    #[command(hide = true)]
-    Man {
-        /// The directory.
-        directory: PathBuf,
-    },
-    /// Write completions for bash, zsh and fish into a directory
-    #[command(hide = true)]
-    Completions {
-        /// The directory.
-        directory: PathBuf,
-    },
 }
 
 /// Options of `brightstat run`.

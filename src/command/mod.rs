@@ -3,7 +3,6 @@
 pub mod args;
 mod doctor;
 pub(crate) mod import;
-mod man;
 mod progress;
 pub mod query;
 pub mod report;
@@ -34,8 +33,6 @@ pub fn run(arguments: args::Arguments) -> Result<(), Failure> {
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Reload { pid, config } => run::reload(pid, config.as_deref()),
         Command::Import(arguments) => import::run(&arguments),
-        Command::Man { directory } => man::write(&directory),
-        Command::Completions { directory } => man::write_completions(&directory),
     }
 }
 
