@@ -31,7 +31,7 @@ BENCH_NEEDS := $(BUILD_NEEDS) ip:iproute2 valgrind:valgrind darkstat:darkstat tc
 
 .DEFAULT_GOAL := help
 .PHONY: help run build ui test nightly test-cross test-boot test-containers check unit bench soak screenshots man \
-	sample install deb dist apt-repo test-package test-appliance image test-image clean need-%
+	sample reference install deb dist apt-repo test-package test-appliance image test-image clean need-%
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -113,6 +113,9 @@ man: ui ## the manual pages and completions, in target/man and target/completion
 sample: ## write the sample configuration anew from the table of settings
 	$(CARGO) run --quiet --locked -- check-config --sample > target/sample.toml
 	mv target/sample.toml src/config/brightstat.toml
+
+reference: man ## write docs/api-reference.md anew from the table of routes
+	mv target/api-reference.md docs/api-reference.md
 
 # Where things go on Debian; the units name the binary by its path.
 install: build man ## install below PREFIX (/usr/local) of DESTDIR

@@ -1,4 +1,5 @@
-//! Writes the manual pages and the completions, from the table of options and that of settings.
+//! Writes the manual pages, the completions and the reference of the API, from the tables of
+//! options, settings and routes.
 //! A program of its own, run when a package is built: `cargo run --example manual -- FOLDER`.
 
 use std::error::Error;
@@ -22,6 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         generate_to(shell, &mut Arguments::command(), "brightstat", &completions)?;
     }
+    fs::write(Path::new(&folder).join("api-reference.md"), brightstat::web::routes::reference())?;
     Ok(())
 }
 

@@ -24,7 +24,7 @@ use crate::store::query::History;
 use crate::store::question::{Answer, Question};
 use crate::store::{self, Recent};
 use crate::web::guard::Guard;
-use crate::web::routes::{IsOver, Source};
+use crate::web::source::{IsOver, Source};
 
 /// Everything that is worth a line in the status.
 pub(super) struct Status {

@@ -30,7 +30,8 @@ use super::csv::{Export, Parts};
 use super::queue::Queue;
 use super::recent::Recent;
 use super::request::{Refused, Request};
-use super::routes::{Ask, HISTORY, HISTORY_CSV, IsOver, STATUS, Source, table};
+use super::routes::{self, Handler, Route};
+use super::source::{Ask, IsOver, Source};
 
 /// How long a question to the history may hold up others that have just come. A crowd of 32
 /// that asks as much as it can holds up a newcomer for three seconds.
@@ -51,8 +52,8 @@ struct Question<W> {
     is_gone: Arc<AtomicBool>,
 }
 
-/// A path and a query: what is asked of the snapshot and the daemon.
-type Place = (String, String);
+/// A route and a query: what is asked of the snapshot and the daemon.
+type Place = (&'static Route, String);
 
 /// Makes answers from a source.
 pub struct Answers<S> {
@@ -89,7 +90,8 @@ impl<S: Source> Answers<S> {
     /// Notes that `address` asks on a connection that it has opened for an earlier request. (That
     /// it opened one has been noted.)
     pub(super) fn note_further(&self, request: &Request, address: IpAddr) {
-        if matches!(request.path.as_str(), HISTORY | HISTORY_CSV) {
+        let handler = routes::find(&request.path).map(|route| route.handler);
+        if let Some(Handler::History | Handler::HistoryCsv) = handler {
             self.recent.note(Client::from(address), Instant::now());
         }
     }
@@ -98,15 +100,18 @@ impl<S: Source> Answers<S> {
     /// of one thread.
     pub fn run(&self) {
         while let Some((_turn, question)) = self.quick.next() {
-            let Question { asked: (path, query), takes_gzip, reply, .. } = question;
-            let body = if path == STATUS {
-                Ok(Body::new(self.source.status().to_string()))
-            } else {
-                let snapshot = self.source.snapshot();
-                let age = self.source.age();
-                self.bodies.get(snapshot.number, &asked(&path, &query, age), || {
-                    table(&path, &query, &snapshot, age)
-                })
+            let Question { asked: (route, query), takes_gzip, reply, .. } = question;
+            let body = match route.handler {
+                Handler::Snapshot(tell) => {
+                    let (snapshot, age) = (self.source.snapshot(), self.source.age());
+                    self.bodies.get(snapshot.number, &asked(route, &query, age), || {
+                        tell(&routes::Asked { snapshot: &snapshot, age, query: &query })
+                    })
+                }
+                // Questions to the history have queues of their own.
+                Handler::Status | Handler::History | Handler::HistoryCsv => {
+                    Ok(Body::new(self.source.status().to_string()))
+                }
             };
             let (status, body) = made(body);
             if takes_gzip {
@@ -192,24 +197,27 @@ impl<S: Source> Answers<S> {
         if let Some(page) = bundle::unbuilt().filter(|_| path == "/") {
             return Ok(Answer::page(page));
         }
-        let (status, body) = match path.as_str() {
-            HISTORY => {
+        let Some(route) = routes::find(path) else {
+            let (status, body) = made(Err((404, format!("there is no '{path}' here"))));
+            return Ok(Answer::json(status, body, takes_gzip));
+        };
+        let (status, body) = match route.handler {
+            Handler::History => {
                 let query = query.clone();
                 let ask =
                     move |source: &S, is_over| super::history::history(&query, source, is_over);
                 self.ask(address, Arc::new(ask), takes_gzip, time, is_gone)?
             }
-            HISTORY_CSV => return self.csv(request, address, time, is_gone),
-            _ => {
-                if path != STATUS {
-                    let asked = asked(path, query, self.source.age());
+            Handler::HistoryCsv => return self.csv(request, address, time, is_gone),
+            Handler::Snapshot(_) | Handler::Status => {
+                if let Handler::Snapshot(_) = route.handler {
+                    let asked = asked(route, query, self.source.age());
                     let kept = self.bodies.kept(self.source.snapshot().number, &asked);
                     if let Some(body) = kept.filter(|body| !takes_gzip || body.is_packed()) {
                         return Ok(Answer::json(200, body, takes_gzip));
                     }
                 }
-                let place = (path.clone(), query.clone());
-                wait(&self.quick, address, place, takes_gzip, time, is_gone)?
+                wait(&self.quick, address, (route, query.clone()), takes_gzip, time, is_gone)?
             }
         };
         Ok(Answer::json(status, body, takes_gzip))
@@ -310,10 +318,10 @@ impl Drop for Gone {
 
 /// What a body is kept under. A snapshot that grows old, as the counting hangs, is asked anew
 /// each second: its age is a part of the answer.
-fn asked(path: &str, query: &str, age: u64) -> String {
+fn asked(route: &Route, query: &str, age: u64) -> String {
     match age {
-        0 => format!("{path}?{query}"),
-        age => format!("{path}?{query} {age}"),
+        0 => format!("{}?{query}", route.name),
+        age => format!("{}?{query} {age}", route.name),
     }
 }
 

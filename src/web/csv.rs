@@ -15,7 +15,8 @@ use jiff::tz::TimeZone;
 
 use super::bodies::{Body, Form, Made};
 use super::history::{parse, problem};
-use super::routes::{Ask, IsOver, Source};
+use super::routes::Problem;
+use super::source::{Ask, IsOver, Source};
 use crate::ask::step;
 use crate::ask::when::rfc3339_in;
 use crate::export::history_csv::{write_by_time, write_head};
@@ -52,7 +53,7 @@ impl Export {
         query: &str,
         source: &impl Source,
         is_over: &IsOver,
-    ) -> Result<Export, (u16, String)> {
+    ) -> Result<Export, Problem> {
         let (mut question, zone) = parse(query)?;
         let ask = |question: &Question| source.history(question, is_over.clone()).map_err(problem);
         if let Step::Auto(_) = question.step {
@@ -99,7 +100,7 @@ impl Export {
         from: i64,
         source: &impl Source,
         is_over: IsOver,
-    ) -> Result<(String, Export), (u16, String)> {
+    ) -> Result<(String, Export), Problem> {
         let end = self.question.to;
         let to = self.length.map_or(end, |length| from.saturating_add(length).min(end));
         let question = Question { from, to, ..self.question.clone() };

@@ -24,7 +24,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::Answers;
 use super::names::Admission;
 use super::request::Refused;
-use super::routes::Source;
+use super::source::Source;
 use crate::capture::live::StopSignal;
 use limits::Limits;
 

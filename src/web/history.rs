@@ -3,7 +3,8 @@
 use jiff::Zoned;
 use jiff::tz::TimeZone;
 
-use super::routes::{IsOver, Source};
+use super::routes::Problem;
+use super::source::{IsOver, Source};
 use crate::ask::{Words, question};
 use crate::export::history_json::to_json;
 use crate::failure::{Exit, Failure};
@@ -23,14 +24,14 @@ pub(super) fn history(
     query: &str,
     source: &impl Source,
     is_over: IsOver,
-) -> Result<String, (u16, String)> {
+) -> Result<String, Problem> {
     let (question, zone) = parse(query)?;
     let answer = source.history(&question, is_over).map_err(problem)?;
     Ok(to_json(&answer, &zone))
 }
 
 /// What a query string asks, and the time zone to answer in.
-pub(super) fn parse(query: &str) -> Result<(Question, TimeZone), (u16, String)> {
+pub(super) fn parse(query: &str) -> Result<(Question, TimeZone), Problem> {
     let mut words = Words { points: POINTS, most: POINTS_MOST, top: ROWS, ..Words::default() };
     let parameters: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
     for (name, value) in &parameters {
@@ -65,7 +66,7 @@ pub(super) fn parse(query: &str) -> Result<(Question, TimeZone), (u16, String)> 
 }
 
 /// A failure as an HTTP status and a sentence.
-pub(super) fn problem(failure: Failure) -> (u16, String) {
+pub(super) fn problem(failure: Failure) -> Problem {
     match failure.exit {
         Exit::Usage | Exit::NoInput => (400, failure.message),
         _ => (503, failure.message),

@@ -19,5 +19,6 @@ mod queue;
 mod recent;
 pub(crate) mod request;
 pub mod routes;
+pub mod source;
 
 pub use answers::Answers;

@@ -1,95 +1,284 @@
-//! What is served under which path.
+//! The routes of the API, as one table: path, parameters, answer. The reference page
+//! (docs/api-reference.md) is made from it.
 
+use std::fmt::Write;
 use std::str::FromStr;
-use std::sync::Arc;
-
-use serde_json::Value;
 
 use super::api::{self, Page};
 use crate::account::Snapshot;
-use crate::failure::Failure;
-use crate::store::question::{Answer, Question};
 
-/// Where the answers come from.
-pub trait Source: Send + Sync + 'static {
-    /// The latest snapshot.
-    fn snapshot(&self) -> Arc<Snapshot>;
-    /// How old the latest snapshot is, seconds. One comes each second, so that below two
-    /// seconds this is 0.
-    fn age(&self) -> u64;
-    /// The answer of `GET /api/v1/status`.
-    fn status(&self) -> Value;
-    /// The answer to a question about the history; a failure soon after `is_over` has said so.
-    ///
-    /// # Errors
-    /// See [`crate::store::query::History`].
-    fn history(&self, question: &Question, is_over: IsOver) -> Result<Answer, Failure>;
+/// Below this path.
+const API: &str = "/api/v1/";
+
+/// One route.
+pub(super) struct Route {
+    /// Its name: the path below [`API`].
+    pub(super) name: &'static str,
+    /// What it tells, for the reference.
+    summary: &'static str,
+    parameters: &'static [Parameter],
+    /// The keys of its answer, for the reference.
+    keys: &'static str,
+    pub(super) handler: Handler,
 }
 
-/// Whether nobody wants the answer any more that is being made.
-pub type IsOver = Arc<dyn Fn() -> bool + Send + Sync>;
+/// A parameter of a query string.
+struct Parameter {
+    name: &'static str,
+    /// What is taken if it is not given; empty if that needs no word.
+    default: &'static str,
+    meaning: &'static str,
+}
 
-/// What is asked of the history: a text, or an HTTP status and a problem. It may be begun several
-/// times.
-pub(super) type Ask<S> = Arc<dyn Fn(&S, IsOver) -> Result<String, (u16, String)> + Send + Sync>;
+const fn parameter(name: &'static str, default: &'static str, meaning: &'static str) -> Parameter {
+    Parameter { name, default, meaning }
+}
 
-/// Where questions to the history are asked.
-pub(super) const HISTORY: &str = "/api/v1/history";
-/// The same as CSV, of any length.
-pub(super) const HISTORY_CSV: &str = "/api/v1/history.csv";
-/// Where the daemon tells how it is doing.
-pub(super) const STATUS: &str = "/api/v1/status";
+/// What answers a route.
+#[derive(Clone, Copy)]
+pub(super) enum Handler {
+    /// A function of the latest snapshot.
+    Snapshot(fn(&Asked<'_>) -> Result<String, Problem>),
+    /// The state of the daemon.
+    Status,
+    /// The history, as JSON.
+    History,
+    /// The history, as CSV that is made while it is sent.
+    HistoryCsv,
+}
+
+/// An HTTP status and a sentence for people.
+pub(super) type Problem = (u16, String);
 
 /// Rows that a table shows when nobody says how many.
 const ROWS: usize = 50;
 /// Rows that one answer holds at most: whatever a client asks for, memory stays bounded.
 const ROWS_MOST: usize = 1_000;
 
-/// What the snapshot, which is so many seconds old, tells under a path.
-pub(super) fn table(
-    path: &str,
-    query: &str,
-    snapshot: &Snapshot,
-    age: u64,
-) -> Result<String, (u16, String)> {
-    let found =
-        |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-    let wrong =
-        |name: &str, value: &str| (400, format!("'{name}' must be a whole number, not '{value}'"));
-    let parameter = |name: &str, default: usize| {
-        let value = |value| usize::from_str(value).map_err(|_| wrong(name, value));
-        found(name).map_or(Ok(default), value)
-    };
-    let rows = |name: &str, default: usize| match parameter(name, default)? {
-        0 => Ok(ROWS_MOST),
-        rows => Ok(rows.min(ROWS_MOST)),
-    };
-    let page = || Ok(Page { offset: parameter("offset", 0)?, limit: rows("limit", ROWS)? });
-    match path {
-        "/api/v1/live" => Ok(api::live(snapshot, age, parameter("seconds", 60)?, rows("top", 10)?)),
-        "/api/v1/pulse" => {
-            let since = |value| i64::from_str(value).map_err(|_| wrong("since", value));
-            let since = found("since").map(since).transpose()?;
-            let text = |name: &str| {
-                form_urlencoded::parse(query.as_bytes()).find(|(k, _)| k == name).map(|(_, v)| v)
-            };
-            let one = text("what").zip(text("name"));
-            let one = one.map(|(what, name)| api::one(snapshot, &what, &name)).transpose();
+const LIMIT: Parameter = parameter("limit", "50", "rows to show; at most 1,000, which is also 0");
+const OFFSET: Parameter = parameter("offset", "0", "rows to skip");
+const ASKING: &str =
+    "as of `brightstat query`, see [Asking the history](history.md#asking-the-history)";
+
+/// All routes, in the order of the reference.
+pub(super) const ROUTES: &[Route] = &[
+    Route {
+        name: "status",
+        summary: "How the daemon is doing.",
+        parameters: &[],
+        keys: "`name`, `version`, `time`, `age_seconds`, `uptime_seconds`, `packets`, `bytes`, `drops` \
+               (`kernel`, `interface`, `ring`), `notices` (texts: what the owner has to see to), \
+               `interfaces` (`name`, `is_capturing`, `trouble`, `speed_bits_per_second`), `hosts` \
+               (`rows`, `limit`, `folded`), `clock` (`state`, `held_intervals`), `store` (`database`, \
+               `size_bytes` with the write-ahead log, `max_size_bytes`, `written_bytes` by this \
+               process since its start, `written_bytes_per_day` (null in the first hour), \
+               `intervals_written`, `intervals_waiting`, `intervals_lost`, `trouble`, `tiers` (`name`, \
+               `seconds`, `keep_seconds`, `in_memory`)), `web` (`requests_answered`, \
+               `requests_refused`), `memory_resident_bytes`, `machine` (`name`, `model`, \
+               `cpu_celsius`, `load`, `memory_total_bytes`, `memory_available_bytes`, \
+               `disk_total_bytes`, `disk_available_bytes`; null where not known)",
+        handler: Handler::Status,
+    },
+    Route {
+        name: "live",
+        summary: "The counters, and the rates of the last seconds.",
+        parameters: &[
+            parameter("seconds", "60", "seconds to tell"),
+            parameter("top", "10", "hosts and ports to name; at most 1,000"),
+        ],
+        keys: "`age_seconds` of the numbers, `rates` of the last whole second \
+               (`packets_per_second`, `bits_per_second`, and with `_in`, `_out`, `_internal`, \
+               `_transit`, `_none`), `totals` (`packets`, `bytes`, and by direction), `drops`, \
+               `errors`, `seconds` (recent ones: `start` in Unix seconds, `packets`, `bits_in` ...), \
+               `interfaces`, `hosts`, `ports`, `protocols`",
+        handler: Handler::Snapshot(|asked| {
+            let (seconds, top) = (asked.number("seconds", 60)?, asked.rows("top", 10)?);
+            Ok(api::live(asked.snapshot, asked.age, seconds, top))
+        }),
+    },
+    Route {
+        name: "pulse",
+        summary: "What a page needs every second, in few bytes; see [The pulse](api.md#the-pulse).",
+        parameters: &[
+            parameter("since", "the last second", "Unix seconds; what has happened after them"),
+            parameter("top", "50", "hosts to name; at most 50"),
+            parameter("what", "", "`hosts`, `ports`, `protocols` or `interfaces`, with `name`"),
+            parameter("name", "", "the one whose counters are told as `one`"),
+        ],
+        keys: "`number`, `time`, `uptime_seconds`, `age_seconds`, `waiting`, `drops`, `totals`, \
+               `seconds`, `hosts`, `one`",
+        handler: Handler::Snapshot(|asked| {
+            let since = asked.found("since").map(|text| whole("since", &text)).transpose()?;
+            let one = asked.found("what").zip(asked.found("name"));
+            let one = one.map(|(what, name)| api::one(asked.snapshot, &what, &name)).transpose();
             let one = one.map_err(|problem| (400, problem))?;
-            Ok(api::pulse(snapshot, age, since, parameter("top", ROWS)?, one))
+            let top = asked.number("top", ROWS)?;
+            Ok(api::pulse(asked.snapshot, asked.age, since, top, one))
+        }),
+    },
+    Route {
+        name: "hosts",
+        summary: "The hosts, busiest first.",
+        parameters: &[LIMIT, OFFSET, parameter("name", "", "an address: this host only")],
+        keys: "`count`, `folded`, `hosts` (`addr`, `mac`, `local`, `bytes_in`, `bytes_out`, \
+               `packets_in`, `packets_out`, `first`, `last`), `other`, `none`, `total`; with `name` also \
+               `services` (`protocol`, `port`, null where there is none, and counters as a host's) and \
+               `other_services`: services + other services = the host",
+        handler: Handler::Snapshot(|asked| match asked.found("name") {
+            Some(name) => match name.parse() {
+                Ok(address) => Ok(api::host(asked.snapshot, address)),
+                Err(_) => Err((400, format!("'name' must be an IP address, not '{name}'"))),
+            },
+            None => Ok(api::hosts(asked.snapshot, asked.page()?)),
+        }),
+    },
+    Route {
+        name: "ports",
+        summary: "The service ports, busiest first.",
+        parameters: &[LIMIT, OFFSET],
+        keys: "`count`, `ports` (`protocol`, `port`, `packets`, `bytes`), `other`, `none`, `total`",
+        handler: Handler::Snapshot(|asked| Ok(api::ports(asked.snapshot, asked.page()?))),
+    },
+    Route {
+        name: "protocols",
+        summary: "The IP protocols.",
+        parameters: &[],
+        keys: "`protocols` (`protocol`, `number`, `packets`, `bytes`), `other`, `none`, `total`",
+        handler: Handler::Snapshot(|asked| Ok(api::protocols(asked.snapshot))),
+    },
+    Route {
+        name: "interfaces",
+        summary: "The interfaces.",
+        parameters: &[],
+        keys: "`interfaces` (`name`, `link_type`, `is_decoded` (or else its frames are counted only), \
+               `is_capturing`, `packets`, `bytes`, `captured_bytes`, by direction, `ethertypes`, \
+               `errors`, `drops`, `kernel`), `total`",
+        handler: Handler::Snapshot(|asked| Ok(api::interfaces(asked.snapshot))),
+    },
+    Route {
+        name: "history",
+        summary: "A question to the history.",
+        parameters: &[
+            parameter("what", "interfaces", ASKING),
+            parameter("name", "", "one of them, such as `192.168.1.5` or `tcp/443`"),
+            parameter("host", "", "with `what=services`: what this host did"),
+            parameter("service", "", "with `what=services`: who used this one"),
+            parameter("from", "24h", "since when"),
+            parameter("to", "now", "until when"),
+            parameter("by", "auto", "`minute`, `hour`, `day`, another tier, `auto` or `none`"),
+            parameter("points", "300", "points that `by=auto` makes at most; at most 500"),
+            parameter("top", "20", "rows to name; at most 100, with `by=none` 1,000"),
+            parameter("tz", "local", "the time zone, such as `Europe/Berlin` or `utc`"),
+        ],
+        keys: "those of `brightstat query --json`, see [Asking the history](history.md#asking-the-history)",
+        handler: Handler::History,
+    },
+    Route {
+        name: "history.csv",
+        summary: "The same as CSV, of any length and in the order of time: it is made in parts while it \
+                  is sent, in chunks (HTTP/1.1). The rows are the busiest of the whole span. If the \
+                  last chunk is missing, something went wrong on the way.",
+        parameters: &[parameter(
+            "",
+            "",
+            "those of `history`; `by=auto` means the tier that a graph of `points` points is made of, \
+             in whole intervals",
+        )],
+        keys: "the columns of `brightstat query --csv`",
+        handler: Handler::HistoryCsv,
+    },
+];
+
+/// The route that is asked for.
+pub(super) fn find(path: &str) -> Option<&'static Route> {
+    let name = path.strip_prefix(API)?;
+    ROUTES.iter().find(|route| route.name == name)
+}
+
+/// The reference page, Markdown.
+pub fn reference() -> String {
+    let mut text = String::from(
+        "# API reference\n\n\
+         Made by `make reference` from the table in src/web/routes.rs; what all routes have in \
+         common is told in [api.md](api.md).\n",
+    );
+    for route in ROUTES {
+        // Writing into a text does not fail.
+        let _ = write!(text, "\n## `GET {API}{}`\n\n{}\n", route.name, route.summary);
+        if !route.parameters.is_empty() {
+            text.push_str("\n| parameter | default | meaning |\n| --- | --- | --- |\n");
         }
-        "/api/v1/hosts" => {
-            match form_urlencoded::parse(query.as_bytes()).find(|(k, _)| k == "name") {
-                Some((_, name)) => match name.parse() {
-                    Ok(address) => Ok(api::host(snapshot, address)),
-                    Err(_) => Err((400, format!("'name' must be an IP address, not '{name}'"))),
-                },
-                None => Ok(api::hosts(snapshot, page()?)),
-            }
+        for Parameter { name, default, meaning } in route.parameters {
+            let code =
+                |text: &str| if text.is_empty() { String::new() } else { format!("`{text}`") };
+            let default = if default.contains(' ') { (*default).to_owned() } else { code(default) };
+            let _ = writeln!(text, "| {} | {default} | {meaning} |", code(name));
         }
-        "/api/v1/ports" => Ok(api::ports(snapshot, page()?)),
-        "/api/v1/protocols" => Ok(api::protocols(snapshot)),
-        "/api/v1/interfaces" => Ok(api::interfaces(snapshot)),
-        _ => Err((404, format!("there is no '{path}' here"))),
+        let _ = write!(text, "\nAnswer: {}.\n", route.keys);
+    }
+    text
+}
+
+/// What a function of the snapshot is given.
+pub(super) struct Asked<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    /// How old the snapshot is, seconds.
+    pub(super) age: u64,
+    pub(super) query: &'a str,
+}
+
+impl Asked<'_> {
+    /// The value of a parameter.
+    fn found(&self, name: &str) -> Option<String> {
+        let mut all = form_urlencoded::parse(self.query.as_bytes());
+        all.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+
+    fn number(&self, name: &str, default: usize) -> Result<usize, Problem> {
+        self.found(name).map_or(Ok(default), |text| whole(name, &text))
+    }
+
+    /// A number of rows, of which 0 means as many as there may be.
+    fn rows(&self, name: &str, default: usize) -> Result<usize, Problem> {
+        match self.number(name, default)? {
+            0 => Ok(ROWS_MOST),
+            rows => Ok(rows.min(ROWS_MOST)),
+        }
+    }
+
+    fn page(&self) -> Result<Page, Problem> {
+        Ok(Page { offset: self.number("offset", 0)?, limit: self.rows("limit", ROWS)? })
+    }
+}
+
+fn whole<N: FromStr>(name: &str, text: &str) -> Result<N, Problem> {
+    text.parse().map_err(|_| (400, format!("'{name}' must be a whole number, not '{text}'")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_page_is_made_from_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/api-reference.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        assert!(
+            page == reference(),
+            "docs/api-reference.md is old; make it anew with 'make reference'"
+        );
+    }
+
+    #[test]
+    fn a_wrong_number_is_told_by_name() {
+        let asked = Asked { snapshot: &Snapshot::default(), age: 0, query: "limit=many&offset=-1" };
+        let problem = |parameter| (400, format!("{parameter} must be a whole number, not "));
+        for (name, text) in [("'limit'", "'many'"), ("'offset'", "'-1'")] {
+            let (status, words) = problem(name);
+            let bare = name.trim_matches('\'');
+            assert_eq!(asked.number(bare, 0), Err((status, format!("{words}{text}"))));
+        }
+        assert_eq!(asked.number("top", 7), Ok(7));
+        assert!(find("/api/v1/live").is_some() && find("/api/v1/nothing").is_none());
     }
 }

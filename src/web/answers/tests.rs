@@ -9,8 +9,10 @@ use super::*;
 use crate::account::Snapshot;
 use crate::failure::{Exit, Failure};
 use crate::store::question;
-use crate::web::routes::IsOver;
+use crate::web::source::IsOver;
 
+/// Where the history is asked.
+const HISTORY: &str = "/api/v1/history";
 const TIME: Duration = Duration::from_secs(20);
 const CONNECTIONS: usize = 64;
 

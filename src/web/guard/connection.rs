@@ -17,7 +17,7 @@ use super::refuse::{linger, refuse};
 use super::{Guard, STRANGER};
 use crate::web::Answers;
 use crate::web::request::{self, Refused, Request};
-use crate::web::routes::Source;
+use crate::web::source::Source;
 
 /// A whole request must have arrived after this time.
 const REQUEST_TIME: Duration = Duration::from_secs(5);
