@@ -45,12 +45,12 @@ impl CaptureFile {
         // libpcap has the pipe open itself.
         drop(input.pipe);
         let capture = opened.map_err(|e| {
-            let message = match (input.found.trouble(), e.to_string()) {
-                (Some(trouble), _) => format!("{name}: {trouble}"),
-                (_, e) if e.contains("unknown file format") => {
-                    format!("{name}: not a capture file; brightstat reads pcap and pcapng")
-                }
-                (_, e) => format!("{name}: {}; not a capture that libpcap can read", plain(&e)),
+            let message = match input.found.trouble() {
+                Some(trouble) => format!("{name}: {trouble}"),
+                None => format!(
+                    "{name}: not a capture file that can be read ({}); brightstat reads pcap and pcapng",
+                    plain(&e.to_string())
+                ),
             };
             Failure::new(Exit::Data, message)
         })?;
