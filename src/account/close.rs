@@ -22,7 +22,7 @@
 //! of which 600 count as told already, as do the 10,000 from before.
 
 use super::accounts::Accounts;
-use super::fine::{Beside, BesideInterface, Range, steady};
+use super::fine::{InterfaceAtClose, Range, TotalsAtClose, steady};
 use super::interface::{Interface, Mark};
 use super::interval::{
     ClosedInterval, IntervalHost, IntervalInterface, IntervalPort, IntervalProtocol, Rates,
@@ -187,7 +187,7 @@ impl Accounts {
             ..ClosedInterval::default()
         };
         let fine = &mut self.fine;
-        fine.interfaces.resize(self.interfaces.len(), BesideInterface::default());
+        fine.interfaces.resize(self.interfaces.len(), InterfaceAtClose::default());
         let mut covered = 0;
         for (interface, beside) in self.interfaces.iter_mut().zip(&mut fine.interfaces) {
             let mut mark = interface.at_interval;
@@ -204,7 +204,7 @@ impl Accounts {
             }
         }
         let intervals = std::mem::take(&mut fine.intervals);
-        let mut nowhere = Beside::default();
+        let mut nowhere = TotalsAtClose::default();
         let mut besides = fine.hosts.iter_mut();
         for (address, host) in self.hosts.iter_mut() {
             // Rows since the last fine close, or all if there is none, have nothing beside.
@@ -226,7 +226,7 @@ impl Accounts {
             }
             beside.ranges = Default::default();
         }
-        let mut nowhere = Beside::default();
+        let mut nowhere = TotalsAtClose::default();
         let mut besides = fine.ports.iter_mut();
         for (key, split) in self.ports.iter_mut() {
             let beside = besides.next().unwrap_or(&mut nowhere);

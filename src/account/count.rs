@@ -167,7 +167,7 @@ impl Accounts {
             last: timestamp,
             mac: Mac::default(),
             local: self.local.has(&address),
-            born: self.hosts.evicted_by_next(),
+            generation: self.hosts.evicted_by_next(),
         };
         let one = Volume { packets: 1, bytes: u64::from(record.wire_len) };
         if IS_DESTINATION {

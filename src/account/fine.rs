@@ -45,7 +45,7 @@ impl Range {
 /// What goes with each row: its total at the last fine close, and its rates since the last
 /// base close.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Beside<T, R> {
+pub(super) struct TotalsAtClose<T, R> {
     pub(super) at_fine: T,
     pub(super) ranges: R,
 }
@@ -55,16 +55,16 @@ pub(super) struct Beside<T, R> {
 pub(super) struct Fine {
     /// Fine intervals closed within the open base interval.
     pub(super) intervals: u32,
-    pub(super) interfaces: Vec<BesideInterface>,
-    pub(super) hosts: Vec<Beside<InOut, [Range; 2]>>,
+    pub(super) interfaces: Vec<InterfaceAtClose>,
+    pub(super) hosts: Vec<TotalsAtClose<InOut, [Range; 2]>>,
     pub(super) other_hosts: InOut,
-    pub(super) ports: Vec<Beside<Volume, Range>>,
+    pub(super) ports: Vec<TotalsAtClose<Volume, Range>>,
     pub(super) without_port: Volume,
-    pub(super) protocols: Vec<Beside<Volume, Range>>,
+    pub(super) protocols: Vec<TotalsAtClose<Volume, Range>>,
 }
 
 #[derive(Clone, Copy, Default)]
-pub(super) struct BesideInterface {
+pub(super) struct InterfaceAtClose {
     pub(super) at_fine: Mark,
     pub(super) intervals: u32,
     pub(super) ranges: [Range; 5],
@@ -76,16 +76,16 @@ impl Fine {
     pub(super) fn fold(&mut self, slot: u32) {
         if let Some(row) = self.hosts.get_mut(slot as usize) {
             self.other_hosts += row.at_fine;
-            *row = Beside::default();
+            *row = TotalsAtClose::default();
         }
     }
 
     /// As many rows as the accounts have interfaces, hosts and ports.
     pub(super) fn make_room(&mut self, accounts: (usize, usize, usize)) {
         let (interfaces, hosts, ports) = accounts;
-        self.interfaces.resize(interfaces, BesideInterface::default());
-        self.hosts.resize(hosts, Beside::default());
-        self.ports.resize(ports, Beside::default());
-        self.protocols.resize(PROTOCOL_ROWS, Beside::default());
+        self.interfaces.resize(interfaces, InterfaceAtClose::default());
+        self.hosts.resize(hosts, TotalsAtClose::default());
+        self.ports.resize(ports, TotalsAtClose::default());
+        self.protocols.resize(PROTOCOL_ROWS, TotalsAtClose::default());
     }
 }

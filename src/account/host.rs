@@ -13,7 +13,7 @@ pub(super) struct Host {
     pub(super) local: bool,
     /// How many hosts had been folded when it had got its slot: it differs between the hosts
     /// that have one slot. (64 bits: 32 would go round after some hours of a scan.)
-    pub(super) born: u64,
+    pub(super) generation: u64,
 }
 
 impl Host {

@@ -10,7 +10,7 @@
 //! its "other": **rows + other = the host's total**.
 //!
 //! A host that was folded takes its rows with it: a row belongs to its host only if it was
-//! made for the same [`Host::born`]. What a flow counted for a host that came into its slot
+//! made for the same [`Host::generation`]. What a flow counted for a host that came into its slot
 //! since the last walk may be its predecessor's, and is left out.
 //!
 //! Each walk adds to what has been counted since the start and, of local hosts, since the last
@@ -77,15 +77,15 @@ impl Open {
 #[derive(Clone, Copy)]
 struct Row {
     /// Of the host that it was made for.
-    born: u64,
+    generation: u64,
     traffic: InOut,
     /// Its place in [`Services::open`], or [`NO_SLOT`].
     open: u32,
 }
 
 impl Row {
-    fn new(born: u64) -> Row {
-        Row { born, traffic: InOut::default(), open: NO_SLOT }
+    fn new(generation: u64) -> Row {
+        Row { generation, traffic: InOut::default(), open: NO_SLOT }
     }
 }
 
@@ -173,8 +173,8 @@ impl Services {
 
     fn add(&mut self, flow: &Flow, slot: u32, hosts: &Table<Addr, Host>, traffic: InOut) {
         let Some((_, host)) = hosts.at(slot) else { return };
-        let born = host.born;
-        if born > self.folded {
+        let generation = host.generation;
+        if generation > self.folded {
             return;
         }
         let service = match flow.counters.port() {
@@ -196,13 +196,13 @@ impl Services {
         };
         let mut gone = NO_SLOT;
         let found = self.rows.find(&key, |row| {
-            if row.born != born {
-                gone = std::mem::replace(row, Row::new(born)).open;
+            if row.generation != generation {
+                gone = std::mem::replace(row, Row::new(generation)).open;
             }
             add(row);
         });
         if let Err(hash) = found {
-            let mut row = Row::new(born);
+            let mut row = Row::new(generation);
             add(&mut row);
             self.rows.insert(hash, key, row, None, |_, old| gone = old.open);
         }
@@ -258,7 +258,7 @@ impl Services {
         let open = &mut self.open;
         closed.extend(self.rows.iter().filter_map(|((slot, number), row)| {
             let (traffic, rates) = end(open.get(row.open)?);
-            let (address, service) = named(hosts, ports, (*slot, *number), row.born)?;
+            let (address, service) = named(hosts, ports, (*slot, *number), row.generation)?;
             let named = IntervalService { address, local: true, service, traffic, rates };
             (!traffic.is_zero()).then_some(named)
         }));
@@ -268,7 +268,7 @@ impl Services {
     /// The rows, in no order. They are those of the last walk; a host's place is its slot.
     pub(super) fn rows(&self, hosts: &Table<Addr, Host>, ports: &Ports) -> Vec<ServiceRow> {
         let row = |((slot, number), row): (&(u32, u32), &Row)| {
-            let (_, service) = named(hosts, ports, (*slot, *number), row.born)?;
+            let (_, service) = named(hosts, ports, (*slot, *number), row.generation)?;
             Some(ServiceRow { host: *slot, service, traffic: row.traffic })
         };
         // Not collected, as what grows as it goes leaves holes behind; and of a size that the
@@ -289,10 +289,10 @@ fn named(
     hosts: &Table<Addr, Host>,
     ports: &Ports,
     (slot, number): (u32, u32),
-    born: u64,
+    generation: u64,
 ) -> Option<(Addr, Service)> {
     let (address, host) = hosts.at(slot)?;
-    if host.born != born {
+    if host.generation != generation {
         return None;
     }
     let service = match number & NO_PORT {

@@ -19,7 +19,7 @@ use crate::config::{Config, Tier};
 use crate::decode::Addr;
 use crate::export::time::rfc3339;
 use crate::failure::Failure;
-use crate::store::Fresh;
+use crate::store::InMemory;
 use crate::store::query::History;
 use crate::store::question::{Answer, Question};
 use crate::store::{self, Recent};
@@ -80,8 +80,8 @@ impl Source for Status {
     }
 
     fn history(&self, question: &Question, is_over: IsOver) -> Result<Answer, Failure> {
-        let in_memory = self.tiers.first().filter(|tier| tier.in_memory);
-        let fresh = Fresh { recent: &self.recent, in_memory };
+        let tier = self.tiers.first().filter(|tier| tier.in_memory);
+        let fresh = InMemory { recent: &self.recent, tier };
         let mut history = History::open(&self.database)?;
         history.end_when(move || is_over())?;
         history.ask(question, Some(fresh))

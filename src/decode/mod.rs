@@ -8,9 +8,10 @@
 //! the outermost IPv4, IPv6 or ARP header. [`ip`] reads that header and, behind it, just enough of TCP,
 //! UDP and ICMP. What lies inside is payload: the inner packet of a tunnel is not
 //! counted as a packet of its own. Only the headers that are needed are sliced: slicing
-//! whole packets costs about 440 instructions each, measured on etherparse 0.2x. [`quick`]
+//! whole packets costs about 440 instructions each, measured on etherparse 0.2x. [`fast_path`]
 //! is a short cut for the usual frame.
 
+mod fast_path;
 mod ip;
 mod lan;
 pub mod layer;
@@ -18,7 +19,6 @@ mod link;
 mod mpls;
 mod nflog;
 mod ppp;
-mod quick;
 mod record;
 mod serial;
 mod tags;
@@ -47,7 +47,7 @@ pub fn decode(
     record.timestamp = timestamp;
     record.wire_len = wire_len;
     record.captured_len = frame.len() as u32;
-    if link == LinkLayer::Ethernet && quick::v4(frame, record) {
+    if link == LinkLayer::Ethernet && fast_path::v4(frame, record) {
         return;
     }
     less_usual(link, frame, record);
@@ -57,7 +57,7 @@ pub fn decode(
 /// registers.
 #[inline(never)]
 fn less_usual(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
-    if link == LinkLayer::Ethernet && quick::v6(frame, record) {
+    if link == LinkLayer::Ethernet && fast_path::v6(frame, record) {
         return;
     }
     thorough(link, frame, record);
@@ -65,7 +65,7 @@ fn less_usual(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
 
 /// Decodes a frame of any kind. Timestamp and lengths are in the record.
 ///
-/// Out of line, so that [`quick::v6`] needs few registers, too.
+/// Out of line, so that [`fast_path::v6`] needs few registers, too.
 #[inline(never)]
 fn thorough(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
     let PacketRecord { timestamp, wire_len, captured_len, .. } = *record;

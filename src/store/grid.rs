@@ -10,14 +10,14 @@
 use rusqlite::Connection;
 
 use super::question::{Question, Step};
-use super::recent::Fresh;
+use super::recent::InMemory;
 use super::tiers::{self, StoredTier, first, newest};
 use crate::config::Tier;
 use crate::failure::{Exit, Failure};
 
 /// There is no tier of that name: which there are.
-fn no_tier(name: &str, tiers: &[StoredTier], fresh: Option<&Fresh<'_>>) -> Failure {
-    let in_memory = fresh.and_then(|fresh| fresh.in_memory).map(|tier| tier.name.as_str());
+fn no_tier(name: &str, tiers: &[StoredTier], fresh: Option<&InMemory<'_>>) -> Failure {
+    let in_memory = fresh.and_then(|fresh| fresh.tier).map(|tier| tier.name.as_str());
     let stored = tiers.iter().map(|tier| tier.name.as_str());
     let names: Vec<&str> = in_memory.into_iter().chain(stored).collect();
     let mut text =
@@ -119,7 +119,7 @@ impl Grid {
         tiers: Vec<StoredTier>,
         question: &Question,
         newest_pending: Option<i64>,
-        fresh: Option<&Fresh<'_>>,
+        fresh: Option<&InMemory<'_>>,
     ) -> rusqlite::Result<Result<Grid, Failure>> {
         let Some(base) = tiers.first() else {
             let text = "the history has no tiers yet; the daemon makes them when it starts";

@@ -50,7 +50,7 @@ use place::Place;
 use write::Writer;
 
 pub use pulse::Pulse;
-pub use recent::{Fresh, Recent};
+pub use recent::{InMemory, Recent};
 pub use rows::Limits;
 pub use status::Status;
 

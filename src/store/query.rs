@@ -16,7 +16,7 @@ use super::grid::Grid;
 use super::kind::{Key, host_key, port_key, service_key};
 use super::question::{Answer, Question, Step, Which};
 use super::reading::{Meant, Reading};
-use super::recent::Fresh;
+use super::recent::InMemory;
 use super::scan::Memory;
 use super::schema::{APPLICATION_ID, VERSION};
 use super::tiers;
@@ -125,7 +125,7 @@ impl History {
     ///
     /// # Errors
     /// A tier or a row of that name is not there, or the file cannot be read.
-    pub fn ask(&self, question: &Question, fresh: Option<Fresh<'_>>) -> Result<Answer, Failure> {
+    pub fn ask(&self, question: &Question, fresh: Option<InMemory<'_>>) -> Result<Answer, Failure> {
         let failed =
             |e: rusqlite::Error| Failure::new(Exit::Io, format!("{}: {e}", self.path.display()));
         let connection = &self.connection;
@@ -137,7 +137,7 @@ impl History {
         let mut newest_pending = None;
         let mut fine_tier = None;
         if let Some(state) = &state {
-            let tier = fresh.as_ref().and_then(|fresh| fresh.in_memory);
+            let tier = fresh.as_ref().and_then(|fresh| fresh.tier);
             if let Some(tier) = tier.filter(|tier| wants_fine(question, tier, state.fine_since())) {
                 let seconds = i64::from(tier.seconds);
                 let from = question.from.div_euclid(seconds) * seconds;

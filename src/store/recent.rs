@@ -20,11 +20,11 @@ const PENDING_ROWS: usize = 60_000;
 pub struct Recent(Mutex<State>);
 
 /// What a question reads besides the database, in the daemon's own process.
-pub struct Fresh<'a> {
+pub struct InMemory<'a> {
     /// What is not in the database.
     pub recent: &'a Recent,
     /// The tier that lives in memory only.
-    pub in_memory: Option<&'a Tier>,
+    pub tier: Option<&'a Tier>,
 }
 
 #[derive(Default)]

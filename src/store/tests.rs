@@ -1,6 +1,7 @@
 //! What the store makes of what it is given, and what it answers.
 
 mod files;
+mod fixtures;
 mod jumps;
 mod migration;
 mod pulse;
@@ -12,4 +13,3 @@ mod together;
 mod trouble;
 mod upkeep;
 mod views;
-mod world;

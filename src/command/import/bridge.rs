@@ -1,4 +1,4 @@
-//! Mode "bridge": two Ethernet plugs made one wire by the machine's network manager.
+//! Mode "bridge": two Ethernet ports made one wire by the machine's network manager.
 //!
 //! Theory of operation. The manager is told once, by files, that every Ethernet plug is an
 //! end of one bridge and that the Pi's address is on the bridge. With one plug that is plain
@@ -30,7 +30,7 @@ pub(super) enum Manager {
 const DELAY: u32 = 2;
 /// The last of the priorities of 802.1D.
 const PRIORITY: u32 = 61_440;
-/// Names that Ethernet plugs have, by the kernel and by systemd. Not usb0: that is the cable
+/// Names that Ethernet ports have, by the kernel and by systemd. Not usb0: that is the cable
 /// to a computer or a phone.
 const PLUGS: [&str; 2] = ["eth*", "en*"];
 const KEYFILES: &str = "/etc/NetworkManager/system-connections";
@@ -55,19 +55,20 @@ impl Manager {
         }
     }
 
-    /// The files that make the bridge of these plugs (none: all): path, mode and text.
-    fn files(self, plugs: &[String], mac: Option<&str>) -> Vec<(String, u32, String)> {
-        let plugs: Vec<&str> = if plugs.is_empty() {
+    /// The files that make the bridge of these ports (none: all): path, mode and text.
+    fn files(self, ethernet_ports: &[String], mac: Option<&str>) -> Vec<(String, u32, String)> {
+        let ethernet_ports: Vec<&str> = if ethernet_ports.is_empty() {
             PLUGS.to_vec()
         } else {
-            plugs.iter().map(String::as_str).collect()
+            ethernet_ports.iter().map(String::as_str).collect()
         };
         let head = "# Made by 'brightstat import': mode = \"bridge\".\n";
         match self {
             Manager::NetworkManager => {
                 let mac = mac.map(|mac| format!("[ethernet]\ncloned-mac-address={mac}\n\n"));
                 let mac = mac.unwrap_or_default();
-                let plugs: String = plugs.iter().map(|plug| format!("{plug};")).collect();
+                let ethernet_ports: String =
+                    ethernet_ports.iter().map(|plug| format!("{plug};")).collect();
                 let bridge = format!(
                     "{head}[connection]\nid=brightstat-bridge\n\
                      uuid=6f1a3b1e-5d0c-4a57-9c3a-b2157a70b001\ntype=bridge\ninterface-name={BRIDGE}\n\
@@ -75,13 +76,13 @@ impl Manager {
                      [bridge]\nstp=true\npriority={PRIORITY}\nforward-delay={DELAY}\n\
                      multicast-snooping=false\n\n[ipv4]\nmethod=auto\n\n[ipv6]\nmethod=auto\n"
                 );
-                // Before whatever else there is for these plugs, from Imager for example; and one
+                // Before whatever else there is for these ports, from Imager for example; and one
                 // profile for all of them (multi-connect=3).
                 let plug = format!(
                     "{head}[connection]\nid=brightstat-plug\n\
                      uuid=6f1a3b1e-5d0c-4a57-9c3a-b2157a70b002\ntype=ethernet\nmaster={BRIDGE}\n\
                      slave-type=bridge\nautoconnect-priority=900\nmulti-connect=3\n\n\
-                     [match]\ninterface-name={plugs}\n"
+                     [match]\ninterface-name={ethernet_ports}\n"
                 );
                 // NetworkManager does not read keyfiles that others can.
                 vec![
@@ -103,7 +104,7 @@ impl Manager {
                 );
                 let plug = format!(
                     "{head}[Match]\nName={}\nType=ether\n\n[Network]\nBridge={BRIDGE}\n",
-                    plugs.join(" ")
+                    ethernet_ports.join(" ")
                 );
                 vec![
                     (format!("{NETWORKD}/{OURS}bridge.netdev"), 0o644, device),
@@ -115,15 +116,15 @@ impl Manager {
     }
 }
 
-/// Makes the bridge of these plugs (none: all).
+/// Makes the bridge of these ports (none: all).
 pub(super) fn make(
     place: &Place,
     manager: Manager,
-    plugs: &[String],
+    ethernet_ports: &[String],
     mac: Option<&str>,
 ) -> Result<(), Failure> {
     let old = known_mac(place);
-    let files = manager.files(plugs, mac.or(old.as_deref()));
+    let files = manager.files(ethernet_ports, mac.or(old.as_deref()));
     clear(place, |path| files.iter().any(|(wanted, _, _)| wanted == path))?;
     for (path, mode, text) in &files {
         place.write(path, text, *mode)?;
@@ -161,9 +162,9 @@ fn known_mac(place: &Place) -> Option<String> {
     })
 }
 
-/// The hardware address of the plug that the bridge takes over from: the first of `plugs`
+/// The hardware address of the plug that the bridge takes over from: the first of `ethernet_ports`
 /// that is there, else the built-in one, else any.
-pub(super) fn mac(place: &Place, plugs: &[String]) -> Option<String> {
+pub(super) fn mac(place: &Place, ethernet_ports: &[String]) -> Option<String> {
     let devices = "/sys/class/net";
     let address = |name: &str| {
         let file = |what: &str| place.read(&format!("{devices}/{name}/{what}"));
@@ -173,8 +174,8 @@ pub(super) fn mac(place: &Place, plugs: &[String]) -> Option<String> {
             && !place.has(&format!("{devices}/{name}/bridge"));
         is_ethernet.then(|| file("address")).flatten().map(|mac| mac.trim().to_owned())
     };
-    if !plugs.is_empty() {
-        return plugs.iter().find_map(|name| address(name));
+    if !ethernet_ports.is_empty() {
+        return ethernet_ports.iter().find_map(|name| address(name));
     }
     let starts = |name: &str| PLUGS.iter().any(|plug| name.starts_with(plug.trim_end_matches('*')));
     let mut names: Vec<String> = place.names(devices).into_iter().filter(|n| starts(n)).collect();

@@ -141,13 +141,13 @@ fn configure(place: &Place, settings: &Settings, shown: &str) -> Result<(), Fail
     Ok(())
 }
 
-fn wait_for_mac(place: &Place, plugs: &[String]) -> Option<String> {
+fn wait_for_mac(place: &Place, ethernet_ports: &[String]) -> Option<String> {
     let tries = if place.is_this_machine() { PATIENCE } else { 1 };
     for attempt in 0..tries {
         if attempt > 0 {
             thread::sleep(Duration::from_millis(100));
         }
-        if let Some(mac) = bridge::mac(place, plugs) {
+        if let Some(mac) = bridge::mac(place, ethernet_ports) {
             return Some(mac);
         }
     }

@@ -1,13 +1,13 @@
 //! What the timekeeper makes of clocks that go wrong.
 
+mod fixtures;
 mod random;
-mod world;
 
 use super::*;
 use crate::account::ClosedInterval;
 use crate::daemon::clock::Synchroniser;
 use crate::decode::NO_TIME;
-use world::{BATTERY, DAY, HOUR, NO_BATTERY, NOW, World, YEAR, plan};
+use fixtures::{BATTERY, DAY, HOUR, NO_BATTERY, NOW, World, YEAR, plan};
 
 #[test]
 fn minutes_and_seconds_are_whole_when_nothing_happens() {

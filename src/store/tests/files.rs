@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 
-use super::world::*;
+use super::fixtures::*;
 use crate::failure::Exit;
 use crate::store::query::History;
 use crate::store::*;

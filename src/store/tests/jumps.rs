@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use rusqlite::Connection;
 
-use super::world::*;
+use super::fixtures::*;
 use crate::store::*;
 
 const DAY: i64 = 86_400;

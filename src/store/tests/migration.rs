@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Transaction};
 
-use super::world::*;
+use super::fixtures::*;
 use crate::account::Transport;
 use crate::store::kind::{HOST, port_key};
 use crate::store::query::History;

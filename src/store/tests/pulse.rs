@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::world::*;
+use super::fixtures::*;
 use crate::decode::Mac;
 use crate::failure::Exit;
 use crate::store::*;

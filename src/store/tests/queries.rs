@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
-use super::world::{Packet, YEAR, closed, host, options, packets, some, spread};
+use super::fixtures::{Packet, YEAR, closed, host, options, packets, some, spread};
 use crate::account::{PortKey, Service, Transport};
-use crate::store::Fresh;
+use crate::store::InMemory;
 use crate::store::kind::{HOST, INTERFACE, KINDS, PORT, SERVICE};
 use crate::store::query::History;
 use crate::store::question::{Answer, Label, Question, Step, Which};
@@ -58,7 +58,7 @@ fn three_days() -> (tempfile::TempDir, Store) {
 }
 
 fn ask(store: &Store, question: &Question) -> Answer {
-    let fresh = Fresh { recent: &store.recent, in_memory: None };
+    let fresh = InMemory { recent: &store.recent, tier: None };
     let answer = History::open(&store.path).unwrap().ask(question, Some(fresh)).unwrap();
     assert_adds_up(&answer);
     answer
@@ -255,7 +255,7 @@ fn seconds_come_from_memory() {
         let packet = Packet { source: 1, destination: 2, port: 3, bytes: 100 + second as u16 };
         store.take(Message::Fine(closed(second, 1, &[packet])), &Status::default());
     }
-    let fresh = || Some(Fresh { recent: &store.recent, in_memory: Some(&memory) });
+    let fresh = || Some(InMemory { recent: &store.recent, tier: Some(&memory) });
     let history = History::open(&store.path).unwrap();
     let whole = history.ask(&question(100, 200, Step::Whole), fresh()).unwrap();
     assert_eq!((whole.from, whole.to, whole.points.len()), (100, 200, 1));

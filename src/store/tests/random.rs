@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-use super::world::*;
+use super::fixtures::*;
 use crate::store::*;
 
 /// What may happen to a store.

@@ -1,6 +1,6 @@
 //! What is let go: when it is old, when the file is too large, when nobody needs it.
 
-use super::world::*;
+use super::fixtures::*;
 use crate::account::{InOut, IntervalHost, Volume};
 use crate::decode::{Addr, Mac};
 use crate::store::kind::SERVICE;

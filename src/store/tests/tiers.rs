@@ -1,6 +1,6 @@
 //! What is written, and how tiers are summed up.
 
-use super::world::*;
+use super::fixtures::*;
 use crate::account::{InOut, IntervalHost, Volume};
 use crate::decode::{Addr, Mac};
 use crate::store::kind::SERVICE;

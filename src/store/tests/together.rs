@@ -1,7 +1,7 @@
 //! Questions and other writers while a commit is under way.
 
-use super::world::*;
-use crate::store::Fresh;
+use super::fixtures::*;
+use crate::store::InMemory;
 use crate::store::kind::INTERFACE;
 use crate::store::query::History;
 use crate::store::question::{Question, Step};
@@ -22,7 +22,7 @@ fn asked(path: &Path, recent: &Arc<Recent>) -> Option<u64> {
             rows: None,
             top: 0,
         };
-        let fresh = Fresh { recent: &recent, in_memory: None };
+        let fresh = InMemory { recent: &recent, tier: None };
         let all = History::open(&path).unwrap().ask(&question, Some(fresh)).unwrap();
         let _ = answered.send(all.total.total.iter().map(|cell| cell.bytes).sum());
     });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::world::*;
+use super::fixtures::*;
 use crate::store::*;
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use super::world::{Packet, closed, options};
+use super::fixtures::{Packet, closed, options};
 use crate::account::{IntervalInterface, Rates, Volume};
 use crate::store::query::History;
 use crate::store::*;
@@ -41,7 +41,7 @@ fn minute(start: i64, packets: &[Packet]) -> ClosedInterval {
         let rate = volume.bytes / 60;
         Rates { least: rate, greatest: rate }
     });
-    let other = super::world::host(OTHER);
+    let other = super::fixtures::host(OTHER);
     for host in interval.hosts.extract_if(.., |host| host.address == other) {
         interval.other_hosts.sent += host.traffic.sent;
         interval.other_hosts.received += host.traffic.received;

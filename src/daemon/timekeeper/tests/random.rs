@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::world::{HOUR, NO_BATTERY, NOW, World, YEAR, plan};
+use super::fixtures::{HOUR, NO_BATTERY, NOW, World, YEAR, plan};
 use crate::config::Tier;
 use crate::daemon::clock::{FIRST_DAY, Facts, SECOND, Synchroniser};
 use crate::daemon::timekeeper::Plan;

@@ -179,24 +179,24 @@ mod tests {
         frame
     }
 
-    /// What both ways make of a frame; the quick one may decline.
+    /// What both ways make of a frame; the fast path may decline.
     fn both(frame: &[u8], wire_len: u32) -> (Option<PacketRecord>, PacketRecord) {
         let captured_len = frame.len() as u32;
         let blank = PacketRecord { wire_len, captured_len, ..PacketRecord::default() };
-        let (mut quick, mut slow) = (blank, blank);
+        let (mut fast, mut slow) = (blank, blank);
         // What an old record leaves behind must not show.
-        (quick.facts, quick.sequence, quick.extra) = (u64::MAX, u32::MAX, u32::MAX);
-        let read = v4(frame, &mut quick) || v6(frame, &mut quick);
+        (fast.facts, fast.sequence, fast.extra) = (u64::MAX, u32::MAX, u32::MAX);
+        let read = v4(frame, &mut fast) || v6(frame, &mut fast);
         thorough(LinkLayer::Ethernet, frame, &mut slow);
-        (read.then_some(quick), slow)
+        (read.then_some(fast), slow)
     }
 
     #[test]
-    fn the_usual_frame_goes_the_quick_way() {
+    fn the_usual_frame_takes_the_fast_path() {
         for (protocol, is_v6) in [(6, false), (17, false), (6, true), (17, true)] {
             let fields = Fields { protocol, length: 60, fragment: 0x4000, tcp: (0x50, 0x10) };
-            let (quick, slow) = both(&frame(is_v6, fields, 114), 114);
-            assert_eq!(quick, Some(slow));
+            let (fast_path, slow) = both(&frame(is_v6, fields, 114), 114);
+            assert_eq!(fast_path, Some(slow));
             assert_eq!(slow.ports(), Some((0x0707, 0x0707)));
             assert_eq!(slow.source_mac().to_string(), "0b:0c:0d:0e:0f:10");
         }
@@ -218,9 +218,9 @@ mod tests {
             if let Some((at, bits)) = damage && len > 0 {
                 frame[at % len] ^= bits;
             }
-            let (quick, slow) = both(&frame, wire_len);
-            if let Some(quick) = quick {
-                prop_assert_eq!(quick, slow);
+            let (fast_path, slow) = both(&frame, wire_len);
+            if let Some(fast_path) = fast_path {
+                prop_assert_eq!(fast_path, slow);
             }
         }
     }
