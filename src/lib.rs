@@ -11,19 +11,20 @@
 //!                                             +--> store thread --> SQLite
 //! ```
 //!
-//! A module imports only modules that stand before it in this list:
+//! A module imports only modules that stand before it in this list (docs/ARCHITECTURE.md has the
+//! same one, and what happens in each; a test compares them with the sources):
 //!
 //! | module | what it is |
 //! | --- | --- |
 //! | [`failure`] | errors for people, exit codes |
-//! | [`config`] | `brightstat.toml` |
 //! | [`decode`] | frame to packet record |
 //! | [`ring`] | the bounded ring between capture and worker |
-//! | [`capture`] | live interfaces and capture files |
 //! | [`account`] | the counters |
+//! | [`config`] | `brightstat.toml` |
+//! | [`capture`] | live interfaces and capture files |
 //! | [`store`] | SQLite history |
-//! | [`web`] | the guard, the JSON API and the page |
 //! | [`export`] | reports as JSON and as tables |
+//! | [`web`] | the guard, the JSON API and the page |
 //! | [`daemon`] | puts the modules together: threads, signals, privileges |
 //! | [`command`] | the command line |
 //! | [`hostile`] | what is read from others, by one door each: for fuzzing |

@@ -1,11 +1,12 @@
 //! The manual pages and the completions, from the table of options and that of settings.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::Path;
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_complete::{Shell, generate_to};
+use clap_mangen::Man;
 
 use super::args::Arguments;
 use crate::config::keys::KEYS;
@@ -23,8 +24,51 @@ pub fn write(directory: &Path) -> Result<(), Failure> {
         )
     };
     fs::create_dir_all(directory).map_err(failed)?;
-    clap_mangen::generate_to(Arguments::command(), directory).map_err(failed)?;
+    let mut command = Arguments::command().disable_help_subcommand(true);
+    command.build();
+    write_page(&command, directory).map_err(failed)?;
     fs::write(directory.join("brightstat.toml.5"), configuration()).map_err(failed)
+}
+
+/// Writes the page of a command and those of its subcommands, each with the page of the guide
+/// that goes with it.
+fn write_page(command: &Command, directory: &Path) -> io::Result<()> {
+    for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
+        write_page(command, directory)?;
+    }
+    let name = command.get_display_name().unwrap_or_else(|| command.get_name());
+    let path = Man::new(command.clone()).generate_to(directory)?;
+    File::options().append(true).open(path)?.write_all(see_also(name).as_bytes())
+}
+
+/// Where the package installs the user guide.
+const GUIDE: &str = "/usr/share/doc/brightstat";
+
+/// The end of the manual page of a command such as `brightstat-query`.
+fn see_also(command: &str) -> String {
+    let page = match command.split('-').nth(1) {
+        Some("run") => "package.md",
+        Some("report") => "page.md",
+        Some("check") => "settings.md",
+        Some("interfaces") => "plug-in.md",
+        Some("query" | "db") => "history.md",
+        Some("backup") => "backup.md",
+        Some("doctor") => "troubleshooting.md",
+        Some("import") => "card.md",
+        _ => "README.md",
+    };
+    let others = if command == "brightstat" { "" } else { "brightstat(1), " };
+    format!(".SH \"SEE ALSO\"\n{others}brightstat.toml(5)\n{}", guide(page))
+}
+
+/// Names a page of the guide, and where the others are.
+fn guide(page: &str) -> String {
+    let index = match page {
+        "README.md" => "",
+        _ => "README.md lists the others. ",
+    };
+    let text = format!("The user guide: {GUIDE}/{page}. {index}").replace('-', "\\-");
+    format!(".PP\n{}\n", text.trim_end())
 }
 
 /// Writes completions for bash (`brightstat.bash`), zsh (`_brightstat`) and fish
@@ -73,5 +117,27 @@ fn configuration() -> String {
         ));
     }
     page.push_str(".SH SEE ALSO\nbrightstat(1), pcap\\-filter(7)\n");
+    page.push_str(&guide("settings.md"));
     page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_manual_page_names_a_page_of_the_guide() {
+        let directory = tempfile::tempdir().unwrap();
+        write(directory.path()).unwrap();
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+        for entry in fs::read_dir(directory.path()).unwrap() {
+            let path = entry.unwrap().path();
+            let text = fs::read_to_string(&path).unwrap();
+            let (_, end) = text.split_once(&format!("{GUIDE}/")).unwrap();
+            let page = end.split_once(".md").unwrap().0.replace("\\-", "-");
+            assert!(docs.join(format!("{page}.md")).is_file(), "{page}");
+            // No command is forgotten in `see_also`.
+            assert_eq!(page == "README", path.ends_with("brightstat.1"), "{}", path.display());
+        }
+    }
 }

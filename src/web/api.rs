@@ -1,4 +1,4 @@
-//! The JSON of the API, made from a snapshot. README documents every key.
+//! The JSON of the API, made from a snapshot. docs/api.md documents every key.
 //!
 //! Rows are written straight into the text: 1,000 hosts as a tree of values would take more
 //! memory than all hosts in the snapshot.
