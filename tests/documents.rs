@@ -208,3 +208,16 @@ fn threads_of_the_page_are_those_of_the_program() {
         named.iter().map(String::as_str).filter(|n| !matches!(*n, "name" | "(main)")).collect();
     assert_eq!(named, started);
 }
+
+/// The drop-in for backups on another disk stands in the unit as well, as a comment.
+#[test]
+fn the_drop_in_of_the_guide_is_that_of_the_unit() {
+    let page = read(&Path::new(TOP).join("docs/backup.md"));
+    let unit = read(&Path::new(TOP).join("systemd/brightstat-backup.service"));
+    let (_, block) = page.split_once("```ini\n").unwrap();
+    let lines: Vec<&str> = block.split_once("```").unwrap().0.lines().collect();
+    assert_eq!(lines.len(), 3);
+    for line in lines {
+        assert!(unit.contains(&format!("#   {line}\n")), "{line}");
+    }
+}
