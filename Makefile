@@ -31,7 +31,7 @@ BENCH_NEEDS := $(BUILD_NEEDS) ip:iproute2 valgrind:valgrind darkstat:darkstat tc
 
 .DEFAULT_GOAL := help
 .PHONY: help run build ui test nightly test-cross test-boot test-containers check unit bench soak screenshots man \
-	sample reference install deb dist apt-repo test-package test-appliance image test-image clean need-%
+	guide sample reference install deb dist apt-repo test-package test-appliance image test-image clean need-%
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -117,6 +117,15 @@ sample: ## write the sample configuration anew from the table of settings
 reference: man ## write docs/api-reference.md anew from the table of routes
 	mv target/api-reference.md docs/api-reference.md
 
+# The user guide as it is installed: all pages in one folder, with the links between them.
+GUIDE ?= target/guide
+guide:
+	install -d $(GUIDE)/examples
+	for page in $(filter-out docs/ARCHITECTURE.md docs/BUILDING.md,$(wildcard docs/*.md)) SECURITY.md src/store/views.md; do \
+		sed 's#](\.\./src/store/#](#g; s#](\.\./src/config/#](examples/#g; s#](\.\./#](#g; s#](docs/#](#g' \
+			$$page > $(GUIDE)/$${page##*/} && chmod 644 $(GUIDE)/$${page##*/} || exit; done
+	install -m 644 src/config/brightstat.toml $(GUIDE)/examples/brightstat.toml
+
 # Where things go on Debian; the units name the binary by its path.
 install: build man ## install below PREFIX (/usr/local) of DESTDIR
 	install -D -m 755 $(BINARY) $(ROOT)/bin/brightstat
@@ -126,11 +135,11 @@ install: build man ## install below PREFIX (/usr/local) of DESTDIR
 	install -D -m 644 target/completions/brightstat.bash $(ROOT)/share/bash-completion/completions/brightstat
 	install -D -m 644 target/completions/_brightstat $(ROOT)/share/zsh/vendor-completions/_brightstat
 	install -D -m 644 target/completions/brightstat.fish $(ROOT)/share/fish/vendor_completions.d/brightstat.fish
-	install -D -m 644 src/store/views.md $(ROOT)/share/doc/brightstat/views.md
-	install -D -m 644 src/config/brightstat.toml $(ROOT)/share/doc/brightstat/examples/brightstat.toml
+	@$(MAKE) --no-print-directory guide GUIDE=$(ROOT)/share/doc/brightstat
 	install -D -m 644 src/config/etc.toml $(DESTDIR)/etc/brightstat/brightstat.toml
 	install -D -m 644 src/config/conf.d.README $(DESTDIR)/etc/brightstat/conf.d/README
 ifneq ($(PREFIX),/usr)
+	sed -i 's|/usr/share/doc|$(PREFIX)/share/doc|' $(ROOT)/share/man/man[15]/brightstat*
 	install -d $(ROOT)/lib/systemd/system
 	for unit in systemd/*.service systemd/*.socket systemd/*.timer; do \
 		sed 's|/usr/bin/|$(PREFIX)/bin/|' $$unit > $(ROOT)/lib/systemd/system/$${unit#systemd/}; done
@@ -177,7 +186,7 @@ KEY ?=
 URL ?=
 apt-repo: ## an apt repository of target/deb, in target/apt: KEY=fingerprint URL=https://...
 	@./tests/need.sh $(APT_REPO_NEEDS)
-	@[ -n "$(KEY)" ] && [ -n "$(URL)" ] || { echo "make apt-repo KEY=fingerprint URL=https://example.org/apt (see README)" >&2; exit 64; }
+	@[ -n "$(KEY)" ] && [ -n "$(URL)" ] || { echo "make apt-repo KEY=fingerprint URL=https://example.org/apt (see docs/package.md)" >&2; exit 64; }
 	./debian/apt/make-repo.sh "$(KEY)" "$(URL)" target/apt $(filter-out %dbgsym%,$(wildcard target/deb/brightstat_*.deb))
 
 # A flashable image. BASE is raspios (the product), debian (a stand-in), or an image of your own.

@@ -11,7 +11,8 @@
 //!                                             +--> store thread --> SQLite
 //! ```
 //!
-//! A module imports only modules above it in this table (`tests/rooms.rs` checks that):
+//! A module imports only modules above it in this table (`tests/rooms.rs` checks that;
+//! docs/ARCHITECTURE.md says what happens in each):
 //!
 //! | module | purpose |
 //! | --- | --- |

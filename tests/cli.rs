@@ -455,11 +455,9 @@ fn a_database_that_may_not_be_read_ends_with_77() {
 }
 
 #[test]
-fn the_backup_and_the_move_of_the_readme_work_as_they_are_written() {
-    let readme = include_str!("../README.md");
-    let heading = "## Where is my history, how do I back it up, how do I move it to a new card\n";
-    let section = readme.split_once(heading).unwrap().1.split("\n## ").next().unwrap();
-    let commands = section.lines().filter_map(|line| line.trim().strip_prefix("$ sudo "));
+fn the_backup_and_the_move_work_as_they_are_written() {
+    let page = include_str!("../docs/backup.md");
+    let commands = page.lines().filter_map(|line| line.trim().strip_prefix("$ sudo "));
     let commands: Vec<&str> = commands.collect();
     assert_eq!(commands.len(), 5);
     let (old, new, stick) =

@@ -3,7 +3,7 @@
 //! The corpus lies beside the project (`../shared/corpus`, or where `BRIGHTSTAT_CORPUS`
 //! says) and is no part of it. Each capture has a `FILE.truth.json` made from tshark and
 //! a second decoder; its `judge` says how much of it must be met. Where we differ on
-//! purpose, README has the table ("Where brightstat and tshark differ").
+//! purpose, docs/counting.md has the table ("Where brightstat and tshark differ").
 //!
 //! This is the second, larger lane: it is ignored unless it is asked for, which
 //! `make test` does where the corpus is. What everybody has is in captures.rs.
@@ -27,8 +27,8 @@ fn corpus() -> PathBuf {
     path
 }
 
-/// Where libpcap itself sees something else than tshark: file, key and reason. README
-/// tells the same.
+/// Where libpcap itself sees something else than tshark: file, key and reason.
+/// docs/counting.md says the same.
 const DIFFERENT: &[(&str, &str, &str)] = &[
     ("tcpdump__pim-packet-assortment.pcap", "captured", SNAP),
     ("tcpdump__icmp6_nodeinfo_oobr.pcap", "captured", SNAP),

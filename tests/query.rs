@@ -231,6 +231,36 @@ fn days_are_those_of_the_time_zone_and_the_answer_names_it() {
 }
 
 #[test]
+fn the_questions_of_the_guide_are_answered_as_they_are_written() {
+    let directory = common::directory();
+    let path = database(directory.path());
+    let page = include_str!("../docs/history.md");
+    let (_, section) = page.split_once("## Asking the history\n").unwrap();
+    let questions: Vec<&str> =
+        section.lines().filter_map(|line| line.strip_prefix("$ brightstat query ")).collect();
+    assert_eq!(questions.len(), 7);
+    for question in questions {
+        let program = format!("{} query {question}", binary());
+        let (command, comment) = program.split_once('#').unwrap_or((&program, ""));
+        let mut shell = Command::new("sh");
+        shell.args(["-ec", &format!("{command} --database \"$0\"")]).arg(&path);
+        let output = shell.stdin(Stdio::null()).output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command} ({comment}): {message}");
+        assert!(!output.stdout.is_empty(), "{command}");
+    }
+    // And what looks after the database.
+    let (_, section) = page.split_once("## Looking after the database\n").unwrap();
+    let commands: Vec<&str> =
+        section.lines().filter_map(|line| line.strip_prefix("$ sudo brightstat ")).collect();
+    assert_eq!(commands.len(), 3);
+    for command in commands {
+        let words: Vec<&str> = command.split('#').next().unwrap().split_whitespace().collect();
+        assert!(!text(&path, &words).is_empty(), "{command}");
+    }
+}
+
+#[test]
 fn a_question_that_makes_no_sense_ends_with_64_and_says_what_would() {
     let directory = tempfile::tempdir().unwrap();
     let path = database(directory.path());
@@ -504,9 +534,26 @@ fn the_daemon_answers_from_its_history_and_refuses_what_makes_no_sense() {
         let answer: Value = serde_json::from_str(&body).unwrap();
         assert!(answer["points"].as_array().is_none_or(|points| points.len() <= 500), "{query}");
     }
-    // Every key of the status is in its row of the README.
-    let readme = include_str!("../README.md");
-    let row = readme.lines().find(|line| line.starts_with("| `status` |")).unwrap();
+    let page = include_str!("../docs/api.md");
+    // Every question of the page is answered.
+    let asked: Vec<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("$ curl "))
+        .map(|url| url.rsplit(' ').next().unwrap().trim_matches('\''))
+        .map(|url| url.strip_prefix("http://HOST:667").unwrap())
+        .collect();
+    assert_eq!(asked.len(), 6);
+    for path in asked {
+        let (status, body) = daemon.get(path);
+        assert_eq!(status, 200, "{path}: {body}");
+        let is_csv = body.contains("start,end,covered_seconds,row,addr,mac,local,packets_in");
+        let is_object = || serde_json::from_str::<Value>(&body).unwrap().is_object();
+        assert!(if path.contains(".csv") { is_csv } else { is_object() }, "{path}: {body}");
+    }
+    // Every key of the status is in the reference.
+    let reference = include_str!("../docs/api-reference.md");
+    let (_, row) = reference.split_once("## `GET /api/v1/status`").unwrap();
+    let row = row.split("\n## ").next().unwrap();
     let status: Value = serde_json::from_str(&daemon.get("/api/v1/status").1).unwrap();
     // Known although root has been given up, and to be multiplied after an hour.
     assert!(status["store"]["written_bytes"].is_u64(), "{}", status["store"]);

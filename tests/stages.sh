@@ -112,7 +112,8 @@ documents() {
     $CARGO run --quiet --locked -- check-config src/config/brightstat.toml &&
         $CARGO run --quiet --locked -- check-config src/config/etc.toml &&
         $CARGO run --quiet --locked --example manual -- target &&
-        mandoc -T lint -W error target/man/*
+        mandoc -T lint -W error target/man/* &&
+        $CARGO test --locked --test documents
 }
 
 dependencies() { ./tests/deny.sh; }

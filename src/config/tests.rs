@@ -20,6 +20,29 @@ fn the_shipped_sample_is_made_from_the_table() {
 }
 
 #[test]
+fn the_guide_names_every_key_with_its_default_and_when_it_is_in_force() {
+    let page = include_str!("../../docs/settings.md");
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    assert_eq!(rows.len(), keys::KEYS.len());
+    for (key, row) in keys::KEYS.iter().zip(rows) {
+        let when = match key.applies {
+            keys::Applies::AtOnce => "reload",
+            keys::Applies::AtRestart(_) => "restart",
+        };
+        let name = format!("`{}.{}`", key.section, key.name);
+        assert_eq!(row[1..4], [&name, &format!("`{}`", key.default), when]);
+    }
+    let (_, rest) = page.split_once("```toml\n").unwrap();
+    let loaded = read(rest.split_once("```").unwrap().0).unwrap();
+    assert_eq!(loaded.config.interfaces, ["eth0", "wlan0"]);
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+}
+
+#[test]
 fn the_sample_with_every_line_active_is_the_default() {
     let active: String = keys::sample()
         .lines()

@@ -23,6 +23,8 @@ const KEPT: usize = 16;
 /// libpcap's name of Ethernet, and of Wi-Fi as a station has it. A tunnel or a modem has no
 /// other port to be plugged into.
 const ETHERNET: &str = "EN10MB";
+/// Where the package installs docs/plug-in.md.
+const GUIDE: &str = "/usr/share/doc/brightstat/plug-in.md";
 
 /// The counts of the last minutes, each with the uptime when it was made.
 #[derive(Default)]
@@ -78,7 +80,7 @@ impl Watch {
                 Some(format!(
                     "{names} sees only broadcasts and this machine's own traffic, not the network's \
                      ({frames} frames in {minutes} minutes: {own} of its own, {group} to groups, {others} of \
-                     others).\nWhat to do: {}. README, \"Where do I plug it in?\", has the ways.",
+                     others).\nWhat to do: {}. The ways: \"Where do I plug it in?\" in {GUIDE}.",
                     own_remedy(is_wifi, machine.is_promiscuous)
                 ))
             }
@@ -164,6 +166,8 @@ mod tests {
         assert!(told.contains("only broadcasts and this machine's own traffic"), "{told}");
         assert!(told.contains("998 frames in 5 minutes: 900 of its own, 90 to groups, 8 of"));
         assert!(told.contains("mirror (SPAN) port"), "{told}");
+        assert!(told.ends_with(&format!("\"Where do I plug it in?\" in {GUIDE}.")), "{told}");
+        assert!(include_str!("../../docs/plug-in.md").starts_with("# Where do I plug it in?\n"));
         world.is_promiscuous = false;
         assert!(world.look(311).unwrap().contains("capture.promiscuous"));
         // Plugged into the right port: soon nothing is told any more, whatever was before.

@@ -1,4 +1,4 @@
-//! Answers as JSON; README documents the keys.
+//! Answers as JSON; docs/api.md documents the keys.
 //!
 //! Written straight from the answer: 100 rows of 500 points as a tree of values took 52 MiB
 //! (measured), more than all the rest of the daemon.

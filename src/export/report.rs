@@ -1,6 +1,6 @@
 //! The account of a finished run: what `brightstat report` prints.
 //!
-//! The JSON form is a contract; README documents every key. Rows are sorted by bytes,
+//! The JSON form is a contract; docs/api.md documents every key. Rows are sorted by bytes,
 //! ties by address or number, so that equal input gives equal output.
 
 use std::cmp::Reverse;

@@ -86,7 +86,7 @@ pub(super) const ROUTES: &[Route] = &[
             parameter("seconds", "60", "seconds to tell"),
             parameter("top", "10", "hosts and ports to name; at most 1,000"),
         ],
-        keys: "`age_seconds` of the numbers, `rates` of the last whole second \
+        keys: "`time`, `number` and `age_seconds` of the numbers, `rates` of the last whole second \
                (`packets_per_second`, `bits_per_second`, and with `_in`, `_out`, `_internal`, \
                `_transit`, `_none`), `totals` (`packets`, `bytes`, and by direction), `drops`, \
                `errors`, `seconds` (recent ones: `start` in Unix seconds, `packets`, `bits_in` ...), \
@@ -151,7 +151,8 @@ pub(super) const ROUTES: &[Route] = &[
         summary: "The interfaces.",
         parameters: &[],
         keys: "`interfaces` (`name`, `link_type`, `is_decoded` (or else its frames are counted only), \
-               `is_capturing`, `packets`, `bytes`, `captured_bytes`, by direction, `ethertypes`, \
+               `is_capturing`, `is_watched`, `packets`, `bytes`, `captured_bytes`, by direction, \
+               `ethertypes`, \
                `errors`, `drops`, `kernel`), `total`",
         handler: Handler::Snapshot(|asked| Ok(api::interfaces(asked.snapshot))),
     },
@@ -199,8 +200,9 @@ pub(super) fn find(path: &str) -> Option<&'static Route> {
 pub fn reference() -> String {
     let mut text = String::from(
         "# API reference\n\n\
-         Made by `make reference` from the table in src/web/routes.rs; what all routes have in \
-         common is told in [api.md](api.md).\n",
+         Made by `make reference` from the table in src/web/routes.rs. \
+         [api.md](api.md) says what all routes have in common, and that `hosts`, `ports`, `protocols` \
+         and `interfaces` also carry the `time` of their numbers.\n",
     );
     for route in ROUTES {
         // Writing into a text does not fail.

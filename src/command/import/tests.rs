@@ -94,9 +94,9 @@ fn every_example_in_the_file_on_the_card_is_good() {
 }
 
 #[test]
-fn the_example_in_the_readme_is_good() {
-    let readme = include_str!("../../../README.md");
-    let (_, rest) = readme.split_once("## Settings on the card").unwrap();
+fn the_example_in_the_guide_is_good() {
+    let page = include_str!("../../../docs/card.md");
+    let (_, rest) = page.split_once("## Settings on the card").unwrap();
     let (_, rest) = rest.split_once("```toml\n").unwrap();
     let (example, _) = rest.split_once("```").unwrap();
     let pi = Pi::new();

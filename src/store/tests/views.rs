@@ -138,6 +138,17 @@ fn ask(connection: &Connection, sql: &str) -> Vec<String> {
 }
 
 #[test]
+fn the_query_of_the_guide_answers_what_is_known() {
+    let (_directory, store) = store();
+    let page = include_str!("../../../docs/history.md");
+    let (_, rest) = page.split_once("brightstat.db \\\n    \"").unwrap();
+    let connection = Connection::open(&store.path).unwrap();
+    let lines = ask(&connection, rest.split_once('"').unwrap().0);
+    assert_eq!(lines[0], "address|sum(bytes_in)|sum(bytes_out)");
+    assert!(lines.contains(&"192.168.1.9|5000|0".to_owned()), "{lines:?}");
+}
+
+#[test]
 fn the_queries_of_the_page_answer_what_is_known() {
     let (_directory, store) = store();
     // Read-only, while the store is open for writing.

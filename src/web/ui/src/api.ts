@@ -1,4 +1,4 @@
-// The daemon's API: README documents every key.
+// The daemon's API: docs/api.md documents every key.
 
 import { useEffect, useState } from "preact/hooks";
 import { ZONE } from "./format";
