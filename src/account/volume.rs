@@ -1,4 +1,4 @@
-//! The small sums that everything is made of.
+//! Sums of packets and bytes: every counter is made of them.
 
 use std::ops::{Add, AddAssign, Sub};
 
@@ -66,7 +66,7 @@ pub struct InOut {
 }
 
 impl InOut {
-    /// Bytes both ways: what tables are sorted by.
+    /// Bytes both ways: the sort key of tables.
     #[inline]
     pub fn bytes(&self) -> u64 {
         self.received.bytes + self.sent.bytes
@@ -101,9 +101,9 @@ impl Sub for InOut {
     }
 }
 
-/// A counter with an interval: what was counted before the open interval began, and in it.
+/// A counter with an open interval: what was counted before that, and in it.
 ///
-/// Only `interval` is written per packet; closing the interval moves it over.
+/// Only `interval` is written per packet; a close moves it to `before`.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Split<T> {
     /// Counted before the open interval.
@@ -119,7 +119,7 @@ impl<T: Copy + Add<Output = T> + Default> Split<T> {
         self.before + self.interval
     }
 
-    /// Ends the interval and returns what it held.
+    /// Closes the interval and returns what it held.
     pub fn close(&mut self) -> T {
         let held = self.interval;
         self.before = self.before + held;
@@ -127,7 +127,7 @@ impl<T: Copy + Add<Output = T> + Default> Split<T> {
         held
     }
 
-    /// Takes in all that `other` counted, interval by interval.
+    /// Adds the counts of `other`, interval by interval.
     pub fn fold(&mut self, other: &Split<T>) {
         self.before = self.before + other.before;
         self.interval = self.interval + other.interval;
