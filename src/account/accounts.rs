@@ -91,7 +91,7 @@ impl Accounts {
         all
     }
 
-    /// Adds the flows' packets since the last call to the service rows. Call it about once a
+    /// Adds to the service rows the flows' packets since the last call. Call it about once a
     /// second: a flow evicted before may be in no row.
     pub fn gather(&mut self) {
         let frames = self.interfaces.iter().map(|i| i.total().packets).sum();

@@ -6,10 +6,10 @@
 //! retransmissions.
 //!
 //! Theory of operation: the cache has a fixed size. Each flow belongs to one set, which holds two,
-//! the one with the newest packet first. A new flow goes first and evicts the least recently seen
-//! one. Flows of different sets never evict each other. With one place per set, two flows that
-//! share it would evict each other with every packet. Four places would lose even fewer flows, but
-//! every new one would cost 20 instructions more (measured).
+//! the one with the newest packet first. A new flow takes the first place and evicts the least
+//! recently seen one. Flows of different sets never evict each other. With one place per set, two
+//! flows that share it would evict each other with every packet. Four places would lose even fewer
+//! flows, but every new one would cost 20 instructions more (measured).
 //!
 //! The cache is only a hint. Both ends are compared with the host rows' own keys, so an outdated
 //! entry costs that comparison and nothing else. The totals do not depend on it. But an evicted

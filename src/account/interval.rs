@@ -26,7 +26,7 @@ impl Rates {
     }
 }
 
-/// What an interface did in an interval.
+/// An interface's traffic in an interval.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct IntervalInterface {
     /// Its name.
@@ -41,7 +41,7 @@ pub struct IntervalInterface {
     pub dropped: u64,
 }
 
-/// What a host did in an interval.
+/// A host's traffic in an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntervalHost {
     /// Its address.
@@ -52,11 +52,11 @@ pub struct IntervalHost {
     pub local: bool,
     /// What it received and sent.
     pub traffic: InOut,
-    /// Of what it received, and of what it sent.
+    /// For received and for sent.
     pub rates: [Rates; 2],
 }
 
-/// What a service port saw in an interval.
+/// A service port's traffic in an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntervalPort {
     /// TCP, UDP or SCTP.
@@ -69,7 +69,7 @@ pub struct IntervalPort {
     pub rates: Rates,
 }
 
-/// What an IP protocol saw in an interval.
+/// An IP protocol's traffic in an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntervalProtocol {
     /// IP protocol number; 256 is "not known".
@@ -80,7 +80,7 @@ pub struct IntervalProtocol {
     pub rates: Rates,
 }
 
-/// What a host did with one service in an interval.
+/// A host's traffic with one service in an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntervalService {
     /// The host's address.
@@ -91,7 +91,7 @@ pub struct IntervalService {
     pub service: Service,
     /// What the host received and sent.
     pub traffic: InOut,
-    /// Of what it received, and of what it sent.
+    /// For received and for sent.
     pub rates: [Rates; 2],
 }
 

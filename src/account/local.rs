@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::decode::Addr;
 
-/// Where a packet goes, seen from the local network.
+/// The direction of a packet, seen from the local network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Direction {

@@ -69,7 +69,7 @@ pub struct InterfaceRow {
     pub captured_bytes: u64,
     /// By [`ErrorKind`].
     pub errors: [u64; ErrorKind::COUNT],
-    /// What was lost.
+    /// Frames lost.
     pub drops: Drops,
     /// The kernel's error counters.
     pub kernel: KernelErrors,
@@ -156,7 +156,7 @@ pub struct Snapshot {
     pub interfaces: Vec<InterfaceRow>,
     /// The hosts, in no order but the one that [`ServiceRow::host`] refers to.
     pub hosts: Vec<HostRow>,
-    /// Traffic of hosts that had to be folded.
+    /// Traffic of folded hosts.
     pub other_hosts: InOut,
     /// How many hosts were folded (one that comes and goes counts each time).
     pub folded_hosts: u64,
@@ -194,7 +194,7 @@ impl Snapshot {
         sum
     }
 
-    /// What was lost, over all interfaces.
+    /// Frames lost, over all interfaces.
     pub fn drops(&self) -> Drops {
         self.interfaces.iter().fold(Drops::default(), |sum, i| sum + i.drops)
     }

@@ -44,7 +44,7 @@ impl AddAssign for Volume {
 
 impl Sub for Volume {
     type Output = Volume;
-    /// What was counted since `earlier`, an older reading of the same counter.
+    /// The count since `earlier`, an older reading of the same counter.
     fn sub(self, earlier: Volume) -> Volume {
         Volume { packets: self.packets - earlier.packets, bytes: self.bytes - earlier.bytes }
     }
@@ -95,13 +95,13 @@ impl AddAssign for InOut {
 
 impl Sub for InOut {
     type Output = InOut;
-    /// What was counted since `earlier`, an older reading of the same counters.
+    /// The counts since `earlier`, an older reading of the same counters.
     fn sub(self, earlier: InOut) -> InOut {
         InOut { received: self.received - earlier.received, sent: self.sent - earlier.sent }
     }
 }
 
-/// A counter with an open interval: what was counted before that, and in it.
+/// A counter with an open interval: its counts before that, and in it.
 ///
 /// Only `interval` is written per packet; a close moves it to `before`.
 #[derive(Clone, Copy, Default, Debug)]
@@ -119,7 +119,7 @@ impl<T: Copy + Add<Output = T> + Default> Split<T> {
         self.before + self.interval
     }
 
-    /// Closes the interval and returns what it held.
+    /// Closes the interval and returns its count.
     pub fn close(&mut self) -> T {
         let held = self.interval;
         self.before = self.before + held;

@@ -104,7 +104,7 @@ impl Counts {
     }
 }
 
-/// Rows, what was folded and what has no row, against the total.
+/// Rows + other + none against the total.
 #[track_caller]
 fn balances(rows: impl Iterator<Item = Volume>, other: Volume, none: Volume, total: Volume) {
     assert_eq!(rows.sum::<Volume>() + other + none, total);

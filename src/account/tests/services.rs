@@ -1,4 +1,4 @@
-//! What each host does: rows + other = the host's total.
+//! The services of each host: rows + other = the host's total.
 
 use std::collections::BTreeMap;
 

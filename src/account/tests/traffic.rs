@@ -9,7 +9,7 @@ use crate::decode::tests::frames::{
 };
 use crate::decode::{LinkLayer, NO_TIME, PacketRecord, decode};
 
-/// What a packet carries.
+/// The payload of a packet.
 #[derive(Clone, Copy, Debug)]
 pub enum Load {
     Udp(u16, u16),
