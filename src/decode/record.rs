@@ -413,7 +413,7 @@ impl PacketRecord {
         [a, b, c, d, e, f]
     }
 
-    /// Sets the source MAC (or what a fragment has in its place).
+    /// Sets the source MAC (or a fragment's fields in its place).
     #[inline]
     pub(super) fn set_extra(&mut self, [a, b, c, d, e, f]: [u8; 6]) {
         self.extra = u32::from_le_bytes([a, b, c, d]);
@@ -437,7 +437,7 @@ impl PacketRecord {
         self.facts |= u64::from(protocol) << PROTOCOL_SHIFT;
     }
 
-    /// Sets the ports as they stand in the frame, which must not have been set before.
+    /// Sets the ports as they are in the frame; they must not have been set before.
     #[inline]
     pub(super) fn set_ports(&mut self, ports: [u8; 4]) {
         self.facts |= u64::from(u32::from_le_bytes(ports));

@@ -13,7 +13,7 @@ const MPLS: u16 = 0x8847;
 /// An EtherType and the data of that type.
 type Typed<'a> = (u16, &'a [u8]);
 
-/// What a header leads to.
+/// The next step after a header.
 enum Next<'a> {
     /// An EtherType again.
     Typed(Typed<'a>),

@@ -197,7 +197,7 @@ pub fn trill(options: u8, frame: &[u8]) -> Vec<u8> {
     cat(&[&bits, &[0, 1, 0, 2], &[9; 4].repeat(options.into()), frame])
 }
 
-/// A network service header of this many words of 4 bytes, then what it says it carries.
+/// A network service header of this many words of 4 bytes, then its payload.
 pub fn service_function(words: u8, carried: u8, payload: &[u8]) -> Vec<u8> {
     let more = [0xee; 4].repeat(usize::from(words.max(1)) - 1);
     cat(&[&[0x0f, words, 1, carried], &more, payload])

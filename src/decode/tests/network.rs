@@ -53,7 +53,7 @@ fn a_wrong_header_checksum_is_told_and_the_packet_still_read() {
 fn a_wrong_header_checksum_is_told_beside_another_defect() {
     let bad = Ipv4 { checksum: Some(0xbeef), ..Ipv4::of(6) };
     let segment = tcp((40_000, 443), 1_001, ACK, &[0; 40]);
-    // The packet claims more than the frame has; ends and ports still stand.
+    // The packet claims more than the frame has; ends and ports are still read.
     let long = Ipv4 { total_len: Some(200), ..bad.clone() }.with(&segment);
     let record = packet(&long);
     assert_eq!((record.defect(), record.has_bad_checksum()), (Defect::Malformed, true));
@@ -286,7 +286,7 @@ fn ipv6_fragments_count_as_ipv4_ones_do() {
 
 #[test]
 fn a_non_first_ipv6_fragment_has_the_protocol_of_its_fragment_header() {
-    // What follows is the middle of a datagram, not a destination options header.
+    // The rest is the middle of a datagram, not a destination options header.
     let record = packet(&ipv6(44, &cat(&[&fragment_header(60, 8, true), &options(17), &[0; 8]])));
     assert_eq!((record.protocol(), record.ports()), (60, None));
 }
