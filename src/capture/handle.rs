@@ -94,7 +94,7 @@ pub(super) fn plain(error: &Error) -> String {
     text.trim_end_matches('.').to_owned()
 }
 
-/// Whether an interface is switched on, as far as the kernel tells.
+/// Whether an interface is switched on, as far as the kernel says.
 pub(super) fn is_up(name: &str) -> bool {
     const IFF_UP: u32 = 1;
     let flags = attribute(name, "flags");

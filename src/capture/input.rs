@@ -137,7 +137,7 @@ fn packed_otherwise(start: &[u8]) -> Option<(&'static str, &'static str)> {
     way.map(|(_, kind, remedy)| (kind, remedy))
 }
 
-/// What is wrong with packed data.
+/// Describes damage to packed data.
 fn damage(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::UnexpectedEof => "the packed data ends too early".to_owned(),

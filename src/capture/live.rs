@@ -1,8 +1,8 @@
 //! Live interfaces: the body of a capture thread.
 //!
 //! Theory of operation. The thread polls the descriptors of the capture and of its orders, then
-//! lets libpcap hand over all blocks that are ready. It tries an interface that is absent, down or
-//! gone again once a second, and logs that once. At the end it waits for the block that the kernel
+//! lets libpcap hand over all blocks that are ready. Once a second it retries an interface that is
+//! absent, down or gone; the log says so once. At the end it waits for the block that the kernel
 //! still holds, so that every frame seen before the signal is counted.
 //!
 //! New options need a new handle. The main thread opens it, which may fail, while the capture
@@ -273,7 +273,7 @@ struct Leaving {
 }
 
 impl Reader<'_> {
-    /// Shows others what is open.
+    /// Publishes what is open.
     fn show(&self) {
         let link_type = self.handle.link_type();
         if let Some(notice) = undecoded_notice(self.name, &link_type) {
@@ -400,7 +400,7 @@ fn note_link(name: &str, status: &Status) {
     }
 }
 
-/// Adds up what was lost, and reads the kernel's error counters.
+/// Adds up the losses, and reads the kernel's error counters.
 fn note_counters(name: &str, handle: &mut Handle, status: &Status) {
     status.add(handle.lost());
     let counter = |file: &str| -> u64 {
