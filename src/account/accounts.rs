@@ -1,5 +1,5 @@
-//! All counters of one run: what they are, and what is set from outside. How they count is in
-//! `count`, how intervals end in `close`.
+//! All counters of one run, and their settings from outside. `count` adds frames to them, `close`
+//! closes their intervals.
 
 use ipnet::IpNet;
 
@@ -16,7 +16,7 @@ use super::table::Table;
 use super::volume::{InOut, Split, Volume};
 use crate::decode::{Addr, Mac, NO_TIME};
 
-/// Hosts that are told apart by default; the rest is in "other".
+/// Hosts with their own row by default; the rest is in "other".
 pub const DEFAULT_HOST_LIMIT: usize = 32_768;
 
 /// All counters of one run.
@@ -26,7 +26,7 @@ pub struct Accounts {
     pub(super) other_hosts: Split<InOut>,
     pub(super) ports: Ports,
     pub(super) without_port: Split<Volume>,
-    /// IP packets without a port, by the row of their protocol.
+    /// IP packets without a port, by protocol row.
     pub(super) portless: Box<[Volume; PROTOCOL_ROWS]>,
     pub(super) protocols_at_interval: Box<[Volume; PROTOCOL_ROWS]>,
     pub(super) fragments: Fragments,
@@ -41,13 +41,13 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Empty counters that tell at most `host_limit` hosts apart.
+    /// Empty counters with rows for at most `host_limit` hosts.
     pub fn new(host_limit: usize, local: LocalNetworks) -> Accounts {
         Accounts::seeded(host_limit, local, Seed::random())
     }
 
-    /// As [`Accounts::new`], for capture files: the same files give the same counts each time,
-    /// to the last retransmission.
+    /// As [`Accounts::new`], for capture files: the seed is fixed, so the same files give the same
+    /// counts, to the last retransmission.
     pub fn of_files(host_limit: usize, local: LocalNetworks) -> Accounts {
         Accounts::seeded(host_limit, local, Seed::fixed())
     }
@@ -72,7 +72,7 @@ impl Accounts {
         }
     }
 
-    /// Adds an interface, or finds the one of that name again; returns its number.
+    /// Adds an interface, or finds the one with that name; returns its number.
     pub fn interface(&mut self, name: &str, link_type: &str) -> usize {
         if let Some(at) = self.interfaces.iter().position(|i| i.name == name) {
             self.set_link_type(at, link_type);
@@ -82,8 +82,7 @@ impl Accounts {
         self.interfaces.len() - 1
     }
 
-    /// All IP packets by the row of their protocol: those that have a port are counted with
-    /// it only.
+    /// All IP packets by protocol row: those without a port, and the sums of the ports' rows.
     pub(super) fn protocols(&self) -> Box<[Volume; PROTOCOL_ROWS]> {
         let mut all = self.portless.clone();
         for (key, split) in self.ports.iter() {
@@ -92,14 +91,14 @@ impl Accounts {
         all
     }
 
-    /// Adds what came since the last time to the rows of what hosts do. To be called once a
-    /// second or so: what is forgotten before is in no row.
+    /// Adds to the service rows the flows' packets since the last call. Call it about once a
+    /// second: a flow evicted before may be in no row.
     pub fn gather(&mut self) {
         let frames = self.interfaces.iter().map(|i| i.total().packets).sum();
         self.services.gather(frames, &mut self.flows, &self.hosts);
     }
 
-    /// Sets the drop counters of an interface, in all since the start.
+    /// Sets the drop counters of an interface: totals since the start.
     pub fn set_drops(&mut self, interface: usize, drops: Drops) {
         self.interfaces[interface].drops = drops;
     }
@@ -116,7 +115,7 @@ impl Accounts {
         self.interfaces[interface].is_capturing &= is_watched;
     }
 
-    /// Adds time in which an interface was captured to the open intervals, milliseconds.
+    /// Adds captured time, in milliseconds, to an interface's open intervals.
     pub fn cover(&mut self, interface: usize, milliseconds: u64) {
         self.interfaces[interface].covered += milliseconds;
     }
@@ -129,7 +128,7 @@ impl Accounts {
         }
     }
 
-    /// Changes what counts as inside, for hosts known already too.
+    /// Changes the local networks, for known hosts too.
     pub fn set_local(&mut self, local: LocalNetworks) {
         for (address, host) in self.hosts.iter_mut() {
             host.local = local.has(address);
@@ -142,18 +141,18 @@ impl Accounts {
         self.local = local;
     }
 
-    /// Frames counted so far, and bytes captured of them.
+    /// Frames counted so far, and their captured bytes.
     pub fn captured(&self) -> Volume {
         let packets = self.interfaces.iter().map(|i| i.total().packets).sum();
         Volume { packets, bytes: self.interfaces.iter().map(|i| i.captured_bytes).sum() }
     }
 
-    /// What counts as inside.
+    /// The local networks.
     pub fn local(&self) -> &LocalNetworks {
         &self.local
     }
 
-    /// The prefixes that count as inside.
+    /// The prefixes of the local networks.
     pub fn local_prefixes(&self) -> &[IpNet] {
         self.local.prefixes()
     }

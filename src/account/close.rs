@@ -1,25 +1,24 @@
 //! Closing intervals: the seconds of the live graph, fine intervals, base intervals.
 //!
-//! - A **second** is one of the packet clock: traffic by direction and class, all interfaces
-//!   together. The page's live graph is made of them.
-//! - A **fine interval** is one of the tier in memory (a second by default), with all rows.
-//! - A **base interval** is one of the finest tier on the disk (a minute by default), with all
+//! - A **second** of the packet clock holds traffic by direction and class, all interfaces
+//!   together. The page's live graph shows seconds.
+//! - A **fine interval** belongs to the tier in memory (a second by default) and has all rows.
+//! - A **base interval** belongs to the finest tier on the disk (a minute by default). It has all
 //!   rows and their rates: the least and the greatest of the fine intervals within it.
 //!
-//! Theory of operation: a packet is counted once, in the row's open base interval. What a
-//! row did in a fine interval is the difference of its total to the total at the last fine
-//! close, which tables beside the rows hold, by slot; so fine intervals cost the path of a
-//! packet nothing. When a host's row is folded into "other", what fine intervals had of it
-//! already is taken to have been in "other" at the last fine close: that is all it takes
-//! for every fine interval to add up.
+//! Theory of operation: a packet is counted once, in the row's open base interval. A row's fine
+//! interval is its total now less its total at the last fine close. Tables beside the rows hold
+//! that total, by slot, so fine intervals cost the hot path nothing. When a host's row is folded
+//! into "other", its total at the last fine close is added to that of "other". This alone makes
+//! every fine interval add up.
 //!
 //! An example. A host has received 10,000 bytes when the minute begins, 10,600 a second later,
 //! 10,600 after the next one and 16,000 when the minute ends. Its row has 10,000 bytes in closed
 //! base intervals and, at the end, 6,000 in the open one. The table beside it has 10,000, then
-//! 10,600, then 10,600: the fine intervals get 600 and 0 bytes. The base interval gets 6,000 bytes
-//! and, if no other second had more than 600, a greatest rate of 600 bytes a second and a least
-//! one of 0. Had the row been folded in the third second, "other" would have got all 10,600 bytes,
-//! of which 600 count as told already, as do the 10,000 from before.
+//! 10,600, then 10,600: the fine intervals get 600 and 0 bytes. The base interval gets 6,000 bytes,
+//! a least rate of 0 and, if no other second had more than 600, a greatest rate of 600 bytes a
+//! second. Had the row been folded in the third second, "other" would have got all 10,600 bytes,
+//! all of them reported already, 600 in this minute.
 
 use super::accounts::Accounts;
 use super::fine::{InterfaceAtClose, Range, TotalsAtClose, steady};
@@ -32,7 +31,7 @@ use super::snapshot::Second;
 use super::volume::Split;
 
 impl Interface {
-    /// What happened since `mark`, which is moved to now; without rates.
+    /// The counts since `mark`, without rates; updates `mark`.
     fn since(&self, mark: &mut Mark, length: u32) -> IntervalInterface {
         let now = Mark {
             directions: self.directions(),
@@ -42,7 +41,7 @@ impl Interface {
         let then = std::mem::replace(mark, now);
         IntervalInterface {
             name: self.name.clone(),
-            // A clock that is being slowed down stretches its seconds.
+            // A clock that is slowed down has longer seconds.
             covered: (now.covered - then.covered).min(u64::from(length) * 1_000),
             directions: std::array::from_fn(|at| now.directions[at] - then.directions[at]),
             rates: Default::default(),
@@ -66,13 +65,13 @@ fn rate(bytes: u64, covered: u64) -> u64 {
     Rates::steady(bytes, covered).greatest
 }
 
-/// What was counted since the last fine close.
+/// The count since the last fine close; updates `at_fine`.
 fn since<T: Copy + std::ops::Sub<Output = T>>(at_fine: &mut T, now: T) -> T {
     now - std::mem::replace(at_fine, now)
 }
 
 impl Accounts {
-    /// Ends the open second and returns what it held, as the one that began at `start`.
+    /// Closes the open second and returns its counts, dated `start`.
     pub fn close_second(&mut self, start: i64) -> Second {
         let mut second = Second { start, ..Second::default() };
         for i in &mut self.interfaces {
@@ -91,9 +90,8 @@ impl Accounts {
         second
     }
 
-    /// Ends the open fine interval and returns what it held, as the one that began at
-    /// `start`, in seconds since 1970 UTC, and is `length` seconds long. A base interval
-    /// that ends at the same time is closed after it.
+    /// Closes the open fine interval and returns its counts, dated `start` (seconds since 1970 UTC)
+    /// and `length` seconds long. A base interval that ends at the same time is closed after it.
     pub fn close_fine(&mut self, start: i64, length: u32) -> ClosedInterval {
         self.gather();
         let protocols = self.protocols();
@@ -123,8 +121,7 @@ impl Accounts {
             }
             interval.interfaces.push(row);
         }
-        // Without traffic or coverage nothing is known of the interval, so it is none that
-        // was quiet.
+        // Without traffic or coverage nothing was recorded: that is not a quiet interval.
         fine.intervals += u32::from(covered > 0 || !interval.total().is_zero());
         for ((address, host), beside) in self.hosts.iter().zip(&mut fine.hosts) {
             let traffic = since(&mut beside.at_fine, host.traffic.total());
@@ -174,8 +171,8 @@ impl Accounts {
         interval
     }
 
-    /// Ends the open base interval and returns what it held, as the one that began at
-    /// `start`, in seconds since 1970 UTC, and is `length` seconds long.
+    /// Closes the open base interval and returns its counts, dated `start` (seconds since 1970 UTC)
+    /// and `length` seconds long.
     pub fn close_interval(&mut self, start: i64, length: u32) -> ClosedInterval {
         self.gather();
         let protocols = self.protocols();
@@ -207,7 +204,7 @@ impl Accounts {
         let mut nowhere = TotalsAtClose::default();
         let mut besides = fine.hosts.iter_mut();
         for (address, host) in self.hosts.iter_mut() {
-            // Rows since the last fine close, or all if there is none, have nothing beside.
+            // Rows added since the last fine close (all, if there was none) have no entry.
             let beside = besides.next().unwrap_or(&mut nowhere);
             let traffic = Split::close(&mut host.traffic);
             if !traffic.is_zero() {

@@ -10,10 +10,10 @@ use super::volume::{Split, Volume};
 use crate::decode::{Defect, Mac, NO_TIME, PacketRecord};
 
 impl Accounts {
-    /// Counts frames of an interface, given by number. This is the hot loop.
+    /// Counts frames of the interface with this number. This is the hot loop.
     #[inline]
     pub fn count(&mut self, interface: usize, records: &[PacketRecord]) {
-        // Frames without a time stamp do not count for the span.
+        // The span ignores frames without a time stamp.
         let mut times = records.iter().map(|r| r.timestamp).filter(|time| *time != NO_TIME);
         if let Some(last) = times.next_back() {
             if self.first == NO_TIME {
@@ -21,7 +21,7 @@ impl Accounts {
             }
             self.last = last;
         }
-        // Sums of this batch stay near at hand and are added once.
+        // Sums of this batch stay in locals and are added once.
         let mut cells = [Volume::default(); CELLS];
         let mut captured_bytes = 0;
         for record in records {
@@ -40,7 +40,7 @@ impl Accounts {
         }
     }
 
-    /// Counts a frame but for its cell, which it returns.
+    /// Counts a frame, but not in its cell: it returns that.
     #[inline(always)]
     fn count_record(&mut self, interface: usize, record: &PacketRecord) -> Counters {
         let key = Flows::key(interface, record);
@@ -52,7 +52,7 @@ impl Accounts {
             self.flows.promote(set);
             return counters;
         }
-        // No flow has the key of a frame that is not of IP, so that only here it matters.
+        // Only IP packets have flows, so every other frame gets here: the test can wait.
         if record.is_ip() {
             return self.count_new_flow(set, key, record);
         }
@@ -60,8 +60,8 @@ impl Accounts {
         Counters::new(NO_SLOT, cell(record.network(), Direction::None))
     }
 
-    /// Counts an IP packet of the flow that is remembered in this place of its set, and
-    /// returns its cell; `None`, and nothing is counted, if another flow is there.
+    /// Counts an IP packet of the flow in this place of its set, and returns its cell. Returns
+    /// `None`, and counts nothing, if another flow is there.
     #[inline(always)]
     fn count_known_flow<const PLACE: usize>(
         &mut self,
@@ -106,8 +106,8 @@ impl Accounts {
         Some(flow.counters)
     }
 
-    /// Counts an IP packet whose flow is not remembered, and returns its cell: finds or makes
-    /// the rows of its hosts and of its service port, and remembers them.
+    /// Counts an IP packet whose flow is not in the cache, and returns its cell. Finds or adds the
+    /// rows of its hosts and of its service port, and caches them.
     #[inline(always)]
     fn count_new_flow(&mut self, set: usize, key: u64, record: &PacketRecord) -> Counters {
         let one = Volume { packets: 1, bytes: u64::from(record.wire_len) };
@@ -148,9 +148,8 @@ impl Accounts {
         counters
     }
 
-    /// Makes the row of a packet's destination, whose source has the slot `source`, or else
-    /// that of its source, and counts the packet in it. Returns the slot, and whether the host
-    /// is local.
+    /// Adds the row of a packet's destination (whose source has the slot `source`) or of its
+    /// source, and counts the packet in it. Returns the slot, and whether the host is local.
     #[cold]
     #[inline(never)]
     fn new_host<const IS_DESTINATION: bool>(
@@ -187,7 +186,7 @@ impl Accounts {
         (self.hosts.insert(hash, address, host, keep, fold), host.local)
     }
 
-    /// Counts what is remarkable about a frame.
+    /// Counts the errors of a remarkable frame.
     #[cold]
     fn count_errors(&mut self, interface: usize, record: &PacketRecord) {
         let counters = &mut self.interfaces[interface];

@@ -1,17 +1,17 @@
-//! The tables beside the rows, which fine intervals and the rates of base intervals come from;
-//! `close` says how.
+//! The tables beside the rows: the source of fine intervals and of the rates of base intervals; see
+//! `close`.
 
 use super::interface::Mark;
 use super::interval::Rates;
 use super::protocols::PROTOCOL_ROWS;
 use super::volume::{InOut, Volume};
 
-/// The rates of what came at one rate.
+/// Rates with least and greatest equal.
 pub(super) fn steady(rate: u64) -> Rates {
     Rates { least: rate, greatest: rate }
 }
 
-/// The rates of fine intervals so far, 32 bits each as there is one per host: 34 Gbit/s.
+/// The rates of fine intervals so far. 32 bits each, as each host has one: up to 34 Gbit/s.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Range {
     least: u32,
@@ -27,7 +27,7 @@ impl Range {
         self.count += 1;
     }
 
-    /// Ends a base interval that had `intervals` fine ones; `own` is its own rate.
+    /// Closes a base interval that had `intervals` fine ones; `own` is its own rate.
     pub(super) fn close(&mut self, intervals: u32, own: u64) -> Rates {
         let range = std::mem::take(self);
         match (intervals, range.count) {
@@ -42,15 +42,14 @@ impl Range {
     }
 }
 
-/// What goes with each row: its total at the last fine close, and its rates since the last
-/// base close.
+/// A row's total at the last fine close, and its rates since the last base close.
 #[derive(Clone, Copy, Default)]
 pub(super) struct TotalsAtClose<T, R> {
     pub(super) at_fine: T,
     pub(super) ranges: R,
 }
 
-/// The tables beside the rows. They are empty until the first fine interval is closed.
+/// The tables beside the rows, empty until the first fine close.
 #[derive(Default)]
 pub(super) struct Fine {
     /// Fine intervals closed within the open base interval.
@@ -71,7 +70,7 @@ pub(super) struct InterfaceAtClose {
 }
 
 impl Fine {
-    /// The host in `slot` has been folded into "other".
+    /// Folds the host in `slot` into "other".
     #[inline]
     pub(super) fn fold(&mut self, slot: u32) {
         if let Some(row) = self.hosts.get_mut(slot as usize) {
@@ -80,7 +79,7 @@ impl Fine {
         }
     }
 
-    /// As many rows as the accounts have interfaces, hosts and ports.
+    /// Resizes the tables to the numbers of interfaces, hosts and ports.
     pub(super) fn make_room(&mut self, accounts: (usize, usize, usize)) {
         let (interfaces, hosts, ports) = accounts;
         self.interfaces.resize(interfaces, InterfaceAtClose::default());

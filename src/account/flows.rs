@@ -1,22 +1,20 @@
-//! A small memory of recent flows: all that one packet of a flow tells about the next.
+//! The flow cache: what one packet of a flow says about the next.
 //!
-//! Packets come in trains: most belong to a flow (one direction of a conversation, told
-//! by protocol, both addresses and both ports) of which another packet came shortly
-//! before. The memory holds where that flow's counters are, which saves the look-ups, and
-//! how far its TCP got, which finds retransmissions.
+//! Packets come in trains: most belong to a flow (one direction of a conversation: protocol, both
+//! addresses and both ports) that had another packet shortly before. The cache holds where that
+//! flow's counters are, which saves the look-ups, and how far its TCP got, which finds
+//! retransmissions.
 //!
-//! Theory of operation: the memory has a fixed size. A flow belongs to one set, which holds
-//! two flows, the one of the newest packet first. A new flow takes the first place of its set,
-//! and the flow that was seen least recently goes. Flows of different sets never push each
-//! other out. With one place per flow, two flows that share it would push each other out with
-//! every packet. Four places per set would lose even fewer flows, but every new one would cost
-//! 20 instructions more (measured).
+//! Theory of operation: the cache has a fixed size. Each flow belongs to one set, which holds two,
+//! the one with the newest packet first. A new flow takes the first place and evicts the least
+//! recently seen one. Flows of different sets never evict each other. With one place per set, two
+//! flows that share it would evict each other with every packet. Four places would lose even fewer
+//! flows, but every new one would cost 20 instructions more (measured).
 //!
-//! The memory is only a hint: both ends are compared with the host rows' own keys, so that an
-//! outdated entry costs that comparison and nothing else. The totals do not depend on it. But
-//! a flow that is pushed out loses retransmissions and packets of [`super::services`], so the
-//! set of a flow depends on a [`Seed`]: nobody on the network can choose flows that push out
-//! others.
+//! The cache is only a hint. Both ends are compared with the host rows' own keys, so an outdated
+//! entry costs that comparison and nothing else. The totals do not depend on it. But an evicted
+//! flow loses retransmissions and packets of [`super::services`]. So a [`Seed`] decides a flow's
+//! set: nobody on the network can choose flows that evict others.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -28,28 +26,28 @@ use crate::decode::{Addr, PacketRecord};
 /// Sets of two flows; a power of two.
 const SETS: usize = 1 << SET_BITS;
 const SET_BITS: u32 = 12;
-/// A segment that ends this far behind the newest is of another connection that uses the
-/// same ports again, not a retransmission.
+/// A segment that ends further than this behind the newest belongs to another connection on the
+/// same ports; it is no retransmission.
 const WINDOW: i32 = 1 << 24;
 
-/// The port slot of a flow without ports; no table of ports has it.
+/// The port slot of a flow without ports; no port has it.
 pub const NO_SLOT: u32 = (1 << (32 - PORT_SHIFT)) - 1;
 
-/// Where the slot of the port is in the counters of a flow, above the cell.
+/// The first bit of the port's slot in [`Counters`], above the cell.
 const PORT_SHIFT: u32 = 9;
-/// Where the cell is: a counter has 16 bytes, so that this is how far off it is, too.
+/// The first bit of the cell. A counter has 16 bytes, so this makes the cell a byte offset.
 const CELL_SHIFT: u32 = 4;
 const _: () = assert!(size_of::<Flow>() == 32);
 const _: () = assert!(size_of::<Volume>() == 1 << CELL_SHIFT);
 const _: () = assert!(CELLS == 1 << (PORT_SHIFT - CELL_SHIFT));
 
-/// What a packet is counted in beside its hosts: the slot of its service port and the cell of
-/// its interface's counters.
+/// A packet's counters other than its hosts': the slot of its service port and the cell of its
+/// interface.
 #[derive(Clone, Copy)]
 pub struct Counters(u32);
 
 impl Counters {
-    /// Of a slot, or [`NO_SLOT`], and a cell.
+    /// Packs a slot, or [`NO_SLOT`], and a cell.
     #[inline]
     pub fn new(port: u32, cell: u8) -> Counters {
         Counters(port << PORT_SHIFT | u32::from(cell) << CELL_SHIFT)
@@ -68,12 +66,12 @@ impl Counters {
     }
 }
 
-/// What is remembered of one flow.
+/// One flow in the cache.
 #[derive(Clone, Copy)]
 pub struct Flow {
     /// Interface, ports, protocol and network, see [`Flows::key`].
     key: u64,
-    /// What came of it since that was last taken.
+    /// Its packets and bytes since [`Flows::take_counts`].
     count: u64,
     /// Slot of the source in the host table.
     pub source: u32,
@@ -81,7 +79,7 @@ pub struct Flow {
     pub destination: u32,
     /// The highest TCP sequence number seen, 0 for none.
     sequence: u32,
-    /// What else its packets are counted in.
+    /// Its packets' other counters.
     pub counters: Counters,
 }
 
@@ -96,8 +94,8 @@ impl Flow {
         counters: Counters(NO_SLOT << PORT_SHIFT),
     };
 
-    /// The flow with this key, its counters being at these places, of which a packet of so
-    /// many bytes came. `sequence` is the end of its first TCP segment.
+    /// A flow after its first packet, which has `bytes` bytes. `sequence` is the end of its first
+    /// TCP segment.
     #[inline]
     pub fn new(
         key: u64,
@@ -115,25 +113,24 @@ impl Flow {
         protocol_row(&PacketRecord::of_flow(self.key))
     }
 
-    /// Counts a packet of so many bytes.
+    /// Counts a packet of `bytes` bytes.
     #[inline]
     pub fn count(&mut self, bytes: u32) {
         self.count = self.count.wrapping_add(counted(bytes));
     }
 
-    /// Whether the record with this key may be of this flow; its addresses are still to be
-    /// compared.
+    /// Whether a record with this key may be of this flow; compare its addresses as well.
     #[inline]
     pub fn fits(&self, key: u64) -> bool {
         self.key == key
     }
 
-    /// Takes in a TCP segment that ends before `next`. Whether it is a retransmission:
-    /// whether it ends at or before the highest sequence number seen.
+    /// Whether a TCP segment that ends before `next` is a retransmission: it ends at or before the
+    /// highest sequence number seen. Otherwise, remembers `next`.
     ///
-    /// That includes segments that the network reordered; telling those apart takes a
-    /// clock and guesses (RFC 8985), which a count of "how well does TCP fare" does not
-    /// need. Only segments that occupy sequence space (data, SYN or FIN) are given.
+    /// That includes segments that the network reordered. Telling those apart takes a clock and
+    /// guesses (RFC 8985), which a count of "how well does TCP fare" does not need. Only segments
+    /// that occupy sequence space (data, SYN or FIN) are given.
     #[inline]
     pub fn is_retransmission(&mut self, next: u32) -> bool {
         let ahead = next.wrapping_sub(self.sequence) as i32;
@@ -145,20 +142,20 @@ impl Flow {
     }
 }
 
-/// A count in one word: packets in the upper bits, bytes in the lower ones. It is taken once
-/// a second, when it can hold a terabyte and 16 million packets.
+/// A count in one word: packets in the upper bits, bytes in the lower ones. It is taken once a
+/// second, when it can hold a terabyte and 16 million packets.
 const COUNT_BYTES: u32 = 40;
 
-/// Overwritten flows whose counts are kept: some thousand come in a scan only.
+/// Evicted flows whose counts are kept: only a scan evicts some thousand.
 const OVERWRITTEN: usize = 2_048;
 
-/// One packet of so many bytes, as a count.
+/// A packet of `bytes` bytes, as a count.
 #[inline]
 fn counted(bytes: u32) -> u64 {
     1 << COUNT_BYTES | u64::from(bytes)
 }
 
-/// The numbers that tell the set of a flow.
+/// The numbers that decide a flow's set.
 #[derive(Clone, Copy)]
 pub struct Seed {
     source: [u64; 2],
@@ -174,8 +171,8 @@ impl Seed {
         Seed::from(|number| state.hash_one(number))
     }
 
-    /// The same each time, for capture files: the same file is to give the same counts, and
-    /// whoever makes it could only spoil its own.
+    /// The same each time, for capture files: the same file must give the same counts. Whoever
+    /// crafts one spoils only its own.
     pub fn fixed() -> Seed {
         // Digits of pi, as good as any.
         Seed::from(|number| 0x243f_6a88_85a3_08d3_u64.rotate_left(number * 11))
@@ -198,27 +195,26 @@ fn mix(address: &Addr, seed: &[u64; 2]) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// The flows of one set, the one of the newest packet first, in a cache line of their own.
+/// The flows of one set, the one with the newest packet first, in one cache line.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 struct Set([Flow; 2]);
 
 const _: () = assert!(size_of::<Set>() == 64);
 
-/// The flows of recent packets; the same flow on two interfaces is two flows.
+/// The flows of recent packets; one flow on two interfaces is two flows.
 pub struct Flows {
     sets: Box<[Set; SETS]>,
-    /// Flows that others took the place of before their count was taken, as far as there is
-    /// room for them.
+    /// Flows evicted before their count was taken, as far as there is room.
     overwritten: Vec<Flow>,
     seed: Seed,
 }
 
 impl Flows {
-    /// Remembers nothing yet.
+    /// An empty cache.
     pub fn new(seed: Seed) -> Flows {
-        // Through a vector: built as an array it would pass over the stack, and what a
-        // stack has grown to once stays resident.
+        // Through a vector: an array would pass over the stack, and a stack that has grown once
+        // stays resident.
         let sets = vec![Set([Flow::NONE; 2]); SETS].into_boxed_slice();
         let Ok(sets) = sets.try_into() else { unreachable!("there are {SETS} sets") };
         Flows { sets, overwritten: Vec::new(), seed }
@@ -230,14 +226,14 @@ impl Flows {
         self.overwritten.clear();
     }
 
-    /// All that tells the flow of `record` but its addresses. Interfaces beyond two million
-    /// would share flows. The key of a record that is not of IP is that of no flow.
+    /// Identifies the flow of `record`, but for its addresses. Interfaces beyond two million would
+    /// share flows. No flow has the key of a record that is not IP.
     #[inline]
     pub fn key(interface: usize, record: &PacketRecord) -> u64 {
         record.flow_key(interface)
     }
 
-    /// The number of the set of the flow of `record`, which has this key.
+    /// The number of the set for `record`, which has this key.
     #[inline]
     pub fn set(&self, key: u64, record: &PacketRecord) -> usize {
         let source = mix(&record.source, &self.seed.source);
@@ -246,13 +242,13 @@ impl Flows {
         (mixed >> (64 - SET_BITS)) as usize
     }
 
-    /// What a set has in its first or second place (0 or 1), whichever flow it is.
+    /// The flow in the first or second place (0 or 1) of a set, whichever it is.
     #[inline]
     pub fn at<const PLACE: usize>(&mut self, set: usize) -> &mut Flow {
         &mut self.sets[set % SETS].0[PLACE]
     }
 
-    /// Gives `take` each flow of which packets have come since the last time, and how many.
+    /// Passes to `take` each flow that had packets since the last call, with their count.
     pub fn take_counts(&mut self, mut take: impl FnMut(&Flow, Volume)) {
         let mut take = |flow: &mut Flow| {
             let count = std::mem::take(&mut flow.count);
@@ -272,7 +268,7 @@ impl Flows {
         self.overwritten.push(self.sets[set % SETS].0[1]);
     }
 
-    /// Makes the second flow of a set, of which a packet came, the first one.
+    /// Moves the second flow of a set, which had a packet, to the front.
     #[inline]
     pub fn promote(&mut self, set: usize) {
         let flows = &mut self.sets[set % SETS].0;
@@ -280,10 +276,10 @@ impl Flows {
         *flows = [second, first];
     }
 
-    /// Remembers a new flow in its set; the flow that was seen least recently goes.
+    /// Adds a new flow to its set; evicts the one that was seen least recently.
     ///
-    /// To put new flows into the second place saves the move, but costs more: in a scan one
-    /// frame in eight finds its flow overwritten (measured).
+    /// Adding new flows in the second place would save the move, but cost more: in a scan one frame
+    /// in eight would find its flow evicted (measured).
     #[inline]
     pub fn remember(&mut self, set: usize, flow: Flow) {
         if self.overwritten.len() < OVERWRITTEN && self.sets[set % SETS].0[1].count != 0 {

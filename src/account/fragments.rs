@@ -1,18 +1,18 @@
-//! Fragments that overlap: an error that only shows across packets.
+//! Overlapping fragments: an error that only shows across packets.
 //!
-//! A small memory of fixed size: old entries are written over, so a flood makes the count
-//! miss something, never grow. The totals do not depend on it.
+//! A cache of fixed size: new entries overwrite old ones. A flood makes the count miss something,
+//! but never grows the cache. The totals do not depend on it.
 
 use crate::decode::{Addr, Fragment, Network, PacketRecord};
 
 const DATAGRAMS: usize = 256;
 const RANGES: usize = 8;
-/// How long the fragments of one datagram may trickle in (RFC 8200, section 4.5).
+/// How long the fragments of one datagram may keep coming (RFC 8200, section 4.5).
 const REASSEMBLY_NS: i64 = 60_000_000_000;
 
-/// What tells a datagram. RFC 791: its ends, its identification and its protocol. RFC 8200,
-/// section 4.5: its ends and its identification; the next header may differ between the
-/// fragments. And the interface, as one frame may pass two.
+/// A datagram's identity. RFC 791: its ends, its identification and its protocol. RFC 8200,
+/// section 4.5: its ends and its identification; the next header may differ between the fragments.
+/// And the interface, as one frame may pass two.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Key {
     ends: (Addr, Addr),
@@ -30,8 +30,8 @@ impl Key {
         interface: usize::MAX,
     };
 
-    /// Where the datagram is remembered. Whoever aims at the place of another one makes the
-    /// count miss something, as a flood of fragments does.
+    /// The datagram's place in the cache. Whoever aims at another one's place makes the count miss
+    /// something, as a flood of fragments does.
     fn place(&self) -> usize {
         const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
         let parts = [
@@ -56,19 +56,19 @@ struct Datagram {
     ranges: [(u32, u32); RANGES],
 }
 
-/// Finds fragments that cover bytes which another fragment of the datagram has brought.
+/// Finds fragments that cover bytes of an earlier fragment of the datagram.
 pub struct Fragments {
     datagrams: Box<[Datagram]>,
 }
 
 impl Fragments {
-    /// Remembers nothing yet.
+    /// An empty cache.
     pub fn new() -> Fragments {
         let free = Datagram { key: Key::NONE, since: 0, ranges: [(0, 0); RANGES] };
         Fragments { datagrams: vec![free; DATAGRAMS].into_boxed_slice() }
     }
 
-    /// Takes in a fragment seen on an interface. Whether it overlaps an earlier one of its
+    /// Adds a fragment seen on an interface. Returns whether it overlaps an earlier one of its
     /// datagram (a repeated fragment does).
     pub fn observe(&mut self, interface: usize, record: &PacketRecord, fragment: Fragment) -> bool {
         let is_v4 = record.network() == Network::Ipv4;
@@ -88,7 +88,7 @@ impl Fragments {
             return false;
         }
         let overlaps = place.ranges.iter().any(|&(from, to)| start < to && from < end);
-        // Ranges that touch the new one become one with it, which frees their places.
+        // Merge ranges that touch the new one into it: this frees their places.
         for range in &mut place.ranges {
             if range.0 != range.1 && start <= range.1 && range.0 <= end {
                 (start, end) = (start.min(range.0), end.max(range.1));

@@ -1,4 +1,4 @@
-//! What is counted per interface.
+//! The counters of an interface.
 
 use serde::Serialize;
 
@@ -10,13 +10,13 @@ use crate::decode::Network;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum ErrorKind {
-    /// The capture's snap length cut off a header that was to be read.
+    /// The capture's snap length cut off a header that was needed.
     Truncated = 0,
     /// A header contradicts itself or the frame's length.
     Malformed = 1,
     /// The IPv4 header checksum is wrong.
     BadIpv4Checksum = 2,
-    /// A fragment covers bytes that another one has brought.
+    /// A fragment covers bytes of an earlier one.
     OverlappingFragment = 3,
     /// A TCP segment with the reset flag.
     TcpReset = 4,
@@ -42,7 +42,7 @@ impl ErrorKind {
     ];
 }
 
-/// Frames that were there but could not be counted. All since the start of the run.
+/// Frames that arrived but were not counted, since the start of the run.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct Drops {
     /// Lost by the kernel: its capture ring was full (`ps_drop` of libpcap).
@@ -91,15 +91,15 @@ pub(super) fn cell(network: Network, direction: Direction) -> u8 {
     network as u8 * 8 + direction as u8
 }
 
-/// A power of two each: a cell is looked up with every frame.
+/// A power of two each: every frame indexes a cell.
 pub(super) const CELLS: usize = 4 * 8;
 
-/// What is counted per interface.
+/// The counters of an interface.
 #[derive(Clone)]
 pub(super) struct Interface {
     pub(super) name: String,
     pub(super) link_type: String,
-    /// By [`cell`]: one counter to write per frame, all sums come from it.
+    /// By [`cell`]: one counter to write per frame; all sums come from them.
     pub(super) cells: [Volume; CELLS],
     pub(super) captured_bytes: u64,
     pub(super) errors: [u64; ErrorKind::COUNT],
@@ -109,7 +109,7 @@ pub(super) struct Interface {
     pub(super) is_watched: bool,
     /// Milliseconds in which it was captured.
     pub(super) covered: u64,
-    /// When the open interval began.
+    /// When the open base interval began.
     pub(super) at_interval: Mark,
     /// Directions when the open second began.
     pub(super) at_second: [Volume; 5],

@@ -1,4 +1,4 @@
-//! What leaves the worker thread for the store: closed intervals. Plain data.
+//! Closed intervals: what the worker thread passes to the store. Plain data.
 
 use std::cmp::Reverse;
 
@@ -11,22 +11,22 @@ use crate::decode::{Addr, Mac};
 /// second. They keep a short spike visible in the history of a year.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Rates {
-    /// The least, 0 if there was a finest interval without traffic.
+    /// The least; 0 if one of the finest intervals had no traffic.
     pub least: u64,
     /// The greatest.
     pub greatest: u64,
 }
 
 impl Rates {
-    /// The rates of what came in one piece: bytes over `covered` milliseconds. Less than a
-    /// second counts as one: the start of a capture must not look like a spike.
+    /// One rate for both: bytes over `covered` milliseconds. Less than a second counts as one, so
+    /// that the start of a capture does not look like a spike.
     pub fn steady(bytes: u64, covered: u64) -> Rates {
         let rate = bytes.saturating_mul(1_000) / covered.max(1_000);
         Rates { least: rate, greatest: rate }
     }
 }
 
-/// What an interface did in an interval.
+/// An interface's traffic in an interval.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct IntervalInterface {
     /// Its name.
@@ -41,7 +41,7 @@ pub struct IntervalInterface {
     pub dropped: u64,
 }
 
-/// What a host did in an interval.
+/// A host's traffic in an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntervalHost {
     /// Its address.
@@ -52,11 +52,11 @@ pub struct IntervalHost {
     pub local: bool,
     /// What it received and sent.
     pub traffic: InOut,
-    /// Of what it received, and of what it sent.
+    /// For received and for sent.
     pub rates: [Rates; 2],
 }
 
-/// What a service port saw in an interval.
+/// A service port's traffic in an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntervalPort {
     /// TCP, UDP or SCTP.
@@ -69,7 +69,7 @@ pub struct IntervalPort {
     pub rates: Rates,
 }
 
-/// What an IP protocol saw in an interval.
+/// An IP protocol's traffic in an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntervalProtocol {
     /// IP protocol number; 256 is "not known".
@@ -80,7 +80,7 @@ pub struct IntervalProtocol {
     pub rates: Rates,
 }
 
-/// What a host did with one service in an interval.
+/// A host's traffic with one service in an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntervalService {
     /// The host's address.
@@ -91,7 +91,7 @@ pub struct IntervalService {
     pub service: Service,
     /// What the host received and sent.
     pub traffic: InOut,
-    /// Of what it received, and of what it sent.
+    /// For received and for sent.
     pub rates: [Rates; 2],
 }
 
@@ -116,7 +116,7 @@ pub struct ClosedInterval {
     pub without_port: Volume,
     /// The IP protocols.
     pub protocols: Vec<IntervalProtocol>,
-    /// What local hosts did: of each host in `hosts` no more than it did in all.
+    /// Services of local hosts; for each at most what its row in `hosts` has.
     pub services: Vec<IntervalService>,
 }
 
@@ -131,13 +131,12 @@ impl ClosedInterval {
         self.interfaces.iter().flat_map(|i| i.directions).sum()
     }
 
-    /// Keeps the busiest rows and folds the rest into "other", so that a busy minute
-    /// does not fill the card. Half of the places for hosts are set aside for local ones: a
-    /// visit to many servers must not push out the people at home.
+    /// Keeps the busiest rows and folds the rest into "other", so that a busy minute does not fill
+    /// the card. Half of the host rows are reserved for local hosts: a visit to many servers must
+    /// not push out the people at home.
     ///
-    /// Services are kept of local hosts that have a row. What a remote host does is the
-    /// mirror of what local ones do, and there is no end of remote hosts: their rows cost as
-    /// many writes as those of local ones and tell little more.
+    /// Services are kept for local hosts that have a row. Those of remote hosts mirror them, and
+    /// there is no end of remote hosts: their rows would cost as many writes and say little more.
     pub fn keep_busiest(&mut self, hosts: usize, ports: usize, services: usize) {
         self.services.retain(|row| row.local);
         if self.hosts.len() > hosts {
@@ -168,8 +167,8 @@ impl ClosedInterval {
         }
     }
 
-    /// Milliseconds in which it was captured, on the interface that was captured longest: what
-    /// the rates of all rows are told over.
+    /// Milliseconds of capture on the interface that was captured longest. The rates of all rows
+    /// but those of interfaces are over this time.
     pub fn covered(&self) -> u64 {
         self.interfaces.iter().map(|interface| interface.covered).max().unwrap_or(0)
     }
@@ -179,9 +178,9 @@ impl ClosedInterval {
         self.total().is_zero() && self.interfaces.iter().all(|i| i.dropped == 0)
     }
 
-    /// How many rows it takes to write this down, about: for bounds.
+    /// About how many rows it takes to store this: for bounds.
     pub fn rows(&self) -> usize {
-        // The three: "other" and "none" of hosts and ports, and what a list takes by itself.
+        // 3: "other" and "none" of hosts and ports, and what a list takes by itself.
         let split = self.hosts.len() + self.ports.len() + self.protocols.len();
         3 + self.interfaces.len() + split + self.services.len()
     }
@@ -206,8 +205,8 @@ fn busiest_first<T, K: Ord>(
     first_few(&mut rows[aside..], count - aside, key);
 }
 
-/// Moves the `count` rows with the least keys to the front, in no order: sorting all of a
-/// flood's rows takes too long.
+/// Moves the `count` rows with the least keys to the front, in no order: sorting all rows of a
+/// flood takes too long.
 fn first_few<T, K: Ord>(rows: &mut [T], count: usize, key: impl Fn(&T) -> K) {
     if count < rows.len() {
         rows.select_nth_unstable_by_key(count, key);

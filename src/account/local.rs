@@ -1,4 +1,4 @@
-//! Which addresses count as "inside", and the direction of a packet that follows from it.
+//! The local networks: which addresses are inside, and the direction of a packet.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::decode::Addr;
 
-/// Where a packet goes, seen from the local network.
+/// The direction of a packet, seen from the local network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Direction {
@@ -18,7 +18,7 @@ pub enum Direction {
     Internal = 2,
     /// Neither end is local.
     Transit = 3,
-    /// The frame is not IP and has no ends to tell by.
+    /// The frame is not IP, so it has no ends.
     None = 4,
 }
 
@@ -27,7 +27,7 @@ impl Direction {
     pub const ALL: [Direction; 5] =
         [Direction::In, Direction::Out, Direction::Internal, Direction::Transit, Direction::None];
 
-    /// The direction of a packet by which of its ends are local.
+    /// The direction of a packet, by which of its ends are local.
     #[inline]
     pub fn of(source_is_local: bool, destination_is_local: bool) -> Direction {
         // In the order of the numbers, which makes it a subtraction.
@@ -52,8 +52,8 @@ impl Direction {
     }
 }
 
-/// What is inside when nobody says otherwise: the private and link-local ranges, and the
-/// groups and broadcasts that local hosts talk to.
+/// Inside by default: the private and link-local ranges, and the groups and broadcasts that local
+/// hosts talk to.
 const PRIVATE: [&str; 14] = [
     "10.0.0.0/8",         // RFC 1918
     "172.16.0.0/12",      // RFC 1918
@@ -71,8 +71,8 @@ const PRIVATE: [&str; 14] = [
     "ff00::/8",           // RFC 4291, multicast
 ];
 
-/// What is at home wherever the local networks are: a packet with such an address at one end
-/// does not leave the link or the site, so it is never a download or an upload of its own.
+/// Inside whatever the local networks are: such addresses do not lie beyond the link or the site.
+/// The other end decides whether a packet is a download or an upload.
 const AT_HOME: [&str; 7] = [
     "0.0.0.0/32",         // RFC 1122, a host without an address yet (DHCP)
     "169.254.0.0/16",     // RFC 3927, link-local
@@ -85,9 +85,9 @@ const AT_HOME: [&str; 7] = [
 
 /// The local networks: a set of prefixes.
 ///
-/// Two questions are asked of them. [`LocalNetworks::contains`] is about the prefixes to the
-/// letter: it decides who is let in to the page. [`LocalNetworks::has`] is about counting: to
-/// it, groups, broadcasts and link-local addresses are inside as well.
+/// [`LocalNetworks::contains`] is about the prefixes to the letter. [`LocalNetworks::has`] is for
+/// counting: groups, broadcasts and link-local addresses are inside as well. Neither decides who is
+/// let in to the page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalNetworks {
     prefixes: Vec<IpNet>,
@@ -97,14 +97,14 @@ pub struct LocalNetworks {
     broadcasts: Vec<u32>,
 }
 
-/// The prefixes of one IP version. Every new host is held against all of them, which in a
-/// scan is every frame: this takes a tenth of the instructions that `IpNet` does.
+/// The prefixes of one IP version. Every new host, in a scan every frame, is compared with all of
+/// them: this takes a tenth of the instructions of `IpNet`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Masks<N> {
     /// Mask and masked address.
     masks: Vec<(N, N)>,
-    /// A bit for each first byte of an address: whether any prefix may hold it. Most
-    /// addresses need no other look.
+    /// A bit for each first byte of an address: whether any prefix may hold it. Most addresses need
+    /// no other test.
     first_bytes: [u64; 4],
 }
 
@@ -154,7 +154,7 @@ impl LocalNetworks {
         LocalNetworks { v4: Masks::new(v4), v6: Masks::new(v6), broadcasts, prefixes }
     }
 
-    /// The private ranges, and `on_link`: the prefixes of the watched interfaces.
+    /// The private ranges, and `on_link`, the prefixes of the watched interfaces.
     pub fn private_and(on_link: Vec<IpNet>) -> LocalNetworks {
         let private = PRIVATE.iter().filter_map(|prefix| prefix.parse().ok());
         let on_link = on_link.into_iter().map(|net: IpNet| net.trunc());
@@ -166,8 +166,8 @@ impl LocalNetworks {
         self.prefixes.iter().any(|prefix| prefix.contains(address))
     }
 
-    /// Whether the address counts as inside: that of a local host, of a group or a broadcast,
-    /// or one that is valid on the link alone.
+    /// Whether the address counts as inside: a local host, a group, a broadcast, or an address that
+    /// is valid on the link alone.
     #[inline]
     pub fn has(&self, address: &Addr) -> bool {
         match address.v4_number() {
@@ -176,8 +176,8 @@ impl LocalNetworks {
         }
     }
 
-    /// Whether the address is that of a group of hosts or of all of them, and so nobody's:
-    /// multicast, the limited broadcast, or the directed broadcast of a local prefix.
+    /// Whether the address belongs to a group of hosts or to all, so to no single host: multicast,
+    /// the limited broadcast, or the directed broadcast of a local prefix.
     pub fn is_group(&self, address: &Addr) -> bool {
         match address.v4_number() {
             Some(number) => {
@@ -226,19 +226,19 @@ mod tests {
             assert_eq!(way("192.168.1.5", group), Direction::Internal, "{group}");
             assert!(local.is_group(&Addr::from(ip(group))), "{group}");
         }
-        // DHCP's first words, neighbour discovery, mDNS.
+        // DHCP before the lease, neighbour discovery, mDNS.
         assert_eq!(way("0.0.0.0", "255.255.255.255"), Direction::Internal);
         assert_eq!(way("::", "ff02::1:ff00:1"), Direction::Internal);
         assert_eq!(way("fe80::1", "ff02::fb"), Direction::Internal);
         assert!(local.is_group(&Addr::from(ip("ff02::fb"))));
-        // A stream from outside to a group comes in, as any other.
+        // A stream from outside to a group is a download, too.
         assert_eq!(way("203.0.113.9", "239.1.2.3"), Direction::In);
         assert_eq!(way("192.168.1.5", "203.0.113.255"), Direction::Out);
         for host in ["192.168.1.254", "192.168.1.0", "203.0.113.255", "223.255.255.255", "fe80::1"]
         {
             assert!(!local.is_group(&Addr::from(ip(host))), "{host}");
         }
-        // To be counted as inside is not to be let in.
+        // Counted as inside, but in no prefix.
         assert!(!local.contains(&ip("fe80::1")) && !local.contains(&ip("169.254.3.4")));
         let link = LocalNetworks::exactly(vec!["192.0.2.0/31".parse().unwrap()]);
         assert!(!link.is_group(&Addr::from(ip("192.0.2.1"))));

@@ -1,19 +1,18 @@
-//! The counters. One worker thread owns them; this room knows of no thread, no clock and
-//! no disk, so that it can be tested by feeding it records.
+//! The counters. The worker thread owns them. This room knows no thread, no clock and no disk, so
+//! that tests can feed it records.
 //!
-//! The rules: interface totals count every frame by wire length, and everything else is a
-//! split of them. An IP packet adds its frame's wire length to "sent" of its source and
-//! "received" of its destination. In every split, rows + other + none = total, to the byte:
-//! *other* holds what a bounded table had to fold, *none* the frames that have no such thing
-//! (an ARP frame has no port).
+//! The rules: interface totals count every frame by wire length, and everything else is a split of
+//! them. An IP packet adds its frame's wire length to "sent" of its source and "received" of its
+//! destination. In every split, rows + other + none = total, to the byte: *other* holds the rows
+//! that a bounded table folded, *none* the frames without such a thing (an ARP frame has no port).
 //!
-//! - `accounts`: all counters, and what is set from outside; `count`: the hot path.
-//! - `host`, `interface`, `ports`, `protocols`, `services`: what is counted of each,
-//!   in a `table` (over an `index`) where there may be many.
-//! - `flows` and `fragments`: memories of bounded size, by which retransmissions, services
-//!   and overlapping fragments are found.
-//! - `close`: the ends of intervals, with `fine`, the tables beside the rows.
-//! - `interval` and `snapshot`: what leaves for the store and for the web.
+//! - `accounts`: all counters, and their settings from outside; `count`: the hot path.
+//! - `host`, `interface`, `ports`, `protocols`, `services`: the counters of each, in a `table`
+//!   (over an `index`) where there may be many.
+//! - `flows` and `fragments`: caches of fixed size. They find retransmissions, services and
+//!   overlapping fragments.
+//! - `close`: closes intervals, with `fine`, the tables beside the rows.
+//! - `interval` and `snapshot`: the data for the store and for the web.
 
 mod accounts;
 mod close;

@@ -4,7 +4,7 @@ use super::flows::NO_SLOT;
 use super::volume::{Split, Volume};
 use crate::decode::{PacketRecord, protocol};
 
-/// The transport protocols that have ports here.
+/// The transport protocols whose ports are counted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Transport {
     /// Transmission Control Protocol.
@@ -57,16 +57,16 @@ pub struct PortKey {
     pub port: u16,
 }
 
-/// Ports by protocol, of which the last quarter is of none: a power of two needs no check.
+/// Three protocols' ports, rounded up to a power of two: indexing needs no bounds check.
 const PORT_KEYS: usize = 4 * 65_536;
 
 /// The counters by service port. There is room for every port: none is ever folded.
 ///
-/// Rows are packed, as most networks use few ports. Where a port's row is, an array of all
-/// ports tells: 1 MiB, of which the system provides the pages that are touched. A hash
-/// index takes 30 instructions more per look-up, and twice the memory when it is full.
+/// Rows are packed, as most networks use few ports. An array of all ports holds the slots of the
+/// rows: 1 MiB, of which the system provides the pages that are touched. A hash index would take 30
+/// instructions more per look-up, and twice the memory when full.
 pub struct Ports {
-    /// The slot of a port's row and 1, or 0; UDP after TCP, SCTP after UDP.
+    /// The slot of a port's row plus 1, or 0; UDP after TCP, SCTP after UDP.
     slots: Box<[u32; PORT_KEYS]>,
     rows: Vec<(PortKey, Split<Volume>)>,
 }
@@ -74,7 +74,7 @@ pub struct Ports {
 impl Ports {
     /// No ports yet.
     pub fn new() -> Ports {
-        // Through a vector, as that is zeroed where it lies: by the system, on first touch.
+        // Through a vector: the system zeroes it in place, on first touch.
         let slots = vec![0; PORT_KEYS].into_boxed_slice();
         let Ok(slots) = slots.try_into() else { unreachable!("there are {PORT_KEYS} ports") };
         Ports { slots, rows: Vec::new() }
@@ -86,7 +86,7 @@ impl Ports {
         let Some(port) = record.service_port() else {
             return NO_SLOT;
         };
-        // Of the three protocols with ports, 6, 17 and 132, this makes 0, 1 and 2.
+        // This maps the three protocols with ports, 6, 17 and 132, to 0, 1 and 2.
         let transport = record.protocol() >> 6 | record.protocol() & 1;
         let place = usize::from(transport) << 16 | usize::from(port);
         match self.slots[place] {
@@ -137,12 +137,12 @@ impl Default for Ports {
     }
 }
 
-/// What a host may do.
+/// A service, by which hosts' traffic is split.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Service {
     /// TCP, UDP or SCTP, with a service port.
     Port(PortKey),
-    /// An IP protocol without one; as in [`super::ProtocolRow`].
+    /// An IP protocol without ports, as in [`super::ProtocolRow`].
     Protocol(u16),
 }
 

@@ -3,11 +3,11 @@
 use super::volume::Volume;
 use crate::decode::{Network, PacketRecord, protocol};
 
-/// The row of protocols for IPv6 packets whose protocol is not known.
+/// The row of IPv6 packets whose protocol is not known.
 const UNKNOWN_PROTOCOL: u16 = 256;
 /// Rows that are used.
 pub(super) const PROTOCOLS: usize = 257;
-/// As many as a power of two needs: a row is looked up with every packet.
+/// Rounded up to a power of two: every packet indexes a row.
 pub(super) const PROTOCOL_ROWS: usize = 512;
 
 /// The row of a packet's protocol.
@@ -19,7 +19,7 @@ pub(super) fn protocol_row(record: &PacketRecord) -> u16 {
     }
 }
 
-/// Number 0 is hop-by-hop options in IPv4, where it makes no sense, and in IPv6 not known.
+/// 0 is hop-by-hop options in IPv4, where it makes no sense, and "not known" in IPv6.
 #[cold]
 #[inline(never)]
 fn protocol_row_of_0(network: Network) -> u16 {
@@ -82,7 +82,7 @@ pub fn class_of(number: u16) -> usize {
     }
 }
 
-/// The protocols that have counted something, by number.
+/// The protocols with traffic, by number.
 pub(super) fn protocol_rows(
     volume: impl Fn(usize) -> Volume,
 ) -> impl Iterator<Item = (u16, Volume)> {

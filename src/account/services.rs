@@ -1,24 +1,22 @@
-//! What each host does: its traffic by service port and protocol, since the start and in each
+//! The services of each host: its traffic by service port and protocol, since the start and in each
 //! interval.
 //!
-//! Theory of operation: to find the row of a host and a service with every packet would be
-//! two more look-ups on its path. Instead each place of the memory of flows counts what came
-//! of its flow, which is one addition, and once a second [`Accounts::gather`] walks over the
-//! places and adds what it finds to the rows. Of flows that were overwritten before, some are
-//! set aside and the others lost to the rows; that takes a scan, or some thousand flows within
-//! the second. So the rows never hold more than the host's total, and what they do not hold is
-//! its "other": **rows + other = the host's total**.
+//! Theory of operation: finding the row of a host and a service would be two more look-ups per
+//! packet. Instead each entry of the flow cache counts its flow's packets, which is one addition.
+//! Once a second [`Accounts::gather`] walks over the entries and adds their counts to the rows. Of
+//! flows evicted before, some are set aside and the rows lose the others; that takes a scan, or
+//! some thousand flows within the second. So the rows never hold more than the host's total, and
+//! what they lack is its "other": **rows + other = the host's total**.
 //!
-//! A host that was folded takes its rows with it: a row belongs to its host only if it was
-//! made for the same [`Host::generation`]. What a flow counted for a host that came into its slot
-//! since the last walk may be its predecessor's, and is left out.
+//! When a host is evicted, so are its rows: a row belongs to its host only if both have the same
+//! [`Host::generation`]. If a host got its slot since the last walk, the flow's count may belong to
+//! the host before it, and is left out.
 //!
-//! Each walk adds to what has been counted since the start and, of local hosts, since the last
-//! base interval was closed and since the last fine one. A close begins with a walk, so that an
-//! interval's rows hold what came within it, and no more than their hosts' rows of that interval
-//! do. Intervals name local hosts only: what a remote host does is the mirror of what local ones
-//! do, and there is no end of remote hosts. So what is still open stands in a table of its own,
-//! in which the many rows of remote hosts take no room.
+//! Each walk adds to the counts since the start and, for local hosts, since the last base close and
+//! the last fine close. A close begins with a walk, so an interval's rows hold the traffic within
+//! it, and no more than their hosts' rows of that interval. Intervals name local hosts only: the
+//! services of remote hosts mirror theirs, and there is no end of remote hosts. So open intervals
+//! have a table of their own, in which the many rows of remote hosts take no room.
 
 use super::fine::Range;
 use super::flows::{Flow, Flows, NO_SLOT};
@@ -29,18 +27,18 @@ use super::table::Table;
 use super::volume::{InOut, Volume};
 use crate::decode::Addr;
 
-/// Rows of all hosts together. The least recently seen one goes back into "other".
+/// Rows of all hosts together. The least recently seen one is folded into "other".
 const ROWS: usize = 4_096;
-/// In the number of a service: what follows is an IP protocol, not the slot of a port.
+/// Bit in the number of a service: the rest is an IP protocol, not the slot of a port.
 const NO_PORT: u32 = 1 << 31;
 
-/// What one host did with one service.
+/// One host's traffic with one service.
 ///
-/// There are thousands of these beside few hosts, twice while one snapshot follows another:
-/// so a row has no address, which would make it 56 bytes instead of 40.
+/// There are thousands of these beside few hosts, twice as many while one snapshot replaces
+/// another. So a row has no address, which would make it 56 bytes instead of 40.
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceRow {
-    /// The host: its place in [`super::Snapshot::hosts`].
+    /// The host: its index in [`super::Snapshot::hosts`].
     pub host: u32,
     /// The service.
     pub service: Service,
@@ -50,8 +48,8 @@ pub struct ServiceRow {
 
 const _: () = assert!(size_of::<ServiceRow>() == 40);
 
-/// What came in a span that is still open: received, sent. There are thousands of these, so
-/// packets take 32 bits; as many in one span come from no line there is.
+/// Traffic in an open interval: received, sent. There are thousands of these, so packets take 32
+/// bits; no line carries more in one interval.
 #[derive(Clone, Copy, Default)]
 struct Open {
     bytes: [u64; 2],
@@ -73,10 +71,10 @@ impl Open {
     }
 }
 
-/// What one host did with one service.
+/// One host's traffic with one service.
 #[derive(Clone, Copy)]
 struct Row {
-    /// Of the host that it was made for.
+    /// Of the host that it belongs to.
     generation: u64,
     traffic: InOut,
     /// Its place in [`Services::open`], or [`NO_SLOT`].
@@ -91,10 +89,10 @@ impl Row {
 
 const _: () = assert!(size_of::<Row>() <= 48);
 
-/// What a local host did with a service in the open intervals.
+/// A local host's traffic with a service in the open intervals.
 #[derive(Clone, Copy, Default)]
 struct OpenRow {
-    /// Since the last base interval was closed, and since the last fine one.
+    /// Since the last base close, and since the last fine close.
     base: Open,
     fine: Open,
     /// The rates of fine intervals within the open base interval: received, sent.
@@ -110,7 +108,7 @@ impl OpenRow {
 
 const _: () = assert!(size_of::<OpenRow>() <= 72);
 
-/// The open parts of rows. Places that are given back are used again.
+/// The open parts of rows. Freed places are used again.
 #[derive(Default)]
 struct OpenRows {
     rows: Vec<OpenRow>,
@@ -146,9 +144,9 @@ impl OpenRows {
 pub(super) struct Services {
     rows: Table<(u32, u32), Row, 2>,
     open: OpenRows,
-    /// How many hosts had been folded at the last walk.
+    /// How many hosts had been evicted at the last walk.
     folded: u64,
-    /// Frames that had been counted then.
+    /// Frames counted by then.
     frames: u64,
 }
 
@@ -158,7 +156,7 @@ impl Services {
     }
 
     pub(super) fn gather(&mut self, frames: u64, flows: &mut Flows, hosts: &Table<Addr, Host>) {
-        // Where nothing has come there is nothing to walk over: closes follow each other.
+        // No new frames, so nothing to walk over: one close often follows another.
         if std::mem::replace(&mut self.frames, frames) == frames {
             return;
         }
@@ -209,7 +207,7 @@ impl Services {
         self.open.give_back(gone);
     }
 
-    /// Ends the open fine interval, which was captured for `covered` milliseconds.
+    /// Closes the open fine interval, which was captured for `covered` milliseconds.
     pub(super) fn close_fine(
         &mut self,
         hosts: &Table<Addr, Host>,
@@ -228,8 +226,8 @@ impl Services {
         })
     }
 
-    /// Ends the open base interval, which was captured for `covered` milliseconds and has had
-    /// so many fine ones.
+    /// Closes the open base interval, which was captured for `covered` milliseconds and had
+    /// `intervals` fine ones.
     pub(super) fn close_base(
         &mut self,
         hosts: &Table<Addr, Host>,
@@ -246,14 +244,14 @@ impl Services {
         })
     }
 
-    /// The rows with traffic in an interval, which `end` ends and tells.
+    /// The rows with traffic in an interval; `end` closes each of them.
     fn close(
         &mut self,
         hosts: &Table<Addr, Host>,
         ports: &Ports,
         mut end: impl FnMut(&mut OpenRow) -> (InOut, [Rates; 2]),
     ) -> Vec<IntervalService> {
-        // A list that grows as it goes would leave holes in memory with each close.
+        // A vector that grows step by step would fragment the heap with each close.
         let mut closed = Vec::with_capacity(self.open.taken());
         let open = &mut self.open;
         closed.extend(self.rows.iter().filter_map(|((slot, number), row)| {
@@ -265,14 +263,14 @@ impl Services {
         closed
     }
 
-    /// The rows, in no order. They are those of the last walk; a host's place is its slot.
+    /// The rows of the last walk, in no order; a host's index is its slot.
     pub(super) fn rows(&self, hosts: &Table<Addr, Host>, ports: &Ports) -> Vec<ServiceRow> {
         let row = |((slot, number), row): (&(u32, u32), &Row)| {
             let (_, service) = named(hosts, ports, (*slot, *number), row.generation)?;
             Some(ServiceRow { host: *slot, service, traffic: row.traffic })
         };
-        // Not collected, as what grows as it goes leaves holes behind; and of a size that the
-        // hole of the last snapshot but one fits.
+        // Not collected: a vector that grows step by step fragments the heap. The size fits the gap
+        // that the last snapshot but one left.
         let mut rows = Vec::with_capacity(self.rows.iter().len().next_power_of_two());
         rows.extend(self.rows.iter().filter_map(row));
         rows
@@ -284,7 +282,7 @@ fn rates(traffic: &InOut, covered: u64) -> [Rates; 2] {
     [traffic.received.bytes, traffic.sent.bytes].map(|bytes| Rates::steady(bytes, covered))
 }
 
-/// The address of the host in a slot, and the service of that number; `None` if that host has been folded and another one is there.
+/// The address and the service behind a row's key; `None` if another host has the slot now.
 fn named(
     hosts: &Table<Addr, Host>,
     ports: &Ports,

@@ -1,4 +1,4 @@
-//! What leaves the worker thread for the web: snapshots. Plain data, copied once and never
+//! Snapshots: what the worker thread publishes for the web. Plain data, copied once and never
 //! changed after.
 
 use std::time::Duration;
@@ -18,11 +18,11 @@ use crate::decode::{Addr, Mac, NO_TIME};
 pub struct HostRow {
     /// Its address.
     pub address: Addr,
-    /// Its hardware address, if it is local and sent something.
+    /// Its hardware address, if it is local and a frame has shown it.
     pub mac: Mac,
     /// Whether it counts as inside.
     pub local: bool,
-    /// Whether it is no host but a group of them: multicast or broadcast.
+    /// Whether it is a group of hosts, not a host: multicast or broadcast.
     pub group: bool,
     /// First seen, nanoseconds since 1970 UTC.
     pub first: i64,
@@ -55,7 +55,7 @@ pub struct ProtocolRow {
 /// One interface in a snapshot.
 #[derive(Clone, Debug)]
 pub struct InterfaceRow {
-    /// Its name: of the interface, or of the capture file.
+    /// Its name: the interface's, or the capture file's.
     pub name: String,
     /// libpcap's name of its link type, empty if it has not been opened yet.
     pub link_type: String,
@@ -69,14 +69,14 @@ pub struct InterfaceRow {
     pub captured_bytes: u64,
     /// By [`ErrorKind`].
     pub errors: [u64; ErrorKind::COUNT],
-    /// What was lost.
+    /// Frames lost.
     pub drops: Drops,
     /// The kernel's error counters.
     pub kernel: KernelErrors,
     /// Whether capture is running.
     pub is_capturing: bool,
-    /// Whether it is to be captured. One that was taken out of the configuration is not, and
-    /// keeps its row: what it has counted is in the totals.
+    /// Whether it is to be captured. One that was removed from the configuration is not, but keeps
+    /// its row: its counts are in the totals.
     pub is_watched: bool,
 }
 
@@ -87,11 +87,11 @@ pub struct Second {
     pub start: i64,
     /// By [`Direction`].
     pub directions: [Volume; 5],
-    /// By [`class_of`]: with the frames that are not IP, all packets.
+    /// By [`class_of`]; with the frames that are not IP, these are all packets.
     pub classes: [u64; CLASSES],
 }
 
-/// The busiest hosts of the latest fine interval. Groups are none: what went to them is in
+/// The busiest hosts of the latest fine interval. Groups do not count as hosts: their traffic is in
 /// `other`.
 #[derive(Clone, Debug, Default)]
 pub struct Busiest {
@@ -101,12 +101,12 @@ pub struct Busiest {
     pub length: u32,
     /// What these hosts received and sent in it, in no order.
     pub hosts: Vec<(Addr, InOut)>,
-    /// The same of all other hosts.
+    /// The same for all other hosts.
     pub other: InOut,
 }
 
 impl Busiest {
-    /// The hosts that an interval names, as the one that began at `start`.
+    /// The hosts that `interval` names, dated `start`.
     pub fn of(interval: &ClosedInterval, start: i64, local: &LocalNetworks) -> Busiest {
         let mut busiest = Busiest {
             start,
@@ -140,7 +140,7 @@ impl Second {
 /// The counters at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// Counts up with every snapshot.
+    /// Increases with every snapshot.
     pub number: u64,
     /// When it was taken, nanoseconds since 1970 UTC by the system's clock.
     pub taken_at: i64,
@@ -154,9 +154,9 @@ pub struct Snapshot {
     pub span: Option<(i64, i64)>,
     /// The interfaces, in the order in which they were added.
     pub interfaces: Vec<InterfaceRow>,
-    /// The hosts, in no order but one that [`ServiceRow::host`] refers to.
+    /// The hosts, in no order but the one that [`ServiceRow::host`] refers to.
     pub hosts: Vec<HostRow>,
-    /// Traffic of hosts that had to be folded.
+    /// Traffic of folded hosts.
     pub other_hosts: InOut,
     /// How many hosts were folded (one that comes and goes counts each time).
     pub folded_hosts: u64,
@@ -164,13 +164,13 @@ pub struct Snapshot {
     pub ports: Vec<PortRow>,
     /// Frames without a port.
     pub without_port: Volume,
-    /// What hosts do, in no order: up to the last [`Accounts::gather`], and bounded.
+    /// The services of hosts, in no order, as of the last [`Accounts::gather`]; bounded.
     pub services: Vec<ServiceRow>,
     /// The protocols, by number.
     pub protocols: Vec<ProtocolRow>,
     /// The last closed seconds, oldest first.
     pub seconds: Vec<Second>,
-    /// The busiest hosts of late; `None` if there are no fine intervals.
+    /// The latest busiest hosts; `None` if there are no fine intervals.
     pub busiest: Option<Busiest>,
 }
 
@@ -194,7 +194,7 @@ impl Snapshot {
         sum
     }
 
-    /// What was lost, over all interfaces.
+    /// Frames lost, over all interfaces.
     pub fn drops(&self) -> Drops {
         self.interfaces.iter().fold(Drops::default(), |sum, i| sum + i.drops)
     }
@@ -212,7 +212,7 @@ impl Snapshot {
 }
 
 impl Accounts {
-    /// The counters as they stand. The times are the caller's to fill in.
+    /// The counters as they stand. The caller fills in the times.
     pub fn snapshot(&self) -> Snapshot {
         let row = |i: &Interface| InterfaceRow {
             name: i.name.clone(),
@@ -232,7 +232,7 @@ impl Accounts {
             address: *address,
             mac: host.mac,
             local: host.local,
-            // Groups are always inside: the many hosts outside need no second look.
+            // Groups are always inside, so the many hosts outside need no test.
             group: host.local && self.local.is_group(address),
             first: host.first,
             last: host.last,

@@ -1,4 +1,4 @@
-//! A bounded hash table that folds what it forgets.
+//! A bounded hash table that evicts rows; the caller folds them.
 //!
 //! Rows lie in one vector (a row keeps its slot until it is evicted); a hash index maps
 //! keys to slots. When the table is full, a new key takes the slot of a row that has not
@@ -17,7 +17,7 @@ use super::index::Index;
 struct Row<K, V> {
     key: K,
     value: V,
-    /// The hash of the key, so that it need not be told again when the row goes.
+    /// The hash of the key, so that eviction need not compute it again.
     hash: u32,
     seen: bool,
 }
@@ -43,32 +43,32 @@ impl<K: Hash + Eq + Copy, V, const SPACE: usize> Table<K, V, SPACE> {
         }
     }
 
-    /// As [`Table::new`], with room for all rows: what is not used is not resident, and rows
-    /// that never move leave no holes in memory.
+    /// As [`Table::new`], but allocated in full: unused rows are not resident, and rows that never
+    /// move do not fragment the heap.
     pub fn with_room(limit: usize) -> Table<K, V, SPACE> {
         let table = Table::new(limit);
         Table { rows: Vec::with_capacity(table.limit), ..table }
     }
 
-    /// Rows that had to make room, in all.
+    /// Rows evicted so far.
     pub fn evicted(&self) -> u64 {
         self.evicted
     }
 
-    /// As if so many rows had had to make room.
+    /// Pretends that so many rows were evicted.
     #[cfg(test)]
     pub fn set_evicted(&mut self, evicted: u64) {
         self.evicted = evicted;
     }
 
-    /// Rows that will have had to make room once another one has come.
+    /// [`Table::evicted`], as it will be after the next insertion.
     #[inline]
     pub fn evicted_by_next(&self) -> u64 {
         self.evicted + u64::from(self.rows.len() >= self.limit)
     }
 
-    /// Looks for the row of `key`. If there is one, marks it as seen, lets `then` have it
-    /// and returns its slot as well. Else returns the hash, for [`Table::insert`].
+    /// Finds the row of `key`, marks it as seen, passes it to `then` and returns its slot as well.
+    /// If there is none, returns the hash, for [`Table::insert`].
     #[inline(always)]
     pub fn find<R>(&mut self, key: &K, then: impl FnOnce(&mut V) -> R) -> Result<(u32, R), u32> {
         let hash = self.index.hash(key);
@@ -82,8 +82,8 @@ impl<K: Hash + Eq + Copy, V, const SPACE: usize> Table<K, V, SPACE> {
         Ok((slot, then(&mut row.value)))
     }
 
-    /// If these two slots still hold the rows of these keys, marks them as seen, lets
-    /// `first` and `second` have them and returns `true`.
+    /// If these two slots still hold the rows of these keys, marks them as seen, passes them to
+    /// `first` and `second` and returns `true`.
     #[inline(always)]
     pub fn both(
         &mut self,
@@ -108,9 +108,9 @@ impl<K: Hash + Eq + Copy, V, const SPACE: usize> Table<K, V, SPACE> {
         true
     }
 
-    /// Adds a row for `key`, which has none, and returns its slot. `hash` is what
-    /// [`Table::find`] returned. Should that cost another row its place, `fold` is given
-    /// the slot and the row that goes. The row in slot `keep` never goes.
+    /// Adds a row for `key`, which has none, and returns its slot. `hash` is what [`Table::find`]
+    /// returned. In a full table this evicts a row, which is passed to `fold` with its slot. The
+    /// row in slot `keep` is never evicted.
     #[inline]
     pub fn insert(
         &mut self,
@@ -134,7 +134,7 @@ impl<K: Hash + Eq + Copy, V, const SPACE: usize> Table<K, V, SPACE> {
         slot
     }
 
-    /// Picks the row that goes and takes it out of the index.
+    /// Picks the row to evict and removes it from the index.
     #[inline(always)]
     fn make_room(&mut self, keep: Option<u32>) -> u32 {
         loop {

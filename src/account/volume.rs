@@ -1,4 +1,4 @@
-//! The small sums that everything is made of.
+//! Sums of packets and bytes: every counter is made of them.
 
 use std::ops::{Add, AddAssign, Sub};
 
@@ -44,7 +44,7 @@ impl AddAssign for Volume {
 
 impl Sub for Volume {
     type Output = Volume;
-    /// What was counted since `earlier`, an older reading of the same counter.
+    /// The count since `earlier`, an older reading of the same counter.
     fn sub(self, earlier: Volume) -> Volume {
         Volume { packets: self.packets - earlier.packets, bytes: self.bytes - earlier.bytes }
     }
@@ -66,7 +66,7 @@ pub struct InOut {
 }
 
 impl InOut {
-    /// Bytes both ways: what tables are sorted by.
+    /// Bytes both ways: the sort key of tables.
     #[inline]
     pub fn bytes(&self) -> u64 {
         self.received.bytes + self.sent.bytes
@@ -95,15 +95,15 @@ impl AddAssign for InOut {
 
 impl Sub for InOut {
     type Output = InOut;
-    /// What was counted since `earlier`, an older reading of the same counters.
+    /// The counts since `earlier`, an older reading of the same counters.
     fn sub(self, earlier: InOut) -> InOut {
         InOut { received: self.received - earlier.received, sent: self.sent - earlier.sent }
     }
 }
 
-/// A counter with an interval: what was counted before the open interval began, and in it.
+/// A counter with an open interval: its counts before that, and in it.
 ///
-/// Only `interval` is written per packet; closing the interval moves it over.
+/// Only `interval` is written per packet; a close moves it to `before`.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Split<T> {
     /// Counted before the open interval.
@@ -119,7 +119,7 @@ impl<T: Copy + Add<Output = T> + Default> Split<T> {
         self.before + self.interval
     }
 
-    /// Ends the interval and returns what it held.
+    /// Closes the interval and returns its count.
     pub fn close(&mut self) -> T {
         let held = self.interval;
         self.before = self.before + held;
@@ -127,7 +127,7 @@ impl<T: Copy + Add<Output = T> + Default> Split<T> {
         held
     }
 
-    /// Takes in all that `other` counted, interval by interval.
+    /// Adds the counts of `other`, interval by interval.
     pub fn fold(&mut self, other: &Split<T>) {
         self.before = self.before + other.before;
         self.interval = self.interval + other.interval;

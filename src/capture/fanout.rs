@@ -1,15 +1,14 @@
-//! Handing an interface over from one capture socket to another without a frame between.
+//! Hands an interface from one capture socket to another without losing or doubling a frame.
 //!
 //! Theory of operation (packet(7), PACKET_FANOUT): the kernel gives each frame to exactly one
-//! socket of a fanout group; which one, a BPF program says, which here is a constant. Each
-//! capture begins as the only member of a group of its own. A socket that is to take over
-//! joins as the second member, which gets nothing as long as the program says 0. Once the
-//! program says 1, every frame goes to the second, and the kernel returns from the call only
-//! when no CPU uses the old program any more. So the first socket has its last frames in its
-//! ring, no frame is in both, and none is in neither.
+//! socket of a fanout group. A BPF program chooses it; here the program is a constant. Each capture
+//! begins as the only member of its own group. A socket that takes over joins as the second member,
+//! and gets nothing while the program says 0. Once it says 1, every frame goes to the second. The
+//! kernel returns from that call only when no CPU uses the old program any more: then the first
+//! socket has its last frames in its ring, no frame is in both, and none is in neither.
 //!
-//! Two sockets without a group would both get the frames of the time in which both are open,
-//! and what one of them drops then could not be told from what both count.
+//! Two sockets without a group would both get the frames that come while both are open. Nobody
+//! could tell what one of them drops then from what both count.
 
 use std::os::fd::AsFd;
 
@@ -34,7 +33,7 @@ sockopt_impl!(
     u32
 );
 
-/// Which member of a group gets the frames: a program for the whole group.
+/// The program of a group, which chooses the member that gets a frame.
 #[derive(Clone, Copy)]
 struct FanoutProgram;
 setsockopt_impl!(
@@ -53,7 +52,7 @@ impl Group {
     /// Makes a group whose only member is this capture socket.
     ///
     /// # Errors
-    /// The kernel cannot: before Linux 4.12.
+    /// The kernel is older than Linux 4.12.
     pub(super) fn found(socket: &impl AsFd) -> Result<Group, Errno> {
         Fanout.set(socket, &((PACKET_FANOUT_CBPF | PACKET_FANOUT_FLAG_UNIQUEID) << 16))?;
         let id = Fanout.get(socket)?;
@@ -61,7 +60,7 @@ impl Group {
         Ok(Group((id & 0xffff) as u16))
     }
 
-    /// Joins the group that has `member` alone, which goes on getting every frame.
+    /// Joins the group as its second member; the first one goes on getting every frame.
     ///
     /// # Errors
     /// The group is gone, or is of another interface.
@@ -75,8 +74,8 @@ impl Group {
     }
 }
 
-/// From when this returns every frame goes to the member of the socket's group that has this
-/// place, counted from 0 in the order of joining.
+/// Gives every frame, once this returns, to one member of the socket's group: the one at `place`,
+/// counted from 0 in the order of joining.
 ///
 /// # Errors
 /// The socket is in no group.

@@ -1,6 +1,6 @@
-//! Capture files: pcap in microseconds or nanoseconds and either byte order, pcapng, packed
-//! with gzip or not, `-` for standard input. Whatever libpcap reads, and pcapng files whose
-//! interfaces differ, which it does not.
+//! Capture files: pcap in microseconds or nanoseconds and either byte order, pcapng, packed with
+//! gzip or not, `-` for standard input. Reads all that libpcap reads, and pcapng files whose
+//! interfaces differ. `brightstat report` reads each file on a capture thread.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,10 +23,10 @@ pub struct CaptureFile {
     found: Arc<Found>,
 }
 
-/// What reading a file has come to.
+/// The outcome of reading a file.
 pub struct Outcome {
-    /// libpcap's names of the link types, with commas between them, in the order in which frames
-    /// of them came; those of the file's interfaces if there was no frame.
+    /// libpcap's names of the link types, with commas between them, in the order of their first
+    /// frames; those of the file's interfaces if there was no frame.
     pub link_types: String,
     /// Whether the file could be read to its end; if not, all frames before the damage have
     /// been sent.
@@ -37,12 +37,12 @@ impl CaptureFile {
     /// Opens a file, or standard input for `-`.
     ///
     /// # Errors
-    /// A file that is not there or not readable, and one that is not a capture.
+    /// A file that is missing or not readable, and one that is not a capture.
     pub fn open(path: &Path) -> Result<CaptureFile, Failure> {
         let name = path.display().to_string();
         let input = input::open(path, &name)?;
         let opened = Capture::from_file_with_precision(&input.path, Precision::Nano);
-        // libpcap has the pipe open itself.
+        // libpcap now has the pipe open itself.
         drop(input.pipe);
         let capture = opened.map_err(|e| {
             let message = match input.found.trouble() {
@@ -58,12 +58,12 @@ impl CaptureFile {
         Ok(CaptureFile { capture, name, has_prefixes, is_packed, found: input.found })
     }
 
-    /// libpcap's name of the link type, if it is one and known before the frames are read.
+    /// libpcap's name of the link type, unless only the frames say it.
     pub fn link_type(&self) -> Option<String> {
         (!self.has_prefixes).then(|| link_type_name(self.capture.get_datalink()))
     }
 
-    /// Whether the length of the file says little about what is in it.
+    /// Whether the length of the file says little about its contents.
     pub fn is_packed(&self) -> bool {
         self.is_packed
     }
@@ -84,7 +84,7 @@ impl CaptureFile {
         Outcome { link_types: names.join(SEPARATOR), end }
     }
 
-    /// Frames of the one link type of the capture.
+    /// Reads frames of the only link type.
     fn frames(&mut self, ring: &mut Sender) -> (Result<(), Failure>, Vec<i32>) {
         let link_type = self.capture.get_datalink().0;
         // Compiled once for Ethernet alone: six instructions a frame less, measured.
@@ -101,10 +101,10 @@ impl CaptureFile {
         (end, vec![link_type])
     }
 
-    /// Frames of which each says itself what it is.
+    /// Reads frames that each carry their link type.
     fn prefixed_frames(&mut self, ring: &mut Sender) -> (Result<(), Failure>, Vec<i32>) {
         let mut seen = LinkTypes::default();
-        // That of the last frame, which is that of the next one as well, mostly.
+        // The link type of the last frame, which is mostly that of the next one.
         let (mut link_type, mut link) = (None, LinkLayer::Unknown);
         let end = self.each(ring, |packet, last, slot| {
             let Some((prefix, frame)) = Prefix::split(packet.data) else { return };
@@ -113,7 +113,7 @@ impl CaptureFile {
                 link = LinkLayer::from_dlt(dlt(prefix.link_type));
                 seen.add(prefix.link_type);
             }
-            // A frame without a time is taken to follow the frame before.
+            // A frame without a time gets that of the frame before.
             let time =
                 if prefix.has_time { timestamp(packet.header, Precision::Nano) } else { last };
             decode(link, frame, prefix.wire_len, time, slot);
@@ -122,7 +122,7 @@ impl CaptureFile {
         (end, seen.all().iter().map(|link_type| dlt(*link_type)).collect())
     }
 
-    /// Gives `take` each packet, the time of the one before, and the place for its record.
+    /// Passes each packet to `take`, with the time of the one before and the slot for its record.
     #[inline(always)]
     fn each(
         &mut self,
@@ -164,7 +164,7 @@ impl CaptureFile {
     }
 }
 
-/// libpcap's number of a link type for that in files; they differ where systems did.
+/// libpcap's number for a link type in files; they differ where systems did.
 fn dlt(link_type: u16) -> i32 {
     match link_type {
         100 => 11, // ATM, RFC 1483

@@ -1,5 +1,5 @@
-//! One opening of a live interface: libpcap's handle, its place in a fanout group, and what
-//! the kernel tells of it.
+//! One opening of a live interface: libpcap's handle, its place in a fanout group, and what the
+//! kernel says about it. The capture thread reads it.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -17,8 +17,8 @@ use super::{link_type_name, timestamp};
 use crate::decode::{LinkLayer, PacketRecord, decode};
 use crate::ring::{BATCH, Sender};
 
-/// The kernel hands over a block that is not full after this time. Shorter costs
-/// wake-ups on a quiet network, longer delays the page.
+/// The kernel hands over a block that is not full after this time. A shorter time costs wake-ups on
+/// a quiet network, a longer one delays the page.
 pub const BLOCK_TIMEOUT: Duration = Duration::from_millis(250);
 /// After this time the kernel has handed over every frame that it had.
 pub(super) const DRAINED: Duration = Duration::from_millis(300);
@@ -30,13 +30,13 @@ pub struct Options {
     pub snap_length: u32,
     /// Size of the kernel's ring, bytes.
     pub kernel_buffer: u32,
-    /// Whether to see frames for other stations as well.
+    /// Whether to capture frames for other stations as well.
     pub promiscuous: bool,
     /// A libpcap filter expression; empty sees everything.
     pub filter: String,
 }
 
-/// Why an interface cannot be captured. In words: one clause with the remedy.
+/// Why an interface cannot be captured. Displayed as one clause with the remedy.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Trouble {
     /// There is no interface of that name.
@@ -45,23 +45,23 @@ pub enum Trouble {
     Down,
     /// This process may not capture.
     NoPermission,
-    /// The filter is none, or none for frames of this link type; libpcap's words.
+    /// The filter is invalid, or invalid for this link type; libpcap's message.
     Filter(String),
-    /// Anything else, in libpcap's words.
+    /// Anything else; libpcap's message.
     Other(String),
 }
 
 impl Trouble {
-    /// Whether the interface is one to wait for: it may come, or be switched on.
+    /// Whether to wait for the interface: it may appear, or be switched on.
     pub fn is_absence(&self) -> bool {
         matches!(self, Trouble::Absent | Trouble::Down)
     }
 
-    /// What the kernel says of an interface with which libpcap has failed. libpcap's own
-    /// words differ from version to version, and its crate hands over nothing else.
+    /// The kernel's reason why libpcap failed on an interface. libpcap's own messages differ from
+    /// version to version, and its crate passes on nothing else.
     pub fn of(name: &str, error: &Error) -> Trouble {
         let raw = || socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None);
-        // libpcap's "any" is no interface of the kernel's.
+        // libpcap's "any" is no kernel interface.
         if name != "any" && if_nametoindex(name).is_err() {
             Trouble::Absent
         } else if matches!(raw(), Err(Errno::EPERM | Errno::EACCES)) {
@@ -94,7 +94,7 @@ pub(super) fn plain(error: &Error) -> String {
     text.trim_end_matches('.').to_owned()
 }
 
-/// Whether an interface is switched on, as far as the kernel tells.
+/// Whether an interface is switched on, as far as the kernel says.
 pub(super) fn is_up(name: &str) -> bool {
     const IFF_UP: u32 = 1;
     let flags = attribute(name, "flags");
@@ -105,7 +105,7 @@ pub(super) fn is_up(name: &str) -> bool {
 /// Opens an interface for capture.
 ///
 /// # Errors
-/// Why that cannot be.
+/// Why it cannot be opened.
 pub fn open(name: &str, options: &Options) -> Result<Capture<Active>, Trouble> {
     let mut capture = activate(name, options).map_err(|e| Trouble::of(name, &e))?;
     set_filter(name, &mut capture, &options.filter)?;
@@ -123,18 +123,18 @@ fn activate(name: &str, options: &Options) -> Result<Capture<Active>, Error> {
         .setnonblock()
 }
 
-/// Installs a filter, an empty one too: without one libpcap copies whole frames through the
-/// kernel ring instead of cutting them at the snap length.
+/// Installs a filter, even an empty one: without one libpcap copies whole frames through the kernel
+/// ring instead of cutting them at the snap length.
 fn set_filter(name: &str, capture: &mut Capture<Active>, filter: &str) -> Result<(), Trouble> {
     capture.compile(filter, true).map_err(|e| Trouble::Filter(plain(&e)))?;
     capture.filter(filter, true).map_err(|e| Trouble::of(name, &e))
 }
 
-/// Checks that a filter is one for frames of these interfaces, without opening any: whoever
-/// writes a configuration need not be root.
+/// Checks a filter for these interfaces without opening any: writing a configuration must not need
+/// root.
 ///
 /// # Errors
-/// libpcap's words.
+/// libpcap's message.
 pub fn check_filter(filter: &str, interfaces: &[String]) -> Result<(), String> {
     let mut types: Vec<i32> = interfaces.iter().map(|name| link_type_of(name)).collect();
     if types.is_empty() {
@@ -156,13 +156,13 @@ fn link_type_of(interface: &str) -> i32 {
     const RADIOTAP: i32 = 127;
     match attribute(interface, "type").as_deref() {
         Some("803") => RADIOTAP,
-        // ARPHRD_NONE, and tunnels: IP packets without anything before them.
+        // ARPHRD_NONE, and tunnels: bare IP packets.
         Some("65534" | "768" | "769" | "776" | "778" | "823") => RAW_IP,
         _ => ETHERNET,
     }
 }
 
-/// What was lost since the last question.
+/// Frames lost since the last [`Handle::lost`].
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(super) struct Lost {
     pub(super) kernel: u64,
@@ -175,16 +175,16 @@ pub struct Handle {
     link: LinkLayer,
     group: Option<Group>,
     seen: Stat,
-    /// Another handle has taken over, and counts what the interface loses from then on.
+    /// Another handle has taken over, and counts the interface's losses from then on.
     is_leaving: bool,
 }
 
 impl Handle {
-    /// Opens an interface. With a `group` it gets no frame until it is told to take over from
-    /// the one member of that group.
+    /// Opens an interface. With a `group` it gets no frame until it takes over from the only member
+    /// of that group.
     ///
     /// # Errors
-    /// Why that cannot be.
+    /// Why it cannot be opened.
     pub fn open(name: &str, options: &Options, group: Option<Group>) -> Result<Handle, Trouble> {
         let mut capture = activate(name, options).map_err(|e| Trouble::of(name, &e))?;
         let joined = group.filter(|group| group.join(&capture).is_ok());
@@ -194,7 +194,7 @@ impl Handle {
         let seen = Stat { received: 0, dropped: 0, if_dropped: 0 };
         let mut handle = Handle { capture, link, group, seen, is_leaving: false };
         if joined.is_some() {
-            // It had frames of its own before it joined; the member has counted them.
+            // It got frames before it joined; the member has counted them.
             handle.discard(DRAINED).map_err(|e| Trouble::of(name, &e))?;
         }
         Ok(handle)
@@ -205,17 +205,17 @@ impl Handle {
         link_type_name(self.capture.get_datalink())
     }
 
-    /// The group that a handle must join that is to take over.
+    /// The group that a handle must join to take over.
     pub(super) fn group(&self) -> Option<Group> {
         self.group
     }
 
-    /// What is readable when there are frames.
+    /// The descriptor that is readable when there are frames.
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
         self.capture.as_fd()
     }
 
-    /// Decodes frames into the ring, at most [`BATCH`] of them; whether there may be more.
+    /// Decodes at most [`BATCH`] frames into the ring; returns whether there may be more.
     pub(super) fn read(&mut self, ring: &mut Sender) -> Result<bool, Error> {
         let Handle { capture, link, .. } = self;
         let taken = ring.fill(|slots| {
@@ -230,14 +230,14 @@ impl Handle {
             if ring.wait_a_moment() {
                 return Ok(true);
             }
-            // Still no room: what comes is counted as dropped, so that the kernel's ring
-            // drains and the newest frames are not the ones to be lost.
+            // Still no room: count what comes as dropped. This drains the kernel's ring, so the
+            // newest frames are not the ones that are lost.
             let taken = capture.dispatch(Some(BATCH), |packet| ring.drop_frame(packet.header.len));
             taken.map(|taken| taken == BATCH)
         })
     }
 
-    /// Throws away what comes within `time`, and forgets what was lost so far.
+    /// Throws away the frames of the next `time`, and forgets the losses so far.
     fn discard(&mut self, time: Duration) -> Result<(), Error> {
         let end = Instant::now() + time;
         loop {
@@ -259,9 +259,9 @@ impl Handle {
         }
     }
 
-    /// Has every frame from now on, and what the interface loses, come here and not to `old`.
-    /// `old` still has frames in its ring, for at most [`DRAINED`]. Without a common group
-    /// (Linux before 4.12) a few frames may be counted by both or by none.
+    /// From now on every frame, and every loss of the interface, comes here and not to `old`. `old`
+    /// still has frames in its ring, for at most [`DRAINED`]. Without a common group (Linux before
+    /// 4.12) both or neither may count a few frames.
     pub(super) fn take_over(&mut self, old: &mut Handle) -> Lost {
         let lost = old.lost();
         old.is_leaving = true;
@@ -273,13 +273,13 @@ impl Handle {
         lost
     }
 
-    /// The handle before this one is closed: another may join the group.
+    /// The old handle is closed: another one may join the group.
     pub(super) fn stand_alone(&self) {
-        // Without a group there is nothing to say.
+        // Fails without a group, which does not matter.
         let _ = fanout::choose(&self.capture, 0);
     }
 
-    /// What was lost since the last time. libpcap's counters are 32 bits wide.
+    /// The losses since the last call. libpcap's counters are 32 bits wide.
     pub(super) fn lost(&mut self) -> Lost {
         let Ok(stat) = self.capture.stats() else { return Lost::default() };
         let kernel = u64::from(stat.dropped.wrapping_sub(self.seen.dropped));
@@ -289,8 +289,8 @@ impl Handle {
     }
 }
 
-/// Writes the frames that are there into `slots`, as many as fit; returns how many, and what
-/// libpcap says. Compiled once for Ethernet alone: six instructions a frame less, measured.
+/// Writes the frames that are ready into `slots`, as many as fit; returns how many, and libpcap's
+/// result. Compiled once for Ethernet alone: six instructions a frame less, measured.
 #[inline(always)]
 fn take<const IS_ETHERNET: bool>(
     capture: &mut Capture<Active>,

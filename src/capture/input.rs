@@ -1,9 +1,9 @@
-//! Where the bytes of a capture file come from: a file or a pipe, packed with gzip or not.
+//! The bytes of a capture file: from a file or a pipe, packed with gzip or not.
 //!
-//! libpcap reads from a path or a descriptor. What must be changed on the way (gzip, and pcapng,
-//! see [`pcapng`]) goes through a pipe that a thread of its own feeds; libpcap opens it by its
-//! name in /proc. So a file of any length takes a few buffers, and whoever gives up reading
-//! ends the thread with it.
+//! libpcap reads from a path or a descriptor. Input that must be changed first (gzip, and pcapng,
+//! see [`pcapng`]) goes through a pipe: a thread of its own feeds it, and libpcap opens it by its
+//! name in /proc. So a file of any length needs a few buffers. When the reader gives up, the thread
+//! ends.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Cursor, ErrorKind, PipeReader, Read, Write};
@@ -20,19 +20,19 @@ const BUFFER: usize = 64 << 10;
 
 /// An input that is ready for libpcap.
 pub(super) struct Input {
-    /// What libpcap is to open.
+    /// The path that libpcap opens.
     pub path: PathBuf,
-    /// Keeps the pipe behind `path` there until libpcap has opened it.
+    /// Keeps the pipe behind `path` open until libpcap has opened it.
     pub pipe: Option<PipeReader>,
     /// Whether frames have a [`pcapng::Prefix`].
     pub has_prefixes: bool,
     /// Whether it is packed: its length says little about its frames.
     pub is_packed: bool,
-    /// What the thread that feeds the pipe has found.
+    /// Findings of the thread that feeds the pipe.
     pub found: Arc<Found>,
 }
 
-/// What is found while a pipe is fed; complete when libpcap sees its end.
+/// Findings while a pipe is fed; complete when libpcap sees its end.
 #[derive(Default)]
 pub(super) struct Found {
     link_types: Mutex<LinkTypes>,
@@ -55,10 +55,10 @@ impl Found {
     }
 }
 
-/// Opens an input, and looks at how it begins.
+/// Opens an input and reads its first bytes.
 ///
 /// # Errors
-/// A file that is not there, not readable, empty, or packed in a way that is not known here.
+/// A file that is missing, not readable, empty, or packed in a way that is not known here.
 pub(super) fn open(path: &Path, name: &str) -> Result<Input, Failure> {
     let unreadable = |e: io::Error| Failure::new(Exit::NoInput, format!("{name}: {e}"));
     let (mut file, is_regular) = if name == "-" {
@@ -97,9 +97,9 @@ pub(super) fn open(path: &Path, name: &str) -> Result<Input, Failure> {
     feed(Cursor::new(start).chain(unpacked), has_prefixes, is_packed, name)
 }
 
-/// Opens a file, and tells whether it is one that can be opened again by its name.
+/// Opens a file. Returns whether it can be opened again by its name, too.
 fn open_file(path: &Path, name: &str) -> Result<(File, bool), Failure> {
-    // libpcap's own words for a missing file do not tell it from a damaged one.
+    // libpcap's messages do not distinguish a missing file from a damaged one.
     let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
     match opened {
         Err(e) if e.kind() == ErrorKind::NotFound => {
@@ -118,14 +118,14 @@ fn open_file(path: &Path, name: &str) -> Result<(File, bool), Failure> {
     }
 }
 
-/// The first bytes, at most 6, as many as tell what it is.
+/// The first bytes, at most 6: enough to recognise the format.
 fn beginning(input: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut start = Vec::with_capacity(6);
     input.take(6).read_to_end(&mut start)?;
     Ok(start)
 }
 
-/// The name of a way of packing that is not known here, and what unpacks it.
+/// The name of a packing that is not supported, and the command that unpacks it.
 fn packed_otherwise(start: &[u8]) -> Option<(&'static str, &'static str)> {
     const WAYS: [(&[u8], &str, &str); 4] = [
         (b"\x28\xb5\x2f\xfd", "Zstandard", "unzstd FILE"),
@@ -137,7 +137,7 @@ fn packed_otherwise(start: &[u8]) -> Option<(&'static str, &'static str)> {
     way.map(|(_, kind, remedy)| (kind, remedy))
 }
 
-/// What is wrong with packed data.
+/// Describes damage to packed data.
 fn damage(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::UnexpectedEof => "the packed data ends too early".to_owned(),
@@ -166,13 +166,13 @@ fn feed(
         } else {
             io::copy(&mut from, &mut to).map(|_| ())
         };
-        // What came before the damage is to be counted.
+        // Frames before the damage are to be counted.
         let done = done.and(to.flush());
-        // libpcap has had enough, and says why.
+        // Broken pipe: libpcap gave up, and says why.
         let trouble = done.err().filter(|e| e.kind() != ErrorKind::BrokenPipe);
         *told.trouble.lock().unwrap_or_else(PoisonError::into_inner) =
             trouble.map(|e| if is_packed { damage(&e) } else { e.to_string() });
-        // The end of the pipe comes last.
+        // Close the pipe last: `found` is complete.
         drop(to);
     };
     std::thread::Builder::new().name("input".to_owned()).spawn(work).map_err(unable)?;
@@ -180,8 +180,8 @@ fn feed(
     Ok(Input { path, pipe: Some(pipe), has_prefixes, is_packed, found })
 }
 
-/// The members of a gzip file, one after the other (RFC 1952, section 2.2). What is behind the
-/// last one and is none is left out, as gzip does.
+/// The members of a gzip file, one after the other (RFC 1952, section 2.2). Anything behind the
+/// last one is left out, as gzip does.
 struct Members<R> {
     member: Option<GzDecoder<R>>,
 }

@@ -30,7 +30,7 @@ pub struct Interface {
     pub has_default_route: bool,
     /// Whether its frames are Ethernet's or Wi-Fi's (ARPHRD_ETHER).
     pub is_ethernet: bool,
-    /// Whether a device is behind it, rather than the kernel alone.
+    /// Whether it belongs to a device, not only to the kernel.
     pub is_real: bool,
 }
 
@@ -67,8 +67,7 @@ pub fn list() -> Vec<Interface> {
     found.into_values().collect()
 }
 
-/// The interface over which the default route leads, IPv4 before IPv6; the one with the
-/// lowest metric.
+/// The interface of the default route with the lowest metric, IPv4 before IPv6.
 pub fn default_route() -> Option<String> {
     let v4 = fs::read_to_string("/proc/self/net/route").ok().and_then(|text| {
         let routes = text.lines().skip(1).filter_map(|line| {
@@ -98,10 +97,10 @@ pub fn default_route() -> Option<String> {
     v4.or_else(v6).map(|(_, name)| name)
 }
 
-/// The interface to watch when nobody has named one: the one with the default route. While
-/// there is none, which is so before DHCP has answered and for good behind a mirror port,
-/// `current` if it is still there, else the first Ethernet or Wi-Fi interface that is up,
-/// real ones before virtual ones.
+/// The interface to watch if none is configured: the one with the default route. There is none
+/// before DHCP has answered, and never one behind a mirror port. Then it is `current` if that is
+/// still there, else the first Ethernet or Wi-Fi interface that is up, real ones before virtual
+/// ones.
 pub fn usual(current: Option<&str>) -> Option<String> {
     default_route().or_else(|| choose(current, &list()))
 }
@@ -119,7 +118,7 @@ pub fn is_wifi(interface: &str) -> bool {
     fs::exists(format!("/sys/class/net/{interface}/phy80211")).unwrap_or(false)
 }
 
-/// A file of `/sys/class/net/INTERFACE`, if it says something.
+/// A file of `/sys/class/net/INTERFACE`, unless it is empty or -1.
 pub(super) fn attribute(interface: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(format!("/sys/class/net/{interface}/{name}")).ok()?;
     let text = text.trim();

@@ -1,15 +1,14 @@
 //! Live interfaces: the body of a capture thread.
 //!
-//! Theory of operation. The thread polls the capture's descriptor and one for what it is told,
-//! then lets libpcap hand over all blocks that are ready. An interface that is absent, down or
-//! gone is tried again once a second, and the log says so once. At the end the thread waits
-//! for the block that the kernel still holds, so that every frame seen before the signal is
-//! counted.
+//! Theory of operation. The thread polls the descriptors of the capture and of its orders, then
+//! lets libpcap hand over all blocks that are ready. Once a second it retries an interface that is
+//! absent, down or gone; the log says so once. At the end it waits for the block that the kernel
+//! still holds, so that every frame seen before the signal is counted.
 //!
-//! Other options need another handle. That is opened by whoever wants the change, which may
-//! fail, while the thread goes on; then it takes over between two frames, and the old one is
-//! read to its end and asked for its drops. So over the life of the thread every frame is
-//! counted once or dropped and counted as that, whatever is reloaded meanwhile.
+//! New options need a new handle. The main thread opens it, which may fail, while the capture
+//! thread goes on. The new handle takes over between two frames; the old one is read to its end and
+//! asked for its drops. So (since Linux 4.12) every frame in the life of the thread is counted
+//! once, or counted as dropped, whatever is reloaded meanwhile.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -31,10 +30,10 @@ use crate::ring::Sender;
 
 pub use super::handle::{BLOCK_TIMEOUT, Handle, Options, Trouble, open};
 
-/// Between two attempts to open an interface, and between two looks at its counters.
+/// Between two attempts to open an interface, and between two readings of its counters.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
-/// What a capture thread lets others see.
+/// The state of a capture thread, for others to see.
 #[derive(Default)]
 pub struct Status {
     capturing: AtomicBool,
@@ -56,12 +55,12 @@ impl Status {
         self.capturing.load(Ordering::Relaxed)
     }
 
-    /// Counts up whenever the thread has gone round; the watchdog looks at it.
+    /// Increases with every round of the thread; the watchdog checks it.
     pub fn rounds(&self) -> u64 {
         self.rounds.load(Ordering::Relaxed)
     }
 
-    /// What was lost, given the ring's own count.
+    /// The frames lost, given the ring's own count.
     pub fn drops(&self, ring: u64) -> Drops {
         Drops {
             kernel: self.kernel_drops.load(Ordering::Relaxed),
@@ -90,7 +89,7 @@ impl Status {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The group that a handle must join which is to take over from the one that captures.
+    /// The group that a handle must join to take over from the current one.
     pub fn group(&self) -> Option<Group> {
         *self.group.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -142,7 +141,7 @@ impl StopSignal {
         self.flag.load(Ordering::SeqCst)
     }
 
-    /// What becomes readable then, for a poll of one's own.
+    /// The descriptor that a stop makes readable, for the caller's poll.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.event.as_fd()
     }
@@ -154,7 +153,7 @@ impl StopSignal {
         self.clear();
     }
 
-    /// Ends a wake that was no stop. Must come before the look at what the wake was for.
+    /// Ends a wake that was no stop. Call it before reading what the wake was for.
     fn clear(&self) {
         if !self.is_stopped() {
             let _ = self.event.read();
@@ -162,25 +161,25 @@ impl StopSignal {
     }
 }
 
-/// What a capture thread is told.
+/// The orders of a capture thread.
 pub struct Orders {
     stop: Arc<StopSignal>,
     is_new: AtomicBool,
     change: Mutex<Option<Change>>,
 }
 
-/// Other options for an interface.
+/// New options for an interface.
 pub struct Change {
     /// The options.
     pub options: Options,
     /// The interface, opened with them; none if it cannot be opened now.
     pub handle: Option<Handle>,
-    /// Hears when they are in force.
+    /// Gets a message when they are in force.
     pub done: SyncSender<()>,
 }
 
 impl Orders {
-    /// None yet.
+    /// No orders yet.
     ///
     /// # Errors
     /// The process has no descriptor left.
@@ -194,14 +193,14 @@ impl Orders {
         self.stop.stop();
     }
 
-    /// Tells the thread to go on with other options.
+    /// Orders the thread to go on with other options.
     pub fn change(&self, change: Change) {
         *self.change.lock().unwrap_or_else(PoisonError::into_inner) = Some(change);
         self.is_new.store(true, Ordering::SeqCst);
         let _ = self.stop.event.write(1);
     }
 
-    /// The change that has been ordered. Without one this costs an atomic read.
+    /// The pending change. Without one this costs an atomic read.
     fn take(&self) -> Option<Change> {
         if !self.is_new.load(Ordering::SeqCst) {
             return None;
@@ -211,8 +210,8 @@ impl Orders {
     }
 }
 
-/// The body of a capture thread: captures `name` until stopped, through all its absences.
-/// `handle` is the interface if it is open already. `tried` hears of the first attempt to open
+/// The body of a capture thread: captures `name` until stopped, through all its absences. `handle`
+/// is the interface if it is open already. `tried` gets a message after the first attempt to open
 /// it, however that ends.
 pub fn run(
     name: &str,
@@ -235,7 +234,7 @@ pub fn run(
             Ok(handle) => {
                 info!("{name}: capturing");
                 status.set_trouble(None);
-                // Nobody may listen any more; then nobody needs to know.
+                // It does not matter if nobody listens to `tried` any more.
                 let mut reader = Reader { name, handle, leaving: None, status };
                 reader.show();
                 let _ = tried.try_send(());
@@ -265,16 +264,16 @@ struct Reader<'a> {
     status: &'a Status,
 }
 
-/// A handle from which another has taken over.
+/// A handle that another one has replaced.
 struct Leaving {
     handle: Handle,
-    /// Then it has given all its frames.
+    /// By then it has given all its frames.
     until: Instant,
     done: SyncSender<()>,
 }
 
 impl Reader<'_> {
-    /// Tells others what is open.
+    /// Publishes what is open.
     fn show(&self) {
         let link_type = self.handle.link_type();
         if let Some(notice) = undecoded_notice(self.name, &link_type) {
@@ -298,7 +297,7 @@ impl Reader<'_> {
             if let Some(change) = orders.take() {
                 self.obey(change, options);
             }
-            // What is in the old handle is older.
+            // The frames of the old handle are older.
             let mut more = Ok(false);
             if let Some(leaving) = &mut self.leaving {
                 more = Ok(leaving.handle.read(ring).unwrap_or(false));
@@ -339,7 +338,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Goes on with other options.
+    /// Switches to other options.
     fn obey(&mut self, change: Change, options: &mut Options) {
         self.close_leaving();
         *options = change.options;
@@ -361,7 +360,7 @@ impl Reader<'_> {
         self.leaving = Some(Leaving { handle, until, done: change.done });
     }
 
-    /// Asks a handle that has given all its frames for its last drops, and closes it.
+    /// Reads the last drops of the replaced handle, if there is one, and closes it.
     fn close_leaving(&mut self) {
         if let Some(Leaving { mut handle, done, .. }) = self.leaving.take() {
             self.status.add(handle.lost());
@@ -372,7 +371,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Sleeps until frames are there, the thread is told something, or the time is over.
+    /// Sleeps until there are frames or orders, or the time is over.
     fn wait(&self, orders: Option<&StopSignal>, longest: Duration) {
         let own = self.handle.descriptor();
         let leaving = self.leaving.as_ref().map_or(own, |leaving| leaving.handle.descriptor());
@@ -386,8 +385,8 @@ impl Reader<'_> {
     }
 }
 
-/// Notes whether the interface is switched on. libpcap keeps a handle whose interface goes
-/// down, says nothing, and goes on when it is up again.
+/// Updates whether the interface is switched on. When it goes down, libpcap keeps the handle, says
+/// nothing, and goes on when it is up again.
 fn note_link(name: &str, status: &Status) {
     let is_up = is_up(name);
     status.capturing.store(is_up, Ordering::Relaxed);
@@ -401,7 +400,7 @@ fn note_link(name: &str, status: &Status) {
     }
 }
 
-/// Adds up what was lost, and reads the kernel's error counters.
+/// Adds up the losses, and reads the kernel's error counters.
 fn note_counters(name: &str, handle: &mut Handle, status: &Status) {
     status.add(handle.lost());
     let counter = |file: &str| -> u64 {

@@ -1,8 +1,8 @@
 //! Frames from live interfaces and capture files, through libpcap.
 //!
-//! Capture threads run here. They own the pcap handle, decode each frame's headers into
-//! a packet record and push it into their ring; they never allocate per frame, never
-//! lock and never wait on a disk.
+//! Capture threads run here. Each owns its pcap handle, decodes each frame's headers into a packet
+//! record and pushes it into its ring. Per frame it neither allocates nor locks; live, it never
+//! waits for a disk.
 
 mod fanout;
 pub mod file;
@@ -22,10 +22,10 @@ fn link_type_name(link_type: Linktype) -> String {
     link_type.get_name().unwrap_or_else(|_| link_type.0.to_string())
 }
 
-/// Between the names of link types where there are several.
+/// Separates the names of several link types.
 const SEPARATOR: &str = ", ";
 
-/// Of these link types (as libpcap calls them, one or several) those that are not decoded.
+/// Those of these link types (libpcap's names, one or several) that are not decoded.
 pub fn undecoded(link_types: &str) -> Vec<&str> {
     // libpcap gives a number where it knows no name.
     let number = |name: &str| match Linktype::from_name(name) {
@@ -39,7 +39,7 @@ pub fn undecoded(link_types: &str) -> Vec<&str> {
     link_types.split(SEPARATOR).filter(is_undecoded).collect()
 }
 
-/// What is to be said of an interface or a file whose frames are not all decoded.
+/// The notice for an interface or a file whose frames are not all decoded.
 pub fn undecoded_notice(name: &str, link_types: &str) -> Option<String> {
     let undecoded = undecoded(link_types);
     (!undecoded.is_empty()).then(|| {
@@ -73,7 +73,7 @@ fn timestamp(header: &PacketHeader, precision: Precision) -> i64 {
 #[cold]
 fn odd_timestamp(seconds: i64, fraction: i64) -> i64 {
     let seconds = if (-(1 << 31)..0).contains(&seconds) { seconds + (1 << 32) } else { seconds };
-    // Past the year 2262 only a damaged file goes.
+    // Only damaged files go past the year 2262.
     seconds
         .checked_mul(1_000_000_000)
         .and_then(|seconds| seconds.checked_add(fraction))

@@ -1,19 +1,19 @@
-//! pcapng files in a form that libpcap reads to the end: one link type, one snap length.
+//! Rewrites pcapng files for libpcap, which then reads them to the end.
 //!
-//! libpcap gives up at an interface whose link type or snap length differs from the first
-//! one's; files that were merged, or captured on "any", have such. So a file is rewritten on
-//! its way to libpcap, which still judges what is sound: every interface gets the link type
-//! [`CARRIER`] and no snap length, and every frame a [`Prefix`] that says what it is. Blocks
-//! that are not sound go through as they are, and all that is behind them.
+//! libpcap gives up at an interface whose link type or snap length differs from the first one's;
+//! merged files, and captures on "any", have such. So every interface gets the link type
+//! [`CARRIER`] and no snap length, and every frame a [`Prefix`] that says what it is. libpcap still
+//! judges what is sound: an unsound block, and all that is behind it, passes unchanged. The thread
+//! that feeds libpcap's pipe runs this.
 //!
 //! Format: draft-ietf-opsawg-pcapng, sections 4.1 to 4.5.
 
 use std::io::{self, ErrorKind, Read, Write};
 
-/// LINKTYPE_USER0: no program writes it without meaning something of its own.
+/// LINKTYPE_USER0: programs use it only with a meaning of their own.
 const CARRIER: u16 = 147;
-/// Bytes of a frame that are handed on, together with its prefix. It is what libpcap takes of
-/// this link type; headers do not reach so far.
+/// Bytes of a frame that are passed on, with its prefix: libpcap's limit for this link type.
+/// Headers do not reach so far.
 const LONGEST: u32 = 262_144;
 /// A longer block is damage: libpcap's limit.
 const LONGEST_BLOCK: u32 = 16 << 20;
@@ -22,7 +22,7 @@ const MOST_INTERFACES: usize = 65_536;
 
 const SECTION: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;
-/// As files had it before there was [`ENHANCED_PACKET`].
+/// In files from before [`ENHANCED_PACKET`].
 const PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
@@ -32,7 +32,7 @@ pub(super) fn is_pcapng(start: &[u8]) -> bool {
     start.starts_with(&SECTION.to_be_bytes())
 }
 
-/// What stands in front of each frame.
+/// The header in front of each frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Prefix {
     /// The link type of the frame's interface (a LINKTYPE_ number).
@@ -55,7 +55,7 @@ impl Prefix {
         [a, b, u8::from(self.has_time), 0, c, d, e, f, g, h, i, j]
     }
 
-    /// The prefix of a packet as libpcap hands it over, and its frame.
+    /// Splits a packet from libpcap into its prefix and its frame.
     #[inline]
     pub(super) fn split(packet: &[u8]) -> Option<(Prefix, &[u8])> {
         let (&[a, b, time, _, c, d, e, f, g, h, i, j], frame) = packet.split_first_chunk()?;
@@ -69,12 +69,12 @@ impl Prefix {
     }
 }
 
-/// Link types, each once, in the order in which they came. To add one takes the same time
-/// however many there are.
+/// Link types, each once, in the order in which they came. Adding one takes the same time however
+/// many there are.
 #[derive(Default)]
 pub(super) struct LinkTypes {
     order: Vec<u16>,
-    /// By link type, once there is one.
+    /// Whether each is there; empty at first.
     known: Vec<bool>,
 }
 
@@ -136,7 +136,7 @@ struct Interface {
     snap_length: u32,
 }
 
-/// One packet block, but for its data.
+/// A packet block without its data.
 struct Packet {
     interface: u32,
     /// Upper and lower half, in the units of the interface.
@@ -147,7 +147,7 @@ struct Packet {
     behind: u32,
 }
 
-/// Rewrites a file. `note` hears of the link type of each interface.
+/// Rewrites a file. Calls `note` with the link type of each interface.
 ///
 /// # Errors
 /// The input cannot be read, or names too many interfaces; the output cannot be written. Damage
@@ -165,19 +165,19 @@ struct Leveller<'a, I, O, N> {
     output: &'a mut O,
     note: N,
     order: Order,
-    /// Of this section.
+    /// Of the current section.
     interfaces: Vec<Interface>,
 }
 
 impl<I: Read, O: Write, N: FnMut(u16)> Leveller<'_, I, O, N> {
     fn run(&mut self) -> io::Result<()> {
         while self.block()? {}
-        // Damage, or nothing.
+        // Damage, or no more.
         io::copy(self.input, self.output)?;
         Ok(())
     }
 
-    /// Reads into `bytes`. Where the file ends before, what there is goes through.
+    /// Reads `N2` bytes. If there are fewer, writes `known` and these.
     fn fill<const N2: usize>(&mut self, known: &[u8]) -> io::Result<Option<[u8; N2]>> {
         let mut bytes = Vec::with_capacity(N2);
         self.input.by_ref().take(N2 as u64).read_to_end(&mut bytes)?;
@@ -191,19 +191,19 @@ impl<I: Read, O: Write, N: FnMut(u16)> Leveller<'_, I, O, N> {
         }
     }
 
-    /// Copies bytes. Whether there were so many.
+    /// Copies bytes. Returns whether there were so many.
     fn copy(&mut self, length: u32) -> io::Result<bool> {
         let length = u64::from(length);
         Ok(io::copy(&mut self.input.by_ref().take(length), self.output)? == length)
     }
 
-    /// Leaves bytes out. Whether there were so many.
+    /// Skips bytes. Returns whether there were so many.
     fn skip(&mut self, length: u32) -> io::Result<bool> {
         let length = u64::from(length);
         Ok(io::copy(&mut self.input.by_ref().take(length), &mut io::sink())? == length)
     }
 
-    /// Rewrites one block. `false`: what comes is to go through as it is.
+    /// Rewrites one block. `false`: the rest passes unchanged.
     fn block(&mut self) -> io::Result<bool> {
         let Some(head) = self.fill::<8>(&[])? else {
             return Ok(false);
@@ -240,7 +240,7 @@ impl<I: Read, O: Write, N: FnMut(u16)> Leveller<'_, I, O, N> {
         }
     }
 
-    /// A section header: byte order, and interfaces anew.
+    /// A section header: sets the byte order, forgets the interfaces.
     fn section(&mut self, head: [u8; 8]) -> io::Result<bool> {
         let Some(magic) = self.fill::<4>(&head)? else {
             return Ok(false);
@@ -293,7 +293,7 @@ impl<I: Read, O: Write, N: FnMut(u16)> Leveller<'_, I, O, N> {
         Some(Packet { interface, time, captured_len, wire_len, behind })
     }
 
-    /// The same of a simple packet block: of the first interface, cut at its snap length.
+    /// The same for a simple packet block: of the first interface, cut at its snap length.
     fn simple_packet(&self, fields: [u8; 4], room: u32) -> Option<Packet> {
         let wire_len = self.order.number(fields);
         let captured_len = match self.interfaces.first()?.snap_length {
@@ -304,8 +304,8 @@ impl<I: Read, O: Write, N: FnMut(u16)> Leveller<'_, I, O, N> {
         Some(Packet { interface: 0, time: None, captured_len, wire_len, behind })
     }
 
-    /// Writes a packet with its prefix, without its options; what has been read of the block is
-    /// given, for the case that it is not sound.
+    /// Writes a packet with its prefix, without its options. If the block is not sound, writes
+    /// `head` and `fields`, which were read already.
     fn frame(
         &mut self,
         head: [u8; 8],
@@ -350,7 +350,7 @@ impl<I: Read, O: Write, N: FnMut(u16)> Leveller<'_, I, O, N> {
         let Some(end) = self.fill::<4>(&[])? else {
             return Ok(false);
         };
-        // A length that is not that of the head shall not be it in the end, either.
+        // If the length at the end is wrong, it stays wrong by as much.
         let difference = self.order.number(end).wrapping_sub(length);
         let end = self.order.bytes(new_length.wrapping_add(difference));
         self.output.write_all(&end)?;

@@ -1,10 +1,10 @@
-//! What an interface can see of the network: everybody's traffic, or only its own machine's.
+//! What an interface sees of the network: everybody's traffic, or only its own machine's.
 //!
-//! A switch sends a port the frames of the machine behind it, broadcasts, and now and then a
-//! frame whose port it has forgotten. To see the others it takes a mirror port, a bridge or a
-//! router. Pure: `brightstat doctor` and the daemon count frames in their own ways and ask here.
+//! A switch sends a port the frames of the machine behind it, broadcasts, and now and then a frame
+//! whose port it has forgotten. Seeing the others takes a mirror port, a bridge or a router. Pure:
+//! `brightstat doctor` and the daemon count frames in their own ways and ask here.
 
-/// Frames by whose they are.
+/// Counts of frames by their ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sight {
     /// All frames.
@@ -17,7 +17,7 @@ pub struct Sight {
     pub others: u64,
 }
 
-/// What follows from it.
+/// The verdict on a [`Sight`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum View {
     /// The traffic of others is seen.
@@ -28,12 +28,12 @@ pub enum View {
     Nothing,
 }
 
-/// What to do where not one frame came.
+/// The remedy when not one frame came.
 pub const NOTHING_REMEDY: &str =
     "a network is never that quiet: is this the right interface, and is the cable in?";
 
 impl Sight {
-    /// What has come since an earlier count.
+    /// The frames since an earlier count.
     pub fn since(&self, before: &Sight) -> Sight {
         Sight {
             frames: self.frames.saturating_sub(before.frames),
@@ -43,8 +43,8 @@ impl Sight {
         }
     }
 
-    /// What the frames tell. A flooded frame now and then proves nothing: more than ten frames,
-    /// and more than one in fifty, must be those of others.
+    /// The verdict. A flooded frame now and then proves nothing: others are seen if more than ten
+    /// frames, and more than one in fifty, are theirs.
     pub fn view(&self) -> View {
         if self.others > 10 && self.others * 50 > self.frames {
             View::Others
@@ -56,7 +56,7 @@ impl Sight {
     }
 }
 
-/// What to do where only this machine's own traffic is seen.
+/// The remedy when only this machine's own traffic is seen.
 pub fn own_remedy(is_wifi: bool, is_promiscuous: bool) -> &'static str {
     if !is_promiscuous {
         return "capture.promiscuous is false; set it to true";

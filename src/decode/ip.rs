@@ -1,8 +1,8 @@
 //! IPv4 and IPv6 headers, and the few transport fields that are counted.
 //!
-//! Rules (the outermost header only): every fragment counts under its protocol, only the
-//! first has ports; IPv6 extension headers are walked, AH and ESP are not passed; an IP
-//! length of 0 (segmentation offload, jumbograms) means "to the end of the frame".
+//! Rules (the outermost header only): every fragment counts under its protocol, only the first has
+//! ports. IPv6 extension headers are walked; AH and ESP end the walk. An IP length of 0
+//! (segmentation offload, jumbograms) means "to the end of the frame".
 
 use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice};
 
@@ -19,13 +19,13 @@ pub(super) fn any(data: &[u8], record: &mut PacketRecord) {
     }
 }
 
-/// Reads a packet of an address family in the byte order of a machine that nothing tells;
-/// families are small.
+/// Reads a packet of an address family in unknown byte order. Families are small, so the smaller
+/// reading is right.
 pub(super) fn of_family(family: [u8; 4], packet: &[u8], record: &mut PacketRecord) {
     of(u32::from_le_bytes(family).min(u32::from_be_bytes(family)), packet, record);
 }
 
-/// The same of a family whose number is known.
+/// The same for a family whose number is known.
 pub(super) fn of(family: u32, packet: &[u8], record: &mut PacketRecord) {
     match family {
         2 => v4(packet, record),
@@ -49,8 +49,8 @@ pub(super) fn v4(data: &[u8], record: &mut PacketRecord) {
     }
 }
 
-/// An IPv4 header that etherparse refuses. Where only the options are cut off, the
-/// addresses still stand.
+/// An IPv4 header that etherparse refuses. If only the options are cut off, the addresses are still
+/// read.
 #[cold]
 fn v4_damaged(data: &[u8], record: &mut PacketRecord) {
     let Some(fixed) = data.first_chunk::<20>() else {
@@ -128,7 +128,7 @@ fn checksum_holds(header: &[u8]) -> bool {
     sum.is_multiple_of(0xffff)
 }
 
-/// The bytes at `at`; zeros if the header does not reach so far, which the callers know.
+/// The bytes at `at`, which callers know to be in the header; zeros if they are not.
 #[inline(always)]
 pub(super) fn field<const N: usize>(header: &[u8], at: usize) -> [u8; N] {
     header.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; N])
@@ -190,8 +190,8 @@ pub(super) fn v6(data: &[u8], record: &mut PacketRecord) {
     }
 }
 
-/// Walks the extension headers to the upper-layer protocol. Ends for sure: each step
-/// moves on by at least 8 bytes.
+/// Walks the extension headers to the upper-layer protocol. It always ends: each step moves on by
+/// at least 8 bytes.
 fn extensions(mut next_header: u8, mut rest: &[u8], mut left: u32, record: &mut PacketRecord) {
     let mut fragment = None;
     while is_extension(next_header) {
@@ -229,11 +229,11 @@ fn extensions(mut next_header: u8, mut rest: &[u8], mut left: u32, record: &mut 
 
 /// TCP, UDP and SCTP ports, the TCP reset flag and sequence, ICMP unreachable.
 ///
-/// `data` is what was captured of the transport header, `length` what the IP header says
-/// is there, in bytes.
+/// `data` is the capture from the transport header on; `length` is what the IP header gives for it,
+/// in bytes.
 #[inline(always)]
 fn transport(data: &[u8], length: u32, record: &mut PacketRecord) {
-    // In the order of how often they come.
+    // The most frequent first.
     if record.protocol() == protocol::TCP {
         if ports(data, length, record) {
             tcp(data, length, record);
@@ -245,7 +245,7 @@ fn transport(data: &[u8], length: u32, record: &mut PacketRecord) {
     } else if record.protocol() == protocol::ICMPV6 {
         unreachable_message(data, length, 1, record);
     } else if record.protocol() == protocol::SCTP {
-        // RFC 9260, section 3.1: the common header begins as that of UDP.
+        // RFC 9260, section 3.1: the common header begins like that of UDP.
         ports(data, length, record);
     }
 }

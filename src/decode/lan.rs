@@ -1,4 +1,4 @@
-//! Other local networks than Ethernet, and what stands in front of frames of some devices.
+//! Local networks other than Ethernet, and headers that some devices put in front of frames.
 
 use super::layer::{LinkLayer, after, mac};
 use super::tags::{ethertype, llc};
@@ -69,7 +69,7 @@ pub(super) fn enc(frame: &[u8], record: &mut PacketRecord) {
     }
 }
 
-/// A byte that tells the direction, in front of a frame of a serial link.
+/// A frame of a serial link behind a byte for its direction.
 pub(super) fn directed(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
     after(frame, Some(1), record, |rest, record| match link {
         LinkLayer::FrameRelayDirected => serial::frame_relay(rest, record),

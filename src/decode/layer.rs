@@ -64,7 +64,7 @@ pub enum LinkLayer {
     Ppi,
     /// Linux netfilter log messages (DLT_NFLOG).
     Nflog,
-    /// Anything else: frames and bytes are counted, nothing is looked into.
+    /// Anything else: frames and bytes are counted, nothing is decoded.
     Unknown,
 }
 
@@ -109,13 +109,13 @@ pub(super) const ETHERTYPE_IPV4: u16 = 0x0800;
 pub(super) const ETHERTYPE_ARP: u16 = 0x0806;
 pub(super) const ETHERTYPE_IPV6: u16 = 0x86dd;
 
-/// The hardware address at `at`, which the header reaches.
+/// The hardware address at `at`, which lies in the header.
 #[inline(always)]
 pub(super) fn mac<const N: usize>(header: &[u8; N], at: usize) -> [u8; 6] {
     std::array::from_fn(|i| header[at + i])
 }
 
-/// Passes a header of known length, or says that the frame is short.
+/// Skips a header of known length, or marks the frame as short.
 pub(super) fn after(
     frame: &[u8],
     length: Option<usize>,
@@ -128,11 +128,11 @@ pub(super) fn after(
     }
 }
 
-/// The part of `data` that a length field in front of it counts, where the frame goes on
-/// behind that: padding, a trailer, a frame check sequence. The record's lengths become those
-/// of the frame without what is behind, until it has been read.
+/// The part of `data` that a length field in front of it covers. Padding, a trailer or a frame
+/// check sequence may follow. The record's lengths leave these out, too, until the frame has been
+/// read.
 ///
-/// A length beyond the end of the frame is a defect, and `data` all there is.
+/// A length beyond the end of the frame is a defect; then this returns all of `data`.
 pub(super) fn narrow<'a>(data: &'a [u8], length: u32, record: &mut PacketRecord) -> &'a [u8] {
     let on_wire = wire_from(data, record);
     if length > on_wire {

@@ -1,5 +1,5 @@
-//! From the first byte of a frame down to its outermost IPv4, IPv6 or ARP header: [`walk`] runs
-//! per frame, and calls the reader of the frame's link layer.
+//! From the first byte of a frame to its outermost IPv4, IPv6 or ARP header: [`walk`] runs per
+//! frame and calls the reader of its link layer.
 
 use super::layer::{ETHERTYPE_IPV4, LinkLayer, after, mac};
 use super::tags::{ethertype, llc};
@@ -13,7 +13,7 @@ pub(super) fn walk(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
             Some(header) => {
                 record.set_extra(mac(header, 6));
                 let (kind, rest) = (u16::from_be_bytes([header[12], header[13]]), &frame[14..]);
-                // Most frames by far, so they do not take the long way.
+                // Most frames by far: keep them off the long way.
                 if kind == ETHERTYPE_IPV4 {
                     ip::v4(rest, record);
                 } else {
@@ -76,7 +76,7 @@ fn uncommon(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
         LinkLayer::FibreChannel => lan::fibre_channel(frame, record),
         LinkLayer::Firewire => lan::firewire(frame, record),
         LinkLayer::Enc => lan::enc(frame, record),
-        // What netANALYZER puts in front of Ethernet.
+        // Ethernet behind netANALYZER's header.
         LinkLayer::NetAnalyzer => {
             after(frame, Some(4), record, |rest, r| walk(LinkLayer::Ethernet, rest, r));
         }
@@ -94,8 +94,8 @@ fn uncommon(link: LinkLayer, frame: &[u8], record: &mut PacketRecord) {
     }
 }
 
-/// Linux "cooked": the protocol field is an EtherType or a Linux number below 1,536, of which
-/// only 802.2 (4) can lead to IP; but some kinds of devices (ARPHRD_ numbers) have their own.
+/// Linux "cooked": the protocol field is an EtherType, or a Linux number below 1,536, of which only
+/// 802.2 (4) can lead to IP. Some kinds of devices (ARPHRD_ numbers) have protocols of their own.
 fn cooked(device: u16, protocol: u16, data: &[u8], record: &mut PacketRecord) {
     const FRAME_RELAY: u16 = 770;
     const GRE: u16 = 778;
@@ -105,7 +105,7 @@ fn cooked(device: u16, protocol: u16, data: &[u8], record: &mut PacketRecord) {
         (NETLINK, _) => {}
         (FRAME_RELAY, _) => serial::frame_relay(data, record),
         (RADIOTAP, _) => wifi::radiotap(data, record),
-        // Of GRE: a whole frame.
+        // GRE with a whole frame.
         (GRE, 0x6558) => walk(LinkLayer::Ethernet, data, record),
         (_, 4) => llc(data, record),
         (_, 0..=1535) => {}
@@ -120,7 +120,7 @@ fn ppi(frame: &[u8], record: &mut PacketRecord) {
     };
     let inner = LinkLayer::from_dlt(i32::from_le_bytes([a, b, c, d]));
     let length = usize::from(u16::from_le_bytes([low, high]));
-    // A header that names itself again, at no length, would never end.
+    // A header of no length that names itself again would never end.
     if length < 8 || inner == LinkLayer::Ppi {
         return record.set_defect(Defect::Malformed);
     }

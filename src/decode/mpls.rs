@@ -2,7 +2,7 @@
 
 use super::{PacketRecord, ip};
 
-/// The label stack (RFC 3032); what it carries is told by the first nibble, as routers do.
+/// The label stack (RFC 3032). As in routers, the first nibble behind it gives the IP version.
 pub(super) fn stack(mut data: &[u8], record: &mut PacketRecord) {
     loop {
         let Some(&[_, _, bottom, _]) = data.first_chunk::<4>() else {

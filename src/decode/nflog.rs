@@ -10,7 +10,7 @@ const PACKET_HEADER: u16 = 1;
 const HARDWARE_ADDRESS: u16 = 8;
 /// Attribute: the packet, from its network header on.
 const PAYLOAD: u16 = 9;
-/// The other bits of the type are flags of netlink.
+/// The other bits of the type are netlink flags.
 const TYPE: u16 = 0x3fff;
 
 /// Families (`linux/socket.h`).
@@ -45,7 +45,7 @@ pub(super) fn message(frame: &[u8], record: &mut PacketRecord) {
                 return match (frame[0], kind) {
                     (INET, _) => ip::v4(value, record),
                     (INET6, _) => ip::v6(value, record),
-                    // Of a bridge, of ARP, of a device: only the header says what it is.
+                    // Bridge, ARP, device: only the packet header gives its type.
                     (_, Some(kind)) => ethertype(kind, value, record),
                     (_, None) => {}
                 };
@@ -59,8 +59,8 @@ pub(super) fn message(frame: &[u8], record: &mut PacketRecord) {
     }
 }
 
-/// How lengths and types are read: in the byte order of the machine that has captured, which
-/// nothing tells. Types are small, so in the wrong order the first one is not.
+/// Reads lengths and types in the byte order of the capturing machine, which nothing states. Types
+/// are small; read in the wrong order, the first one is not.
 fn byte_order(attributes: &[u8]) -> fn([u8; 2]) -> u16 {
     match attributes.get(2..4) {
         Some(&[high, low]) if u16::from_le_bytes([high, low]) & TYPE > 0xff => u16::from_be_bytes,

@@ -3,8 +3,8 @@
 use super::layer::narrow;
 use super::{PacketRecord, ip, mpls};
 
-/// PPPoE (RFC 2516, section 4): 6 bytes, of which the last two are the length of what follows,
-/// then PPP. Short frames of Ethernet are padded behind it.
+/// PPPoE (RFC 2516, section 4): 6 bytes, the last two of which are the length of the rest, then
+/// PPP. Short Ethernet frames are padded behind it.
 pub(super) fn pppoe(data: &[u8], record: &mut PacketRecord) {
     match data {
         [_, _, _, _, high, low, rest @ ..] => {

@@ -21,7 +21,7 @@ const V4_MARK: [u8; 12] = *b"\0brightstat4";
 pub struct Addr(pub [u8; 16]);
 
 impl Hash for Addr {
-    /// As two numbers: that of an array would hash its length as well.
+    /// As two numbers: hashing the array would hash its length as well.
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         let [head, tail] = self.halves();
@@ -49,8 +49,8 @@ impl Addr {
         Addr(bytes)
     }
 
-    /// All bytes as two numbers: the first eight of them and the last eight, in which all of
-    /// an IPv4 address is.
+    /// All bytes as two numbers: the first eight and the last eight, which hold all of an IPv4
+    /// address.
     #[inline]
     pub fn halves(&self) -> [u64; 2] {
         let [a, b, c, d, e, f, g, h, head @ ..] = self.0;
@@ -141,7 +141,7 @@ impl fmt::Debug for Mac {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Network {
-    /// Anything else, and IP headers too broken to name two hosts.
+    /// Anything else, and IP headers too broken to show two hosts.
     Other = 0,
     /// IPv4 with a readable header.
     Ipv4 = 1,
@@ -166,8 +166,8 @@ impl Network {
     }
 }
 
-/// What is wrong with a frame's headers. Of `Truncated` and `Malformed` the graver one is told;
-/// a checksum that does not match is told besides, see [`PacketRecord::has_bad_checksum`].
+/// A defect of a frame's headers. The graver of `Truncated` and `Malformed` wins; a bad checksum is
+/// kept besides, see [`PacketRecord::has_bad_checksum`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Defect {
@@ -175,13 +175,13 @@ pub enum Defect {
     None = 0,
     /// The IPv4 header's checksum does not match (RFC 791, section 3.1).
     BadChecksum = 1,
-    /// A header that was to be read is cut off by the capture's snap length.
+    /// The capture's snap length cuts off a header that is needed.
     Truncated = 2,
     /// A header contradicts itself or the frame's length.
     Malformed = 3,
 }
 
-/// IP protocol numbers that the decoder looks into.
+/// The IP protocols whose headers the decoder reads.
 pub mod protocol {
     /// Internet Control Message Protocol for IPv4.
     pub const ICMP: u8 = 1;
@@ -193,16 +193,16 @@ pub mod protocol {
     pub const SCTP: u8 = 132;
     /// Internet Control Message Protocol for IPv6.
     pub const ICMPV6: u8 = 58;
-    /// In an IPv6 record: the chain of extension headers leaves the capture, so the
-    /// protocol is not known. Never a real answer there, as hop-by-hop options (0) are
-    /// always passed.
+    /// In an IPv6 record: the capture ends within the chain of extension headers, so the protocol
+    /// is not known. No IPv6 packet really has this number, as hop-by-hop options (0) are always
+    /// passed.
     pub const UNKNOWN_V6: u8 = 0;
 }
 
 /// The time stamp of a frame that has none (a pcapng simple packet block).
 pub const NO_TIME: i64 = i64::MIN;
 
-/// What is kept of one frame.
+/// The record of one frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct PacketRecord {
@@ -216,16 +216,16 @@ pub struct PacketRecord {
     pub wire_len: u32,
     /// Bytes captured: the pcap header's `caplen`.
     pub captured_len: u32,
-    /// Facts in one number, so that all that tells a flow is compared at once: from the
-    /// lowest bit on, both ports as they stand in the frame (32 bits, source first, 0 where
-    /// there are none), IP protocol (8), flags (8), and the last two bytes of `extra` (16).
+    /// Facts in one number, so that a flow's facts are compared at once. From the lowest bit on:
+    /// both ports as in the frame (32 bits, source first, 0 where there are none), IP protocol (8),
+    /// flags (8), and the last two bytes of `extra` (16).
     pub(super) facts: u64,
-    /// Fragments: the offset in bytes, a multiple of 8. TCP segments: the sequence number after
-    /// the last byte. Else 0. Where there is no sequence number, [`CHECKSUM_TOO`] is set if a
-    /// graver defect has the place of a bad checksum.
+    /// Fragments: the offset in bytes, a multiple of 8. TCP segments: the sequence number after the
+    /// last byte. Else 0. Without a sequence number, [`CHECKSUM_TOO`] is set if a graver defect
+    /// hides a bad checksum.
     pub(super) sequence: u32,
-    /// Fragments: identification (4 bytes) and length in bytes (2). Else the source MAC.
-    /// These are the first four, the others are in `facts`.
+    /// Fragments: identification (4 bytes) and length in bytes (2). Else the source MAC. The first
+    /// four bytes are here, the others in `facts`.
     pub(super) extra: u32,
 }
 
@@ -233,7 +233,7 @@ pub(super) const PROTOCOL_SHIFT: u32 = 32;
 pub(super) const FLAGS_SHIFT: u32 = 40;
 pub(super) const EXTRA_SHIFT: u32 = 48;
 
-/// Flags: bits 0 to 1 network, then these. The first three bits are the same for all
+/// Flags: bits 0 to 1 are the network, then come these. The first three bits are the same for all
 /// packets of a flow.
 pub(super) const HAS_PORTS: u8 = 0x04;
 /// Two bits.
@@ -309,7 +309,7 @@ impl PacketRecord {
         (self.facts >> FLAGS_SHIFT).wrapping_add(1) & 2 != 0
     }
 
-    /// What is wrong with the frame, the gravest defect.
+    /// The gravest defect of the frame.
     #[inline]
     pub fn defect(&self) -> Defect {
         match (self.flags() >> DEFECT_SHIFT) & 3 {
@@ -340,15 +340,14 @@ impl PacketRecord {
         (self.flags() & HAS_PORTS != 0).then_some(ports)
     }
 
-    /// Protocol, ports, network and a number below 2,097,152 as one number, which tells the
-    /// flows between two hosts apart.
+    /// Protocol, ports, network and a number below 2,097,152 as one number. It distinguishes the
+    /// flows between two hosts.
     #[inline]
     pub fn flow_key(&self, number: usize) -> u64 {
         self.facts << (64 - FLOW_BITS) | number as u64
     }
 
-    /// A record of nothing but what [`PacketRecord::flow_key`] tells: protocol, ports and
-    /// network.
+    /// A record of only what [`PacketRecord::flow_key`] holds: protocol, ports and network.
     pub fn of_flow(key: u64) -> PacketRecord {
         PacketRecord { facts: key >> (64 - FLOW_BITS), ..PacketRecord::default() }
     }
@@ -378,8 +377,8 @@ impl PacketRecord {
         self.flags() & SIGNALS_ERROR != 0 && self.protocol() != protocol::TCP
     }
 
-    /// Whether a flag is set that means extra work: a defect, a reset, an unreachable
-    /// message or a fragment. One test for the common case in which none is.
+    /// Whether any flag means extra work: a defect, a reset, an unreachable message or a fragment.
+    /// One test for the common case in which none does.
     #[inline]
     pub fn is_remarkable(&self) -> bool {
         self.flags() & (SIGNALS_ERROR | FRAGMENT | 3 << DEFECT_SHIFT) != 0
@@ -395,8 +394,7 @@ impl PacketRecord {
         })
     }
 
-    /// The hardware address that sent the frame, if its link layer shows one. Fragments
-    /// do not tell.
+    /// The hardware address that sent the frame, if its link layer shows one. Fragments hold none.
     #[inline]
     pub fn source_mac(&self) -> Mac {
         if self.flags() & FRAGMENT == 0 { Mac(self.extra()) } else { Mac::default() }
@@ -415,7 +413,7 @@ impl PacketRecord {
         [a, b, c, d, e, f]
     }
 
-    /// Sets the source MAC (or what a fragment has in its place).
+    /// Sets the source MAC (or a fragment's fields in its place).
     #[inline]
     pub(super) fn set_extra(&mut self, [a, b, c, d, e, f]: [u8; 6]) {
         self.extra = u32::from_le_bytes([a, b, c, d]);
@@ -439,14 +437,14 @@ impl PacketRecord {
         self.facts |= u64::from(protocol) << PROTOCOL_SHIFT;
     }
 
-    /// Sets the ports as they stand in the frame, which must not have been set before.
+    /// Sets the ports as they are in the frame; they must not have been set before.
     #[inline]
     pub(super) fn set_ports(&mut self, ports: [u8; 4]) {
         self.facts |= u64::from(u32::from_le_bytes(ports));
         self.set_flag(HAS_PORTS);
     }
 
-    /// Notes a defect, unless a graver one is known already.
+    /// Sets a defect, unless a graver one is set already.
     #[inline]
     pub(super) fn set_defect(&mut self, defect: Defect) {
         if (self.flags() >> DEFECT_SHIFT) & 3 < defect as u8 {
@@ -455,9 +453,9 @@ impl PacketRecord {
         }
     }
 
-    /// Notes that the IPv4 header's checksum does not match. To be called when all else has
-    /// been read: a frame with another defect gives up its TCP sequence number for it, which
-    /// the lengths that contradict each other have made doubtful.
+    /// Marks the IPv4 header's checksum as wrong. Call it when all else has been read: a frame with
+    /// another defect loses its TCP sequence number for this. Its contradicting lengths have made
+    /// that number doubtful.
     pub(super) fn set_bad_checksum(&mut self) {
         if self.defect() == Defect::None {
             return self.set_defect(Defect::BadChecksum);
@@ -469,13 +467,13 @@ impl PacketRecord {
         self.sequence |= CHECKSUM_TOO;
     }
 
-    /// A header is missing: the snap length's fault, or the frame's own?
+    /// A header is missing: truncated if the capture cut the frame, else malformed.
     pub(super) fn set_short(&mut self) {
         let cut = self.captured_len < self.wire_len;
         self.set_defect(if cut { Defect::Truncated } else { Defect::Malformed });
     }
 
-    /// Notes the place of a fragment, over the MAC and the TCP sequence.
+    /// Stores the place of a fragment, over the MAC and the TCP sequence.
     pub(super) fn set_fragment(&mut self, fragment: Fragment) {
         self.facts &= !(u64::from(HAS_SEQUENCE) << FLAGS_SHIFT);
         self.set_flag(FRAGMENT);

@@ -1,4 +1,4 @@
-//! Links between two ends: PPP as it stands on a wire, Cisco HDLC, frame relay.
+//! Point-to-point links: PPP as it is on a wire, Cisco HDLC, frame relay.
 
 use super::ppp::ppp;
 use super::tags::ethertype;

@@ -1,9 +1,8 @@
-//! What may stand between the addresses of an Ethernet frame and its packet: tags that end in
-//! an EtherType, whole Ethernet frames carried in others, label stacks, lengths in the place
-//! of a type.
+//! The headers between the addresses of an Ethernet frame and its packet: tags that end in an
+//! EtherType, whole Ethernet frames carried in others, label stacks, lengths in place of a type.
 //!
-//! All of it is a loop, not a recursion: a frame may be nothing but tags, or nothing but SNAP
-//! headers that say "802.3 length". Each step moves on by at least two bytes.
+//! This is a loop, not a recursion: a frame may consist of tags only, or of SNAP headers that say
+//! "802.3 length". Each step moves on by at least two bytes.
 
 use super::layer::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, narrow};
 use super::{Defect, Network, PacketRecord, ip, mpls, ppp};
@@ -11,16 +10,16 @@ use super::{Defect, Network, PacketRecord, ip, mpls, ppp};
 const NSH: u16 = 0x894f;
 const MPLS: u16 = 0x8847;
 
-/// An EtherType and what it is the type of.
+/// An EtherType and the data of that type.
 type Typed<'a> = (u16, &'a [u8]);
 
-/// What a header leads to.
+/// The next step after a header.
 enum Next<'a> {
     /// An EtherType again.
     Typed(Typed<'a>),
     /// The frame has been read, or there is nothing to read.
     Done,
-    /// The header is not all there.
+    /// The header is cut off.
     Short,
 }
 
@@ -30,7 +29,7 @@ impl<'a> From<Option<Typed<'a>>> for Next<'a> {
     }
 }
 
-/// Goes on by EtherType (or, up to 1,500, by the length field of IEEE 802.3).
+/// Follows an EtherType (or, up to 1,500, the length field of IEEE 802.3).
 pub(super) fn ethertype(mut kind: u16, mut data: &[u8], record: &mut PacketRecord) {
     loop {
         let next = match kind {
@@ -49,7 +48,7 @@ pub(super) fn ethertype(mut kind: u16, mut data: &[u8], record: &mut PacketRecor
             // Provider backbone bridging (IEEE 802.1ah, 9.7): a service tag of 4 bytes, then
             // the customer's frame.
             0x88e7 => frame_at(data, 4, record).into(),
-            // LLC in a frame that is longer than a length can say.
+            // LLC in a frame too long for a length field.
             0x8870 => snap(data, record),
             0x4305 => batman(data, record),
             0x22f3 => trill(data, record).into(),
@@ -70,13 +69,13 @@ pub(super) fn ethertype(mut kind: u16, mut data: &[u8], record: &mut PacketRecor
     }
 }
 
-/// The EtherType at `at`, the length of the tag in front of it.
+/// The EtherType behind a tag of `at` bytes, and its data.
 fn typed(data: &[u8], at: usize) -> Option<Typed<'_>> {
     let (kind, rest) = data.get(at..)?.split_first_chunk()?;
     Some((u16::from_be_bytes(*kind), rest))
 }
 
-/// The Ethernet frame at `at`, whose sender is the one that the packet is of.
+/// The Ethernet frame at `at`; the packet's sender is this frame's.
 fn frame_at<'a>(data: &'a [u8], at: usize, record: &mut PacketRecord) -> Option<Typed<'a>> {
     let frame = data.get(at..)?;
     let inner = typed(frame, 12)?;
@@ -90,8 +89,8 @@ fn metadata(data: &[u8]) -> Option<Typed<'_>> {
     typed(data, 2 + 4 * usize::from(*data.get(1)?))
 }
 
-/// A MACsec tag (IEEE 802.1AE, 9.3): 6 bytes, 8 more if the channel is named. What is behind
-/// it can be read if it is neither encrypted nor changed, but only signed.
+/// A MACsec tag (IEEE 802.1AE, 9.3): 6 bytes, 8 more if it names the channel. The data behind it is
+/// readable if it is only signed, not encrypted or changed.
 fn macsec(data: &[u8]) -> Next<'_> {
     const CHANNEL_NAMED: u8 = 0x20;
     const ENCRYPTED_OR_CHANGED: u8 = 0x0c;
@@ -103,15 +102,15 @@ fn macsec(data: &[u8]) -> Next<'_> {
     }
 }
 
-/// TRILL (RFC 6325, section 3): 6 bytes, the options whose length in units of 4 bytes is in
-/// the first two, then an Ethernet frame.
+/// TRILL (RFC 6325, section 3): 6 bytes, options, then an Ethernet frame. The first two bytes hold
+/// the length of the options in units of 4 bytes.
 fn trill<'a>(data: &'a [u8], record: &mut PacketRecord) -> Option<Typed<'a>> {
     let bits = u16::from_be_bytes(*data.first_chunk()?);
     frame_at(data, 6 + 4 * usize::from(bits >> 6 & 0x1f), record)
 }
 
-/// batman-adv (`linux/batadv_packet.h`, version 15): a header whose length goes by the kind, then
-/// a frame to all or to one. Other kinds are the mesh's own, or pieces.
+/// batman-adv (`linux/batadv_packet.h`, version 15): a header whose length depends on its kind,
+/// then a frame to all or to one. Other kinds are the mesh's own packets, or pieces.
 fn batman<'a>(data: &'a [u8], record: &mut PacketRecord) -> Next<'a> {
     let length = match data.first_chunk() {
         None => return Next::Short,
@@ -123,8 +122,8 @@ fn batman<'a>(data: &'a [u8], record: &mut PacketRecord) -> Next<'a> {
     frame_at(data, length, record).into()
 }
 
-/// The network service header (RFC 8300, section 2): its length in units of 4 bytes stands in
-/// the second byte, what it carries in the fourth.
+/// The network service header (RFC 8300, section 2). The second byte holds its length in units of 4
+/// bytes, the fourth the type of its payload.
 fn service_function<'a>(data: &'a [u8], record: &mut PacketRecord) -> Next<'a> {
     const BASE_AND_PATH: usize = 8;
     let Some(&[_, length, _, carried]) = data.first_chunk() else {
@@ -146,7 +145,7 @@ fn service_function<'a>(data: &'a [u8], record: &mut PacketRecord) -> Next<'a> {
     data.get(length..).map(|rest| (kind, rest)).into()
 }
 
-/// Passes IEEE 802.2 LLC, whose frame has no length of its own.
+/// Reads IEEE 802.2 LLC in a frame without a length of its own.
 pub(super) fn llc(data: &[u8], record: &mut PacketRecord) {
     match snap(data, record) {
         Next::Typed((kind, rest)) => ethertype(kind, rest, record),
@@ -155,8 +154,8 @@ pub(super) fn llc(data: &[u8], record: &mut PacketRecord) {
     }
 }
 
-/// IEEE 802.2 LLC: with SNAP (RFC 1042) it leads to an EtherType, else it is read behind the
-/// rare service access point of IP.
+/// IEEE 802.2 LLC. With SNAP (RFC 1042) it leads to an EtherType; behind IP's rare service access
+/// point, IP is read here.
 fn snap<'a>(data: &'a [u8], record: &mut PacketRecord) -> Next<'a> {
     match data {
         [0xaa, 0xaa, 0x03, 0, 0, 0 | 0xf8, high, low, rest @ ..] => {

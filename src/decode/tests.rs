@@ -1,4 +1,4 @@
-//! Frames made by hand, byte by byte, so that each test shows the layout it speaks of.
+//! Frames built by hand, byte by byte, so that each test shows its layout.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -14,7 +14,7 @@ fn whole(link: LinkLayer, frame: &[u8]) -> PacketRecord {
     of_wire_length(link, frame, frame.len() as u32)
 }
 
-/// Decodes a frame of which the capture may have cut something off.
+/// Decodes a frame that the capture may have cut.
 fn of_wire_length(link: LinkLayer, frame: &[u8], wire_len: u32) -> PacketRecord {
     let mut record = PacketRecord::default();
     decode(link, frame, wire_len, 7, &mut record);

@@ -29,7 +29,7 @@ pub(super) fn frame(data: &[u8], padded: bool, record: &mut PacketRecord) {
     }
     let both = control & (TO_DS | FROM_DS);
     let mut length = if both == TO_DS | FROM_DS { 30 } else { 24 };
-    // The source address stands where the distribution-system bits say (table 9-30).
+    // The distribution-system bits say where the source address is (table 9-30).
     let source = match both {
         0 | TO_DS => 10,
         FROM_DS => 16,
@@ -56,17 +56,17 @@ pub(super) fn frame(data: &[u8], padded: bool, record: &mut PacketRecord) {
     if padded {
         length = usize::next_multiple_of(length, 4);
     }
-    // Stations of a mesh say so in a bit that means something else between others, and send
-    // to one (four addresses) or to all (from the distribution system).
+    // Mesh stations set a bit that means something else in other networks. They send to one station
+    // (four addresses) or to all (from the distribution system).
     let may_be_mesh = both & FROM_DS != 0 && qos[1] & 1 != 0;
     after(data, Some(length), record, |rest, record| {
         if may_be_mesh { mesh(rest, record) } else { llc(rest, record) }
     });
 }
 
-/// A mesh control field (IEEE 802.11-2020, 9.2.4.7.3), if it is one: flags, time to live,
-/// sequence (4 bytes), and the addresses of stations that are not in the mesh themselves: one,
-/// the sender's, where the frame goes to all; two, the sender's last, where it goes to one.
+/// A mesh control field (IEEE 802.11-2020, 9.2.4.7.3), if it is one: flags, time to live, sequence
+/// (4 bytes), and addresses of stations outside the mesh. A frame to all has one, the sender's; a
+/// frame to one station has two, the sender's last.
 fn mesh(data: &[u8], record: &mut PacketRecord) {
     let Some(flags) = data.first() else {
         return record.set_short();
@@ -75,7 +75,7 @@ fn mesh(data: &[u8], record: &mut PacketRecord) {
         0 => (6, None),
         1 => (12, Some(6)),
         2 => (18, Some(12)),
-        // Reserved, so it is the first byte of LLC.
+        // Reserved, so this is the first byte of LLC.
         _ => return llc(data, record),
     };
     if let Some(sender) = sender
@@ -86,8 +86,8 @@ fn mesh(data: &[u8], record: &mut PacketRecord) {
     after(data, Some(length), record, llc);
 }
 
-/// Passes a radiotap header (<https://www.radiotap.org>): version, padding, little-endian
-/// length, presence words; of its fields only the flags matter here.
+/// Passes a radiotap header (<https://www.radiotap.org>): version, padding, little-endian length,
+/// presence words. Of its fields, only the flags matter here.
 pub(super) fn radiotap(data: &[u8], record: &mut PacketRecord) {
     let word = |at: usize| -> Option<u32> {
         data.get(at..at + 4)?.first_chunk().map(|b| u32::from_le_bytes(*b))

@@ -1,14 +1,14 @@
 //! The bounded ring between a capture thread and the worker thread.
 //!
-//! One ring per interface: single producer (the capture thread), single consumer (the
-//! worker). Built on `rtrb`, whose push and pop are wait-free; this module adds what we
-//! owe the user on top: counted drops, and waking without a system call per frame.
+//! One ring per capture: a single producer (the capture thread), a single consumer (the worker). It
+//! is built on `rtrb`, whose push and pop are wait-free, and adds what we owe the user on top:
+//! counted drops, and waking without a system call per frame.
 //!
-//! Theory of operation: the worker looks at its rings once a second of its own accord.
-//! A producer wakes it earlier only when a ring is half full, so that an idle or
-//! slow network costs no wake-ups and a fast one never fills the ring unseen. A producer
-//! that reads a file may wait for room; it then sleeps until the worker has drained half. A
-//! live one waits 40 ms at most, while the kernel's ring fills, and then counts drops.
+//! Theory of operation: the worker drains its rings once a second of its own accord. A producer
+//! wakes it earlier only when a ring is half full: an idle or slow network costs no wake-ups, and a
+//! fast one never fills the ring unseen. A producer that reads a file may wait for room: it sleeps
+//! until the worker has drained half. A live one waits 40 ms at most, while the kernel's ring
+//! fills, and then counts drops.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,16 +19,16 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::decode::PacketRecord;
 
-/// Records a ring holds by default: 256 KiB of them. The kernel's ring is what bridges bursts;
-/// twice as many here cost memory and the same wake-ups.
+/// Records in a ring by default: 256 KiB of them. The kernel's ring bridges bursts; twice as many
+/// records here cost memory and save no wake-ups.
 pub const DEFAULT_CAPACITY: usize = 4_096;
 
-/// Records that are pushed at once at most.
+/// The most records that are pushed at once.
 pub const BATCH: usize = 256;
 
 const COPIED_AT_ONCE: usize = 24;
 
-/// What both ends see of a ring.
+/// State that both ends share.
 #[derive(Default)]
 struct Shared {
     dropped_frames: AtomicU64,
@@ -56,7 +56,7 @@ pub struct Receiver {
 
 /// Makes a ring for `capacity` records whose consumer is the thread `worker`.
 ///
-/// A `capacity` below 16 is taken as 16.
+/// A `capacity` below 16 counts as 16.
 pub fn ring(capacity: usize, worker: Thread) -> (Sender, Receiver) {
     let capacity = capacity.max(16);
     let (producer, consumer) = RingBuffer::new(capacity);
@@ -72,9 +72,9 @@ pub fn ring(capacity: usize, worker: Thread) -> (Sender, Receiver) {
 }
 
 impl Sender {
-    /// Lets `read` write records for which the ring has room, at most [`BATCH`] of them,
-    /// and pushes them. `read` is given slots with old records in them and returns how
-    /// many of them, from the first on, it has written. `None` if the ring is full.
+    /// Lets `read` write records for which the ring has room, at most [`BATCH`] of them, and pushes
+    /// them. `read` gets slots with old records in them and returns how many it has written, from
+    /// the first on. Returns `None` if the ring is full.
     ///
     /// One copy of a whole batch costs less than a push per record.
     #[inline]
@@ -84,8 +84,8 @@ impl Sender {
             return None;
         }
         let (used, result) = read(&mut self.batch[..room]);
-        // In pieces below the size (2 KiB) from which glibc copies with `rep movsb`, which
-        // pays only for larger ones. There is room: this is the only producer.
+        // Pieces stay below 2 KiB: from there on glibc copies with `rep movsb`, which pays only for
+        // larger copies. There is room: this is the only producer.
         for piece in self.batch[..used.min(room)].chunks(COPIED_AT_ONCE) {
             let _ = self.ring.push_partial_slice(piece);
         }
@@ -99,8 +99,8 @@ impl Sender {
         self.shared.dropped_bytes.fetch_add(u64::from(wire_len), Ordering::Relaxed);
     }
 
-    /// Waits a moment for room, as a live capture may: the kernel's ring is much larger than
-    /// ours and takes the burst meanwhile. Whether there is room now.
+    /// Waits a moment for room, as a live capture may: meanwhile the kernel's ring, which is much
+    /// larger than ours, takes the burst. Returns whether there is room.
     #[cold]
     pub fn wait_a_moment(&mut self) -> bool {
         const PAUSES: u32 = 40;
@@ -141,20 +141,20 @@ impl Sender {
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        // The ring's own mark is set only after this, too late for the worker to see it.
+        // `rtrb` sets its own mark only after this, too late for the woken worker.
         self.shared.producer_is_gone.store(true, Ordering::Release);
         self.worker.unpark();
     }
 }
 
 impl Receiver {
-    /// Tells the receiver whom to wake when a waiting producer has room again.
+    /// Sets the thread to wake when a waiting producer has room again.
     pub fn set_producer(&mut self, producer: Thread) {
         self.producer = Some(producer);
     }
 
-    /// Hands at most `limit` records to `count`, oldest first, in one or two pieces; returns
-    /// how many.
+    /// Passes at most `limit` records to `count`, oldest first, in one or two pieces; returns how
+    /// many.
     #[inline]
     pub fn drain(&mut self, limit: usize, mut count: impl FnMut(&[PacketRecord])) -> usize {
         let ready = self.ring.slots().min(limit);
@@ -162,7 +162,7 @@ impl Receiver {
             return 0;
         };
         let (first, second) = chunk.as_slices();
-        // One call site, so that the counting is compiled into the loop.
+        // One call site, so that the counting is inlined into the loop.
         for piece in [first, second] {
             count(piece);
         }
@@ -180,7 +180,7 @@ impl Receiver {
 
     /// Whether the producer is gone and every record has been drained.
     pub fn is_finished(&self) -> bool {
-        // In this order: what was pushed before the producer went is then seen.
+        // In this order, the ring shows all that was pushed before the producer went.
         self.shared.producer_is_gone.load(Ordering::Acquire) && self.ring.is_empty()
     }
 
@@ -197,7 +197,7 @@ impl Receiver {
 mod tests {
     use super::*;
 
-    /// Puts records with these wire lengths into the ring, dropping what finds no room.
+    /// Puts records with these wire lengths into the ring, dropping those without room.
     fn offer(sender: &mut Sender, lengths: impl IntoIterator<Item = u32>) {
         for wire_len in lengths {
             let written = sender.fill(|slots| {

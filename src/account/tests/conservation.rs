@@ -21,7 +21,7 @@ struct Pair {
     fine: Counts,
     intervals: Vec<ClosedInterval>,
     fines: Vec<ClosedInterval>,
-    /// Of `fines`, those before the open base interval.
+    /// How many of `fines` end before the open base interval.
     fines_before: usize,
     /// Whether no fine interval with traffic reaches into the open base interval.
     was_aligned: bool,
@@ -91,7 +91,7 @@ impl Pair {
         }
     }
 
-    /// The ends of the latest packet are never the ones to be folded.
+    /// The hosts of the latest packet are never folded.
     fn has_both_ends(&self, latest: &PacketRecord) {
         let hosts = self.accounts.snapshot().hosts;
         for end in [latest.source, latest.destination] {
@@ -238,7 +238,7 @@ fn is_sum_of(base: &ClosedInterval, fines: &[ClosedInterval], nothing_was_folded
             let sum = fines.iter().map(|fine| fine.directions[at]).sum::<Volume>();
             assert_eq!(sum, row.directions[at]);
             let greatest = fines.iter().map(|fine| fine.rates[at].greatest).max();
-            // None: it was only covered, and only since the last fine interval.
+            // None: it was only covered, and only since the last fine close.
             assert_eq!(row.rates[at].greatest, greatest.unwrap_or(0));
             assert!(row.rates[at].least <= row.rates[at].greatest);
         }
@@ -258,7 +258,7 @@ fn is_folded_well(interval: &ClosedInterval, hosts: usize, ports: usize) {
     let mut kept: Vec<&IntervalHost> = folded.hosts.iter().collect();
     kept.sort_by_key(|row| (!row.local, std::cmp::Reverse(bytes(row))));
     let gone = || interval.hosts.iter().filter(|row| !folded.hosts.contains(row));
-    // Of those that are left, half at most are local ones that stay because they are.
+    // At most half of those left are kept just because they are local.
     let locals = kept.iter().filter(|row| row.local).count();
     let rest = &kept[locals.min(hosts / 2)..];
     let least = rest.iter().map(|row| bytes(row)).min();

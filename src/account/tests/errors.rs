@@ -12,8 +12,8 @@ fn accounts() -> Accounts {
     accounts
 }
 
-/// Counts these packets on the second interface and returns the number of errors of a
-/// kind; no others may have been counted.
+/// Counts these packets on the second interface and returns the errors of a kind; there must be no
+/// others.
 #[track_caller]
 fn errors(kind: ErrorKind, records: &[PacketRecord]) -> u64 {
     let mut accounts = accounts();
@@ -85,7 +85,7 @@ fn unreachable_messages_are_counted() {
 #[test]
 fn fragments_that_overlap_are_counted() {
     let kind = ErrorKind::OverlappingFragment;
-    // Each brings 16 bytes; offsets count in 8.
+    // Each has 16 bytes; offsets are in units of 8.
     let v4 = |offset| Packet::new(2, 1, Load::Fragment(offset)).record();
     let v6 = |offset| Packet::v6(2, 1, Load::Fragment(offset)).record();
     assert_eq!(errors(kind, &[v4(2), v4(6), v4(4), v4(8)]), 0);

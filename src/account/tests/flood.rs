@@ -45,7 +45,7 @@ fn a_flood_of_200_000_addresses_keeps_every_total_exact() {
     assert_eq!(snapshot.total, total);
     assert_eq!(in_intervals + last.total(), total);
     assert_eq!((snapshot.hosts.len(), busiest), (limit, limit));
-    // Every source but those that are left was folded once; their target never was.
+    // Every source without a row was folded once; the target never was.
     assert_eq!(snapshot.folded_hosts, u64::from(ADDRESSES) + 1 - limit as u64);
     let target = snapshot.hosts.iter().find(|row| row.address == model.destination).unwrap();
     assert_eq!(target.traffic.received, total);

@@ -1,4 +1,4 @@
-//! The memory of flows: which of them push each other out.
+//! The flow cache: which flows evict each other.
 
 use super::traffic::{Load, Packet, local_networks};
 use crate::account::flows::Flows;
@@ -19,7 +19,7 @@ fn retransmissions(accounts: &Accounts) -> u64 {
 /// Flows in a set.
 const WAYS: usize = 2;
 
-/// A segment with 4 bytes of data of flow number `flow`, to the port that tells it from others.
+/// A segment with 4 bytes of data of flow number `flow`; host and port tell flows apart.
 fn segment(flow: u32, sequence: u32) -> PacketRecord {
     let (host, port) = ((flow / 1_000 * 2) as u16, (flow % 1_000) as u16);
     Packet::new(host, 1, Load::Tcp(40_000, port, sequence, ACK)).record()
@@ -30,7 +30,7 @@ fn set(accounts: &Accounts, record: &PacketRecord) -> usize {
     accounts.flows.set(Flows::key(0, record), record)
 }
 
-/// The first flows, in the order of their numbers, that share the set of the first one.
+/// The first flows, by number, that share the set of flow 0.
 fn neighbours(accounts: &Accounts, count: usize) -> Vec<u32> {
     let shared = set(accounts, &segment(0, 1));
     let flows = (0..).filter(|flow| set(accounts, &segment(*flow, 1)) == shared);
@@ -55,7 +55,7 @@ fn neighbours_that_alternate_keep_their_retransmissions() {
 fn neighbours_that_alternate_keep_their_services() {
     let mut accounts = accounts();
     let neighbours = neighbours(&accounts, WAYS);
-    // Many more packets than the list of overwritten flows has room for.
+    // Many more packets than there is room for evicted flows.
     for number in 0..5_000 {
         for flow in &neighbours {
             accounts.count(0, &[segment(*flow, number * 4 + 1)]);
@@ -80,7 +80,7 @@ fn the_flow_that_was_seen_least_recently_goes() {
     let (new, old) = flows.split_last().unwrap();
     let segments = |flows: &[u32]| flows.iter().map(|f| segment(*f, 100)).collect::<Vec<_>>();
     accounts.count(0, &segments(old));
-    // The first comes again, so that the second is the oldest when there is one too many.
+    // The first comes again: the second is now the least recently seen.
     accounts.count(0, &segments(&[old[0], *new]));
     assert_eq!(retransmissions(&accounts), 1);
     accounts.count(0, &segments(&[old[0], *new]));
@@ -100,7 +100,7 @@ fn a_thousand_flows_that_alternate_keep_their_retransmissions() {
         }
     }
     let found = retransmissions(&accounts);
-    // Of them, 25 share their set with two others, about.
+    // About 25 of them share their set with two others.
     assert!(found >= 950, "{found} of 1,000");
 }
 

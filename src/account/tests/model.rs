@@ -73,7 +73,7 @@ impl Counts {
         assert_eq!((ports, snapshot.without_port), (self.ports.clone(), self.without_port));
         let protocols = snapshot.protocols.iter().map(|row| (row.number, row.volume));
         assert_eq!(protocols.collect::<BTreeMap<_, _>>(), self.protocols);
-        // A row may have lost what it had before it was folded, never gained.
+        // A row may lack what it had before it was folded, but never has more.
         for row in &snapshot.hosts {
             let whole = self.hosts[&row.address];
             assert!(row.traffic.sent.bytes <= whole.sent.bytes, "{}", row.address);
@@ -104,7 +104,7 @@ impl Counts {
     }
 }
 
-/// Rows, what was folded and what has no row, against the total.
+/// Rows + other + none against the total.
 #[track_caller]
 fn balances(rows: impl Iterator<Item = Volume>, other: Volume, none: Volume, total: Volume) {
     assert_eq!(rows.sum::<Volume>() + other + none, total);
@@ -144,7 +144,7 @@ pub fn interval_balances(i: &ClosedInterval) {
     balances(i.protocols.iter().map(|row| row.volume), zero, none, i.total());
     let distinct: HashSet<Addr> = i.hosts.iter().map(|row| row.address).collect();
     assert_eq!(distinct.len(), i.hosts.len());
-    // No host does more than it does in all, and a host that is not named does nothing.
+    // A host's services never exceed its row; a host without a row has none.
     let hosts = i.hosts.iter().map(|row| (row.address, row.traffic));
     let mut left: HashMap<Addr, InOut> = hosts.collect();
     for row in &i.services {
@@ -155,7 +155,7 @@ pub fn interval_balances(i: &ClosedInterval) {
     }
 }
 
-/// A snapshot in words, the rows in order, to compare two.
+/// A snapshot as text, its rows sorted, to compare two.
 pub fn in_words(accounts: &Accounts) -> String {
     let mut snapshot = accounts.snapshot();
     snapshot.hosts.sort_by_key(|row| row.address);

@@ -51,7 +51,7 @@ fn a_quiet_second_makes_the_least_rate_nothing() {
     }
     let minute = accounts.close_interval(0, 60);
     assert_eq!(all_rates(&minute), [Rates { least: 0, greatest: 500 }; 4]);
-    // The next minute knows nothing of it.
+    // The next minute has nothing of it.
     count(&mut accounts, 700);
     accounts.cover(0, 1_000);
     accounts.close_fine(60, 1);

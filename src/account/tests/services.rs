@@ -1,4 +1,4 @@
-//! What each host does: rows + other = the host's total.
+//! The services of each host: rows + other = the host's total.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ fn accounts(host_limit: usize) -> Accounts {
     accounts
 }
 
-/// The rows by address and service, in an order.
+/// The rows by address and service, sorted.
 type Rows = BTreeMap<(Addr, (u16, Option<u16>)), InOut>;
 
 fn number(service: Service) -> (u16, Option<u16>) {
@@ -43,7 +43,7 @@ fn rows(snapshot: &Snapshot) -> Rows {
     all
 }
 
-/// No host's rows hold more than the host, and each row belongs to a host.
+/// A host's rows never hold more than the host, and each row belongs to a host.
 fn are_within_their_hosts(snapshot: &Snapshot) {
     let mut left: BTreeMap<Addr, InOut> =
         snapshot.hosts.iter().map(|row| (row.address, row.traffic)).collect();
@@ -94,7 +94,7 @@ fn every_packet_is_in_a_row_while_few_flows_are_alive() {
     assert_eq!(rows(&snapshot), expected);
 }
 
-/// The rows of an interval by address and service, in an order.
+/// The rows of an interval by address and service, sorted.
 fn closed_rows(interval: &ClosedInterval) -> Rows {
     let row = |row: &IntervalService| ((row.address, number(row.service)), row.traffic);
     let rows: Rows = interval.services.iter().map(row).collect();
@@ -102,7 +102,7 @@ fn closed_rows(interval: &ClosedInterval) -> Rows {
     rows
 }
 
-/// Takes all rows and returns those of local hosts.
+/// Empties `rows` and returns those of local hosts.
 fn of_local(rows: &mut Rows) -> Rows {
     let mut rows = std::mem::take(rows);
     rows.retain(|(address, _), _| local_networks(0).has(address));
@@ -126,7 +126,7 @@ fn each_interval_has_what_came_within_it() {
             count(&mut of_fine, record);
             count(&mut of_base, record);
         }
-        // Whether somebody gathers in between does not matter.
+        // A walk in between changes nothing.
         if round % 7 == 0 {
             accounts.gather();
         }
@@ -201,7 +201,7 @@ fn the_busiest_services_of_local_hosts_are_kept_and_none_of_remote_ones() {
         kept
     };
     interval.services = (0..20).map(|host| row(host, host < 5, u64::from(host) + 1)).collect();
-    // Room for all of them: what remote hosts do is not named all the same.
+    // There is room for all, yet the services of remote hosts are left out.
     interval.keep_busiest(100, 100, 100);
     assert_eq!(kept(&interval), [1, 2, 3, 4, 5]);
     interval.keep_busiest(100, 100, 3);
@@ -218,7 +218,7 @@ fn a_host_that_comes_back_begins_anew() {
         accounts.count(0, &[talk(2, 4)]);
     }
     accounts.gather();
-    // Both make room, and one of them comes back within the same second.
+    // Both are evicted, and one of them comes back within the same second.
     accounts.count(0, &[talk(6, 8), talk(2, 8)]);
     accounts.gather();
     let snapshot = accounts.snapshot();

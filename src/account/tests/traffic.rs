@@ -1,4 +1,4 @@
-//! Packets that tests ask for in a few words, and the records the decoder makes of them.
+//! Packets described in a few words, and the records that the decoder makes of them.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::decode::tests::frames::{
 };
 use crate::decode::{LinkLayer, NO_TIME, PacketRecord, decode};
 
-/// What a packet carries.
+/// The payload of a packet.
 #[derive(Clone, Copy, Debug)]
 pub enum Load {
     Udp(u16, u16),
@@ -24,14 +24,14 @@ pub enum Load {
     LostInHeaders,
     /// Not IP, but ARP.
     Arp,
-    /// Not IP: an EtherType nobody knows.
+    /// Not IP: an EtherType the decoder lacks.
     Unknown,
     /// An IP header too broken to name a host.
     Broken,
 }
 
-/// A packet to be. Even hosts are in 10.0.0.0/8 and fd00::/8, odd ones in 198.18.0.0/15
-/// and 2001:db8::/32.
+/// A packet to build. Even hosts are in 10.0.0.0/8 and fd00::/8, odd ones in 198.18.0.0/15 and
+/// 2001:db8::/32.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet {
     pub is_v6: bool,
@@ -68,7 +68,7 @@ impl Packet {
         Packet { timestamp, ..self }
     }
 
-    /// What the decoder makes of it.
+    /// The record that the decoder makes of it.
     pub fn record(&self) -> PacketRecord {
         let frame = self.frame();
         let wire_len = frame.len() as u32 + u32::from(self.uncaptured);
@@ -85,7 +85,7 @@ impl Packet {
                 (6, tcp((source, destination), sequence, flags, b"data"))
             }
             Load::Icmp(kind) => (icmp, vec![kind, 0, 0, 0, 0, 0, 0, 0]),
-            // Its header begins as that of UDP.
+            // Its header begins like that of UDP.
             Load::Sctp(source, destination) => (132, udp(source, destination, b"data")),
             Load::Ip(protocol) => (protocol, vec![0; 8]),
             Load::LostInHeaders => (0, options(0).to_vec()),
@@ -124,7 +124,7 @@ impl Packet {
 }
 
 fn load() -> impl Strategy<Value = Load> {
-    // Few ports, so that flows come again, and now and then any.
+    // Few ports, so that flows come again; now and then any port.
     let port = || prop_oneof![4 => 1_u16..6, 1 => any::<u16>()];
     let flags = prop::sample::select(vec![ACK, ACK, ACK, SYN, FIN | ACK, RST]);
     prop_oneof![
@@ -171,7 +171,7 @@ pub fn local_networks(number: usize) -> LocalNetworks {
     }
 }
 
-/// What may happen to the counters.
+/// One action on the counters.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Packets of an interface, handed over together.
@@ -197,7 +197,7 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..24)
 }
 
-/// Host limits: tiny ones, which evict all the time, and one that never does.
+/// Host limits: tiny ones, which evict all the time, and one that never evicts.
 pub fn host_limit() -> impl Strategy<Value = usize> {
     prop_oneof![Just(2_usize), 3_usize..8, 8_usize..64, Just(100_000)]
 }

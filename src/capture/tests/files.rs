@@ -16,7 +16,7 @@ use crate::decode::{Addr, Defect, NO_TIME, PacketRecord};
 use crate::failure::{Exit, Failure};
 use crate::ring::ring;
 
-/// What reading a file has come to.
+/// The result of reading a file.
 struct Read {
     records: Vec<PacketRecord>,
     link_types: String,
@@ -50,7 +50,7 @@ fn read(bytes: &[u8]) -> Result<Read, Failure> {
     read_file(&file_of(bytes).path)
 }
 
-/// Reads bytes that are a capture in good order.
+/// Reads a capture that must be in good order.
 #[track_caller]
 fn read_whole(bytes: &[u8]) -> Read {
     let read = read(bytes).unwrap();
@@ -64,7 +64,7 @@ fn pack(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A file of every kind of packet block, whose interfaces differ in all that they can.
+/// A file with every kind of packet block, whose interfaces differ in every way.
 fn mixed(is_big: bool) -> Vec<u8> {
     let eth = ethernet(IPV4, &small());
     PcapNg::new(is_big)
@@ -99,7 +99,7 @@ fn interfaces_of_a_pcapng_file_may_differ_in_link_type_and_snap_length() {
             (5_000_000_000, 1_500, 47, ports, no),
             (7, 67, 67, ports, no),
             (9_000_000_000, 49, 49, ports, no),
-            // Without a time it follows the one before.
+            // Without a time, it gets that of the one before.
             (9_000_000_000, 47, 47, ports, no),
             (11_000_000_000, 70, 69, ports, no),
             // Cut at the snap length of its interface.
@@ -131,7 +131,7 @@ fn a_frame_longer_than_its_file_announces_is_whole_in_pcapng() {
     let file = PcapNg::new(false).interface(1, 64).packet(0, 1, &frame, length);
     let record = read_whole(&file.bytes).records[0];
     assert_eq!((record.captured_len, record.wire_len), (length, length));
-    // Even if it is longer than what libpcap takes.
+    // Even if it is longer than libpcap's limit.
     let frame = ethernet(IPV4, &ipv4(17, &udp(5353, 53, &[7; 300_000])));
     let length = frame.len() as u32;
     let file = PcapNg::new(true).interface(1, 0).packet(0, 1, &frame, length);
@@ -197,7 +197,7 @@ fn damage_anywhere_is_judged_by_libpcap() {
             odd[at] = value;
             let made = file_of(&odd);
             let frames = libpcap_reads(&made.path);
-            // What libpcap refuses for its link type or snap length alone is read.
+            // Files are read that libpcap refuses only for link type or snap length.
             let ours = read_file(&made.path).map_or(0, |read| read.records.len());
             assert!(ours >= frames && ours <= 3, "byte {at} is {value}: {ours}, {frames}");
         }
@@ -223,7 +223,7 @@ fn files_packed_with_gzip_are_read() {
         let read = read_whole(&file);
         assert_eq!((read.records.len(), &*read.link_types), (3, "EN10MB"));
         assert_eq!(read.records[2].timestamp, 3_000_000_000);
-        // gzip leaves out what is behind as well.
+        // gzip leaves out the rest as well.
         assert_eq!(read_whole(&cat(&[&file, &[0; 512]])).records.len(), 3);
     }
     assert_eq!(read_whole(&pack(&mixed(true))).records.len(), 7);
@@ -254,7 +254,7 @@ fn damaged_packed_files_are_read_up_to_the_damage() {
     let wrong = read(&wrong).unwrap();
     assert_eq!(wrong.records.len(), 1_000);
     assert!(wrong.end.unwrap_err().message.contains("the packed data is damaged"));
-    // Of some damage nothing can be told but that it is there.
+    // Some damage shows only as an early end.
     for length in 2..30 {
         let problem = match read(&file[..length]) {
             Ok(read) => read.end.unwrap_err(),

@@ -14,7 +14,7 @@ pub fn classic(link_type: u32, frames: &[&[u8]]) -> Vec<u8> {
     file
 }
 
-/// A pcapng file to be, in one byte order.
+/// A pcapng file in the making, in one byte order.
 #[derive(Clone)]
 pub struct PcapNg {
     is_big: bool,
@@ -22,7 +22,7 @@ pub struct PcapNg {
 }
 
 impl PcapNg {
-    /// With a section header.
+    /// Begins with a section header.
     pub fn new(is_big: bool) -> PcapNg {
         PcapNg { is_big, bytes: Vec::new() }.section()
     }
@@ -90,7 +90,7 @@ impl PcapNg {
         self.block(6, &body)
     }
 
-    /// A packet block as old files have it.
+    /// A packet block of old files.
     pub fn old_packet(self, interface: u16, time: u64, frame: &[u8], wire_len: u32) -> PcapNg {
         let (upper, lower) = ((time >> 32) as u32, time as u32);
         let length = frame.len() as u32;

@@ -2,7 +2,7 @@
 
 use crate::decode::LinkLayer;
 
-/// The ends of the packets that these builders make.
+/// The ends of the packets that are built here.
 pub const SOURCE_V4: [u8; 4] = [192, 168, 1, 10];
 pub const DESTINATION_V4: [u8; 4] = [203, 0, 113, 5];
 pub const SOURCE_V6: [u8; 16] = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
@@ -23,7 +23,7 @@ pub fn cat(parts: &[&[u8]]) -> Vec<u8> {
     parts.concat()
 }
 
-/// An IPv4 header to be; what is `None` is filled in truthfully.
+/// Fields of an IPv4 header; those that are `None` are filled in correctly.
 #[derive(Clone)]
 pub struct Ipv4 {
     pub source: [u8; 4],
@@ -31,7 +31,7 @@ pub struct Ipv4 {
     pub protocol: u8,
     pub options: &'static [u8],
     pub identification: u16,
-    /// "More fragments" is 0x2000, the rest counts in 8 bytes.
+    /// "More fragments" is 0x2000, the rest is in units of 8 bytes.
     pub fragment: u16,
     pub total_len: Option<u16>,
     pub header_words: Option<u8>,
@@ -197,7 +197,7 @@ pub fn trill(options: u8, frame: &[u8]) -> Vec<u8> {
     cat(&[&bits, &[0, 1, 0, 2], &[9; 4].repeat(options.into()), frame])
 }
 
-/// A network service header of this many words of 4 bytes, then what it says it carries.
+/// A network service header of this many words of 4 bytes, then its payload.
 pub fn service_function(words: u8, carried: u8, payload: &[u8]) -> Vec<u8> {
     let more = [0xee; 4].repeat(usize::from(words.max(1)) - 1);
     cat(&[&[0x0f, words, 1, carried], &more, payload])
@@ -234,8 +234,8 @@ pub const FROM_DS: u16 = 0x0200;
 pub const PROTECTED: u16 = 0x4000;
 pub const ORDER: u16 = 0x8000;
 
-/// A mesh data frame, with as many addresses of stations outside the mesh as given, the last
-/// of which is the sender.
+/// A mesh data frame with `outside` addresses of stations outside the mesh; the last one is the
+/// sender's.
 pub fn mesh(ways: u16, outside: u8, payload: &[u8]) -> Vec<u8> {
     let mut header = wifi_header(DATA | QOS | ways);
     let end = header.len();
@@ -247,7 +247,7 @@ pub fn mesh(ways: u16, outside: u8, payload: &[u8]) -> Vec<u8> {
     cat(&[&header, &[outside, 31, 1, 0, 0, 0], addresses.as_flattened(), &snap(IPV4, payload)])
 }
 
-/// An 802.11 MAC header as the bits of `control` ask for it, without padding.
+/// An 802.11 MAC header with the parts that `control` asks for, without padding.
 pub fn wifi_header(control: u16) -> Vec<u8> {
     let addresses = match control & (TO_DS | FROM_DS) {
         TO_DS => [ACCESS_POINT, SENDER, RECEIVER],

@@ -1,4 +1,4 @@
-//! Link layers: what stands in front of the outermost IP header is passed.
+//! Link layers: the headers in front of the outermost IP header are passed.
 
 use super::frames::*;
 use super::{LinkLayer, PacketRecord, decode, of_wire_length, whole};
@@ -22,7 +22,7 @@ fn shows_the_packet(link: LinkLayer, frame: &[u8]) -> PacketRecord {
     record
 }
 
-/// Checks that a frame is counted without a host and without blame.
+/// Checks that a frame is counted without a host and without a defect.
 #[track_caller]
 fn has_no_host(link: LinkLayer, frame: &[u8]) {
     let record = whole(link, frame);
@@ -157,7 +157,7 @@ fn a_length_that_is_longer_than_its_frame_is_malformed_and_the_packet_still_read
     ] {
         let record = whole(LinkLayer::Ethernet, &frame);
         assert_eq!((record.ports(), record.defect()), (Some((5353, 53)), Defect::Malformed));
-        // Where the capture has cut the frame, it may be right.
+        // If the capture has cut the frame, the length may be right.
         let cut = of_wire_length(LinkLayer::Ethernet, &frame, 1_600);
         assert_eq!((cut.ports(), cut.defect()), (Some((5353, 53)), Defect::None));
     }
@@ -169,7 +169,7 @@ fn what_is_behind_a_length_is_padding() {
     for frame in [ethernet_with_length(&inner), ethernet(0x8864, &pppoe(&ppp))] {
         shows_the_packet(LinkLayer::Ethernet, &cat(&[&frame, &[0; 20]]));
     }
-    // So the packet must end before it: here it ends one byte behind, in the padding.
+    // Here the packet ends one byte behind the length, in the padding.
     let mut session = pppoe(&ppp);
     session[5] -= 1;
     for frame in [ethernet(inner.len() as u16 - 1, &inner), ethernet(0x8864, &session)] {
@@ -179,7 +179,7 @@ fn what_is_behind_a_length_is_padding() {
         assert_eq!(record.wire_len as usize, frame.len());
         assert_eq!(record.captured_len as usize, frame.len());
     }
-    // And a header that is not there is not read from the padding, whoever cut the frame.
+    // A missing header is not read from the padding, even if the capture has cut the frame.
     let frame = cat(&[&ethernet(2, &[0xaa, 0xaa]), &snap(IPV4, &small())[2..]]);
     for wire_len in [frame.len() as u32, 1_500] {
         let record = of_wire_length(LinkLayer::Ethernet, &frame, wire_len);
@@ -269,7 +269,7 @@ fn mesh_frames_show_the_packet_and_who_sent_it() {
         let record = shows_the_packet(LinkLayer::Wifi, &mesh(ways, outside, &small()));
         assert_eq!(record.source_mac(), Mac(sender), "{ways:04x} {outside}");
     }
-    // Elsewhere the bit is part of a time or of a queue's length.
+    // In other networks the bit is part of a time or of a queue's length.
     for ways in [0, TO_DS, FROM_DS, TO_DS | FROM_DS] {
         let mut frame = wifi(DATA | QOS | ways, &small());
         let end = wifi_header(DATA | QOS | ways).len();
@@ -315,7 +315,7 @@ fn other_local_networks_show_the_packet_and_who_sent_it() {
     let mut ring = cat(&[&[0x50], &ring[2..14], &snap(IPV4, &small())]);
     ring[0] = 0x41;
     has_no_host(Fddi, &ring);
-    // A route that is shorter than itself.
+    // A route shorter than its own header.
     let odd = token_ring(&[1, 0], &snap(IPV4, &small()));
     assert_eq!(whole(TokenRing, &odd).defect(), Defect::Malformed);
     shows_the_packet(Enc, &cat(&[&[0, 0, 0, 2], &[7; 8], &small()]));
@@ -503,7 +503,7 @@ fn netfilter_log_attributes_are_passed_up_to_the_packet() {
     let record = shows_the_packet(Nflog, &nflog(2, 0, &small()));
     assert_eq!(record.source_mac(), Mac(SENDER));
     shows_the_packet(Nflog, &nflog(10, 0, &small_v6()));
-    // A bridge, ARP and a device do not say in their family what the packet is.
+    // For a bridge, ARP or a device, the family is not the type of the packet.
     for family in [0, 3, 5, 7] {
         let record = shows_the_packet(Nflog, &nflog(family, IPV4, &small()));
         assert_eq!(record.source_mac(), Mac(SENDER));

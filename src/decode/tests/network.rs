@@ -9,7 +9,7 @@ fn packet(packet: &[u8]) -> PacketRecord {
     packet_of(packet, packet.len())
 }
 
-/// The same, the packet having had `on_wire` bytes before the capture cut it.
+/// The same for a packet that had `on_wire` bytes before the capture cut it.
 fn packet_of(packet: &[u8], on_wire: usize) -> PacketRecord {
     let kind = if packet.first().is_some_and(|first| first >> 4 == 6) { IPV6 } else { IPV4 };
     of_wire_length(LinkLayer::Ethernet, &ethernet(kind, packet), 14 + on_wire as u32)
@@ -53,7 +53,7 @@ fn a_wrong_header_checksum_is_told_and_the_packet_still_read() {
 fn a_wrong_header_checksum_is_told_beside_another_defect() {
     let bad = Ipv4 { checksum: Some(0xbeef), ..Ipv4::of(6) };
     let segment = tcp((40_000, 443), 1_001, ACK, &[0; 40]);
-    // The packet claims more than the frame has; ends and ports still stand.
+    // The packet claims more than the frame has; ends and ports are still read.
     let long = Ipv4 { total_len: Some(200), ..bad.clone() }.with(&segment);
     let record = packet(&long);
     assert_eq!((record.defect(), record.has_bad_checksum()), (Defect::Malformed, true));
@@ -70,7 +70,7 @@ fn a_wrong_header_checksum_is_told_beside_another_defect() {
         assert_eq!(record.fragment().unwrap().offset, u32::from(fragment & 0x1fff) * 8);
         assert_eq!(record.fragment().unwrap().length, 180);
     }
-    // Neither an odd sequence number nor another defect alone looks like one.
+    // Neither an odd sequence number nor another defect alone looks like a bad checksum.
     let good = Ipv4 { total_len: Some(200), ..Ipv4::of(6) }.with(&segment);
     let record = packet(&good);
     assert_eq!((record.defect(), record.has_bad_checksum()), (Defect::Malformed, false));
@@ -102,7 +102,7 @@ fn a_header_longer_than_its_frame_still_names_its_hosts() {
     let record = packet(&long);
     has_ends(&record);
     assert_eq!((record.ports(), record.defect()), (None, Defect::Malformed));
-    // Cut off by the capture, it is only truncated.
+    // If the capture cut it off, it is only truncated.
     let options = Ipv4 { options: &[1; 40], ..Ipv4::of(17) }.with(&dns());
     let record = packet_of(&options[..30], options.len());
     has_ends(&record);
@@ -183,7 +183,7 @@ fn four_bytes_of_a_transport_header_are_enough_for_the_ports() {
     let (u, t) = (ipv4(17, &dns()), ipv4(6, &tcp((5353, 53), 1, ACK, b"")));
     let record = packet_of(&u[..24], u.len());
     assert_eq!((record.ports(), record.defect()), (Some((5353, 53)), Defect::None));
-    // Of TCP more was to be read: its flags.
+    // TCP needs more: its flags.
     let record = packet_of(&t[..24], t.len());
     assert_eq!((record.ports(), record.defect()), (Some((5353, 53)), Defect::Truncated));
 }
@@ -286,7 +286,7 @@ fn ipv6_fragments_count_as_ipv4_ones_do() {
 
 #[test]
 fn a_non_first_ipv6_fragment_has_the_protocol_of_its_fragment_header() {
-    // What follows is the middle of a datagram, not a destination options header.
+    // The rest is the middle of a datagram, not a destination options header.
     let record = packet(&ipv6(44, &cat(&[&fragment_header(60, 8, true), &options(17), &[0; 8]])));
     assert_eq!((record.protocol(), record.ports()), (60, None));
 }
@@ -322,11 +322,11 @@ fn a_chain_that_leaves_the_capture_has_no_known_protocol() {
     has_ends(&record);
     assert_eq!(record.protocol(), crate::decode::protocol::UNKNOWN_V6);
     assert_eq!((record.ports(), record.defect()), (None, Defect::Truncated));
-    // The last header says what comes next, though that is cut off.
+    // The last header names the next protocol, though that is cut off.
     let record = packet_of(&whole[..56], whole.len());
     assert_eq!((record.protocol(), record.ports()), (17, None));
     assert_eq!(record.defect(), Defect::Truncated);
-    // A chain that ends before it is over is the sender's fault.
+    // A chain that breaks off in a whole frame is the sender's fault.
     assert_eq!(packet(&ipv6(0, &options(60))).defect(), Defect::Malformed);
     let mut beyond = ipv6(0, &cat(&[&options(17), &dns()]));
     beyond[41] = 200;

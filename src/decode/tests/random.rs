@@ -39,7 +39,7 @@ const LINKS: [LinkLayer; 29] = [
     LinkLayer::Unknown,
 ];
 
-/// What holds for the record of any frame at all.
+/// Checks that hold for the record of any frame.
 fn is_sound(record: &PacketRecord, frame: &[u8], wire_len: u32) {
     assert_eq!(record.wire_len, wire_len);
     assert_eq!(record.captured_len as usize, frame.len());
@@ -91,14 +91,14 @@ fn every_prefix_of_a_well_made_frame_is_either_read_or_said_to_be_truncated() {
                 let ends = (record.network(), record.source, record.destination);
                 assert_eq!(ends, (full.network(), full.source, full.destination), "{case}");
             } else if length >= 4 {
-                // Below that, what a PPP frame is cannot even be guessed.
+                // Fewer bytes do not show what kind of PPP frame it is.
                 assert_eq!(record.defect(), Defect::Truncated, "{case}");
             }
             if record.defect() == Defect::None && record.is_ip() {
                 assert_eq!(record.ports(), full.ports(), "{case}");
                 assert_eq!(record.protocol(), full.protocol(), "{case}");
             }
-            // The same bytes, had there been no more: it may be malformed, not truncated.
+            // The same bytes as a whole frame may be malformed, but are not truncated.
             let alone = whole(link, &frame[..length]);
             is_sound(&alone, &frame[..length], length as u32);
             assert_ne!(alone.defect(), Defect::Truncated, "{case}");
