@@ -1,5 +1,6 @@
-//! The words of a question to the history, as the command line and the API take them, and what
-//! they mean.
+//! Parses the words of a query of the history; the command line and the API share them.
+//!
+//! Runs on the caller's thread and never reads the database. Errors are sentences for people.
 
 mod question;
 pub mod when;
