@@ -1,4 +1,4 @@
-//! Guards the files of the database: one daemon writes them, and they keep their names.
+//! Guards the files of the database: only one daemon writes them, and they are still in place.
 //!
 //! A deleted or replaced file stays open, and all that is written to it is lost when it is closed.
 //! So the inodes behind the names are compared before each commit. Two daemons that write the same
