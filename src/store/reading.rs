@@ -3,7 +3,7 @@
 //! Theory of operation. A span may hold any number of rows, and an answer names few of them. So the
 //! rows are read in passes, each of which needs little memory: the interfaces, for totals and
 //! coverage; the bytes of each row, to find the busiest ([`busiest`]); and those few by point.
-//! "Other" is the total less these.
+//! "Other" is the total minus these.
 
 use std::collections::HashMap;
 
@@ -291,7 +291,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// The total less all lines.
+    /// The total minus all lines.
     fn other(&self, lines: &[Line], none: &Line, total: &Line) -> Line {
         let kind = self.question.kind;
         let ways = kind.ways.len();
@@ -339,7 +339,7 @@ fn too_much() -> Failure {
     Failure::new(Exit::Usage, text)
 }
 
-/// Adds a part of an interface to the others.
+/// Adds a part of an interface to its sum.
 fn merge(place: std::collections::hash_map::Entry<'_, i64, Row>, row: &Row) {
     match place {
         std::collections::hash_map::Entry::Vacant(place) => {

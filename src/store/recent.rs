@@ -78,8 +78,8 @@ impl Recent {
 }
 
 impl State {
-    /// The intervals that wait and are not in the database as this connection sees it. It must be
-    /// in a transaction that has begun to read.
+    /// The waiting intervals that are not in the database as this connection sees it. Its
+    /// transaction must have begun to read.
     pub(super) fn waiting(&self, connection: &Connection) -> Result<Vec<Arc<Interval>>> {
         let is_written = self.committing.map(|probe| probe.is_there(connection)).transpose()?;
         Ok(match is_written {
@@ -127,7 +127,7 @@ impl State {
         }
     }
 
-    /// The clock was set back: moves what is dated `now` or later back by `by`.
+    /// The clock was set back: moves what is dated `now` or later back by `by` seconds.
     pub(super) fn set_back(&mut self, now: i64, by: i64, seconds: i64) {
         let aligned = (by + seconds / 2).div_euclid(seconds) * seconds;
         let later = self.pending.split_off(&(now.div_euclid(seconds) * seconds));

@@ -1,8 +1,8 @@
 //! Retention: deletes what is too old, and what makes the file too large. Runs on the store thread,
 //! within the transaction of a commit.
 //!
-//! The present comes from arriving intervals, never from a row. A wrong clock must not cost the
-//! history all the same: what is too old by the clock is deleted no faster than [`PACE`] times what
+//! The present comes from arriving intervals, never from a row. Even so, a wrong clock must not
+//! cost the history: what is too old by the clock is deleted no faster than [`PACE`] times what
 //! arrives. Only a tier's surplus goes faster: what it holds beyond its length, as when the owner
 //! has shortened that, is too much by any clock.
 
@@ -54,8 +54,8 @@ impl Allowances {
         Ok(Allowances(all))
     }
 
-    /// Adds the allowance for `arrived` seconds. Of an unused one only a single interval of the
-    /// tier is saved: a clock that is right needs no more.
+    /// Adds the allowance for `arrived` seconds. At most one interval of the tier is carried over
+    /// unused: a clock that is right needs no more.
     pub(super) fn earn(&mut self, arrived: i64) {
         for (seconds, allowance) in &mut self.0 {
             let saved = allowance.earned.min(*seconds);

@@ -3,10 +3,10 @@
 //!
 //! Theory of operation. First the hosts of all tiers are read, finest first, and entered in a Bloom
 //! filter; then the hardware addresses of all others are deleted. Both go in steps of bounded
-//! length, with commits in between. Hosts that arrive meanwhile are entered as well, and so have
-//! been all rows that a coarser tier is made of. The filter has the same size whatever the history
-//! holds. It never rejects a host with history. It may accept one without; that address then stays
-//! until the next sweep.
+//! length, with commits in between. Hosts that arrive meanwhile are entered as well. A coarser row
+//! that is recomputed meanwhile has only hosts of finer rows, which were read first. The filter has
+//! the same size whatever the history holds. It never misses a host with history. It may accept one
+//! without, whose address then stays until the next sweep.
 
 use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;

@@ -1,4 +1,4 @@
-//! The tiers in the database: which there are, and what they reach.
+//! The tiers in the database: which are written, and which spans they hold.
 
 use rusqlite::{Connection, OptionalExtension, Result, Row as SqlRow, Transaction};
 

@@ -68,7 +68,8 @@ impl Writer {
         }
         let (tiers, added) = tiers::sync(&transaction, tiers)?;
         // A tier that comes back may hold rows that were moved since, when the clock was set back.
-        // Only intervals with finer rows are recomputed, and all of those rows are there.
+        // An interval without finer rows is not recomputed, so all go first; all finer rows are
+        // there.
         for tier in added.iter().filter(|at| **at > 0).map(|at| &tiers[*at]) {
             delete(&transaction, tier.seconds, tier.kept_since, i64::MAX)?;
         }
@@ -211,8 +212,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Does a step of deferred work. Returns whether there is more to do. Only if `may_begin`, when
-    /// no interval waits, is a sweep begun.
+    /// Does a step of deferred work. Returns whether there is more to do. A sweep begins only if
+    /// `may_begin`: if no interval waits.
     ///
     /// # Errors
     /// An error of SQLite; nothing is lost, and the next call repeats the step.
@@ -226,8 +227,8 @@ fn wanted_lengths(tiers: &[Tier]) -> impl Iterator<Item = i64> {
     tiers.iter().filter(|tier| !tier.in_memory).map(|tier| i64::from(tier.seconds))
 }
 
-/// By tier: starts of intervals that may be behind their finer rows: those that were open at a
-/// crash, and all of a tier that was `added`.
+/// By tier: starts of intervals that may be behind their finer rows. These are the ones that were
+/// open at a crash, and all of a tier that was `added`.
 ///
 /// The end of the finest tier tells which are open, as in the commits before. A coarser tier may
 /// end later: rows that could not be moved when the clock was set back are still there.
