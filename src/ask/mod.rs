@@ -1,4 +1,4 @@
-//! Parses the words of a query of the history; the command line and the API share them.
+//! Parses queries of the history; the command line and the API share their words.
 //!
 //! Runs on the caller's thread and never reads the database. Errors are sentences for people.
 

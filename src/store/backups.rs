@@ -1,4 +1,4 @@
-//! Keeps the newest of the dated backups in a directory, for `brightstat backup`.
+//! Dated backups in a directory, of which only the newest are kept: `brightstat backup --keep`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -82,8 +82,8 @@ impl Catalog {
         id
     }
 
-    /// Writes the names of new interfaces at once: answers from memory refer to them by number.
-    /// What cannot be written is written with the next commit.
+    /// Writes the names of new interfaces at once: answers from memory refer to them by number. If
+    /// that fails, the next commit writes them.
     pub(super) fn write_names(&mut self, connection: &Connection) {
         if !self.new_interfaces.is_empty() && self.write_interfaces(connection).is_ok() {
             self.new_interfaces.clear();

@@ -1,5 +1,5 @@
 //! A commit of the store thread: writes what waits, handles failures, and reports them. What cannot
-//! be written goes on waiting.
+//! be written waits for the next commit.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! Interns hosts: the rows of services hold a number in place of an address. The store thread
-//! assigns numbers, within the transaction of a commit.
+//! assigns the numbers, within a transaction.
 //!
 //! Theory of operation. Outside the tables a host is its address. Its number is assigned when a row
 //! is written and looked up when one is read, so that nobody ever holds a deleted one.

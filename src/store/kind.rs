@@ -25,9 +25,9 @@ pub struct Kind {
     pub ways: &'static [&'static str],
     /// Further numbers.
     pub extras: &'static [Extra],
-    /// The key of the row that holds what a bounded table could not name.
+    /// The key of its "other": what a bounded table could not name.
     pub other: Option<Key>,
-    /// The key of the row that holds frames which have no such thing.
+    /// The key of its "none": frames without such a thing.
     pub none: Option<Key>,
 }
 
@@ -117,9 +117,9 @@ pub static SERVICE: Kind = Kind {
 /// All kinds.
 pub static KINDS: [&Kind; 6] = [&INTERFACE, &HOST, &DEVICE, &PORT, &PROTOCOL, &SERVICE];
 
-/// In the first key column: what was not named.
+/// In the first key column: "other".
 pub const OTHER: i64 = 0;
-/// In the first key column: frames which have no such thing.
+/// In the first key column: "none".
 pub const NONE: i64 = -1;
 
 impl Kind {

@@ -119,8 +119,8 @@ fn open_once(path: &Path, pulse: &Arc<Pulse>) -> Result<Connection, Trouble> {
     Ok(connection)
 }
 
-/// Compacts the file before work begins if most of it is free, or if it is above its size limit and
-/// partly free. If that would take long, `brightstat db compact` can do it.
+/// Compacts the file before work begins, if most of it is free, or if it is above its size limit
+/// and partly free. If that would take long, it is left to `brightstat db compact`.
 pub(super) fn compact_if_worth_it(connection: &Connection, max_size: u64) {
     let number = |pragma: &str| -> i64 {
         connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0)).unwrap_or(0)

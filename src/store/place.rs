@@ -30,7 +30,7 @@ pub(super) struct Place {
     companions: [Option<Id>; 2],
 }
 
-/// What has happened to the files.
+/// How the files have changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Change {
     /// The database has been deleted.

@@ -15,7 +15,7 @@ use rusqlite::{Connection, Result};
 /// time in which a slow card reads some pages.
 const STEPS: c_int = 1_000;
 
-/// Counts the beats of the store thread, and tells it to stop.
+/// Counts the beats of the store thread, and passes it the request to stop.
 #[derive(Default)]
 pub struct Pulse {
     beats: AtomicU64,

@@ -4,8 +4,8 @@
 //! Theory of operation. The span of a question is divided into points and covered with segments,
 //! each read from one tier: whole days from the day tier, the remainders at the ends from finer
 //! ones (`Grid`). The open interval of a coarse tier may be behind the finer rows and is always
-//! read from those. Uncommitted intervals come from memory. The lock on it is held until the first
-//! read has fixed the state of the database, and a probe tells whether that state is from before or
+//! read from those. Uncommitted intervals come from memory, which is locked until the first read
+//! has fixed the state of the database. A probe then tells whether that state is from before or
 //! after a commit in progress: nothing is missed or counted twice.
 
 use std::path::{Path, PathBuf};

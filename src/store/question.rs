@@ -122,7 +122,7 @@ impl Label {
 /// The answer. Rows + other + none = total, in all and at every point.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// Rows of which kind.
+    /// The kind of rows.
     pub kind: &'static Kind,
     /// The name of the tier that it comes from.
     pub tier: String,
@@ -142,7 +142,7 @@ pub struct Answer {
     /// How many rows there were before `top` cut them; beyond 28,000 an estimate, within some
     /// percent.
     pub count: usize,
-    /// What is not named in `rows`.
+    /// The sum of all that `rows` does not name.
     pub other: Line,
     /// Frames that have no such thing.
     pub none: Line,

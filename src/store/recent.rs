@@ -1,5 +1,5 @@
-//! The newest history, in memory: what has not been committed yet, and the tier that
-//! lives in memory only. The store thread writes it, web threads read it.
+//! The newest history, in memory: uncommitted intervals, and the tier that is kept in memory only.
+//! The store thread writes it, web threads read it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,8 +37,8 @@ pub(super) struct State {
     fine_bytes: usize,
 }
 
-/// Tells a state of the database before a commit from one after it, by an interval of the finest
-/// tier that is there only after. So the lock need not be held while the disk writes.
+/// Distinguishes a state of the database before a commit from one after it, by an interval of the
+/// finest tier that is there only after. So the lock need not be held while the disk writes.
 #[derive(Clone, Copy)]
 pub(super) struct Probe {
     tier: i64,

@@ -14,7 +14,7 @@ use super::tiers::read_row;
 /// The newest history in memory, in the order of time: shared with the store, not copied, and
 /// unpacked an interval at a time.
 pub(super) enum Memory {
-    /// What is not in the database yet.
+    /// Intervals that are not in the database yet.
     Pending(Vec<Arc<Interval>>),
     /// The tier that lives in memory.
     Fine(Vec<Packed>),

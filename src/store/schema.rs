@@ -155,8 +155,8 @@ fn drop_views(transaction: &Transaction<'_>) -> Result<()> {
     })
 }
 
-/// The view of a kind over these tiers. What turns keys into names is written once, around the rows
-/// of all tiers: each connection keeps the text of its views in memory.
+/// The view of a kind over these tiers. Keys are turned into names once, around the rows of all
+/// tiers: each connection keeps the text of its views in memory.
 fn view(kind: &Kind, tiers: &[(i64, String)]) -> String {
     let parts: Vec<String> = tiers
         .iter()

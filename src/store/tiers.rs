@@ -110,8 +110,8 @@ pub(super) fn all_lengths(connection: &Connection) -> Result<Vec<i64>> {
     all.query_map([], |row| row.get(0))?.collect()
 }
 
-/// The end of the second in which the newest interval of any tier begins: what comes later is in
-/// later intervals of a tier that is new.
+/// The end of the second in which the newest interval of any tier begins: what arrives later is in
+/// later intervals of a new tier.
 fn any_newest(connection: &Connection) -> Result<Option<i64>> {
     let mut end = None;
     for seconds in all_lengths(connection)? {

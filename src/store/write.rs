@@ -67,9 +67,8 @@ impl Writer {
             make_anew(&transaction, &mut hosts, &before, limits, &mut stale)?;
         }
         let (tiers, added) = tiers::sync(&transaction, tiers)?;
-        // A tier that comes back may hold rows that were moved since, when the clock was set back.
-        // An interval without finer rows is not recomputed, so all go first; all finer rows are
-        // there.
+        // A clock that was set back may have moved rows since a tier was last written. An interval
+        // without finer rows is not recomputed, so delete first what the finer rows can restore.
         for tier in added.iter().filter(|at| **at > 0).map(|at| &tiers[*at]) {
             delete(&transaction, tier.seconds, tier.kept_since, i64::MAX)?;
         }

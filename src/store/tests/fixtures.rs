@@ -223,9 +223,9 @@ pub(in crate::store) fn assert_views_add_up(store: &Store) {
     assert!(sum(store, "SELECT count(*) FROM v_service WHERE protocol = 'other'") > 0);
 }
 
-/// The same for a store whose tiers were changed. Before `since` a coarser row may come from a tier
-/// that is gone, in which its host was at times folded into `other`. It then holds less than the
-/// finer rows, and `other` more; never the other way round.
+/// [`assert_conservation`] for a store whose tiers were changed. Before `since` a coarser row may
+/// come from a tier that is gone, in which its host was at times folded into `other`. It then holds
+/// less than the finer rows, and `other` more; never the other way round.
 pub(in crate::store) fn assert_conservation_since(store: &Store, since: i64) {
     let total = "SELECT tier, start, sum(packets), sum(bytes) FROM v_interface GROUP BY 1, 2";
     for split in ["in", "out", ""] {

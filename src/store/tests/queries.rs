@@ -41,7 +41,7 @@ fn tier(name: &str) -> Step {
     Step::Tier(name.to_owned())
 }
 
-/// A store with three days of minutes, of which the last two hours are left.
+/// A store with three days of history; only the last two hours still have minutes.
 fn three_days() -> (tempfile::TempDir, Store) {
     let directory = tempfile::tempdir().unwrap();
     let options =

@@ -180,7 +180,7 @@ fn hardware_addresses_of_hosts_without_history_do_not_pile_up() {
         while store.tidy_up(&Status::default()) {}
         assert!(sum(&store, "SELECT count(*) FROM host_mac") <= 3_020);
     }
-    // Every host with history has kept its own.
+    // Every host with history has kept its hardware address.
     let without = "SELECT count(*) FROM v_host WHERE mac IS NULL AND local IS NOT NULL";
     assert_eq!(sum(&store, without), 0);
     let forgotten = 0x0a00_0000 + 30 * 20;

@@ -67,8 +67,7 @@ fn a_file_that_is_mostly_free_is_made_small_when_it_is_opened() {
     assert!(std::fs::metadata(&path).unwrap().len() < 1_000_000);
 }
 
-/// With five minutes between commits, a power cut loses at most four closed minutes and the open
-/// one.
+/// Commits are five minutes apart: a power cut loses at most four closed minutes and the open one.
 #[test]
 fn a_commit_comes_with_the_interval_that_makes_its_period_full() {
     let directory = tempfile::tempdir().unwrap();
