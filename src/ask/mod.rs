@@ -1,5 +1,6 @@
-//! The words of a question to the history, as the command line and the API take them, and what
-//! they mean.
+//! Parses queries of the history; the command line and the API share their words.
+//!
+//! Runs on the caller's thread and never reads the database. Errors are sentences for people.
 
 mod question;
 pub mod when;

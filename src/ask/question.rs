@@ -1,4 +1,4 @@
-//! From words to a question: which rows, which span, how fine.
+//! Turns the words of a query into a [`Question`]: which rows, which span, how fine.
 
 use std::net::IpAddr;
 
@@ -10,37 +10,37 @@ use crate::account::{PortKey, Service, Transport, protocol_name};
 use crate::store::kind::Kind;
 use crate::store::question::{Question, Step, Which};
 
-/// A question in words. Empty texts stand for what the asker did not say.
+/// A query in words. An empty text means that the word was not given.
 #[derive(Clone, Debug, Default)]
 pub struct Words<'a> {
     /// `hosts`, `services`, `ports`, `protocols`, `interfaces`, `devices`, or one of them: `host`.
     pub what: &'a str,
-    /// The one that is meant, such as `192.168.1.5` or `tcp/443`.
+    /// The one row that is asked for, such as `192.168.1.5` or `tcp/443`.
     pub name: &'a str,
-    /// Of `services`: what this host did.
+    /// With `services`: only those of this host.
     pub host: &'a str,
-    /// Of `services`: who used this one.
+    /// With `services`: only the hosts of this one.
     pub service: &'a str,
-    /// Since when; see [`moment`].
+    /// Start of the span; see [`moment`].
     pub from: &'a str,
-    /// Until when.
+    /// End of the span.
     pub to: &'a str,
     /// `minute`, `hour`, `day`, another tier, `auto`, or `none`.
     pub by: &'a str,
-    /// The time zone that is meant; see [`zone`].
+    /// The time zone; see [`zone`].
     pub tz: &'a str,
-    /// Points that an answer to `auto` has at most.
+    /// Limit of points with `auto`.
     pub points: usize,
-    /// Points that any answer has at most.
+    /// Limit of points whatever `by` says.
     pub most: usize,
     /// Rows to name; 0 names all.
     pub top: usize,
 }
 
-/// What words mean, at the moment of `now`; and the time zone to answer in.
+/// Parses a query made at `now`. Returns the time zone to answer in as well.
 ///
 /// # Errors
-/// A sentence that says what was expected, and where.
+/// A sentence that says what was expected and what was found.
 pub fn question(words: &Words<'_>, now: &Zoned) -> Result<(Question, TimeZone), String> {
     let kind = Kind::named(words.what).ok_or_else(|| {
         format!(
@@ -94,7 +94,7 @@ pub fn question(words: &Words<'_>, now: &Zoned) -> Result<(Question, TimeZone), 
     Ok((Question { kind, only, from, to, step, most, top, rows: None }, zone))
 }
 
-/// The step of a tier's name: days are those of the time zone.
+/// The step for a tier's name; a `day` is one of the time zone.
 pub fn step(tier: &str, zone: &TimeZone) -> Step {
     match tier {
         "day" if *zone != TimeZone::UTC => Step::Days(zone.clone()),
@@ -122,7 +122,7 @@ fn address(name: &str) -> Result<IpAddr, String> {
     })
 }
 
-/// `tcp/443`, or the other way round.
+/// `tcp/443` or `443/tcp`.
 fn port(name: &str) -> Option<PortKey> {
     let (one, other) = name.split_once('/')?;
     let (transport, port) = if one.parse::<u16>().is_ok() { (other, one) } else { (one, other) };
@@ -136,7 +136,7 @@ fn protocol(name: &str) -> Option<u16> {
     number.or_else(|| (0..=256).find(|n| protocol_name(*n) == lower))
 }
 
-/// A port, or a protocol that has none.
+/// A port, or a protocol without ports.
 fn service(name: &str) -> Result<Service, String> {
     let found = port(name).map(Service::Port).or_else(|| protocol(name).map(Service::Protocol));
     found.ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! Moments as people write them: "2h", "yesterday", "2026-11-01 14:00".
+//! Parses moments as people write them: "2h", "yesterday", "2026-11-01 14:00".
 
 use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::TimeZone;
@@ -9,14 +9,14 @@ use crate::config::seconds;
 const EXPECTED: &str = "expected a moment such as \"2h\" (ago), \"yesterday\", \"monday\", \
     \"2026-11-01 14:00\", \"2026-11-01T14:00:00Z\" or \"@1793541600\"";
 
-/// The moment that `text` means at `now`, in seconds since 1970 UTC.
+/// Parses a moment, seconds since 1970 UTC. Spans such as "2h" are counted back from `now`.
 ///
-/// Days begin at midnight in the time zone of `now`, and so are dates and clock times
-/// meant. A time that the change to summer time skips is the one an hour later.
+/// Dates, clock times and midnights are those of the time zone of `now`. A time that the change to
+/// summer time skips becomes the one an hour later.
 ///
 /// # Errors
-/// A sentence that says what was expected. Moments before 1970 or after 9999 are refused,
-/// so that whoever counts with them need not fear an overflow.
+/// A sentence that says what was expected. Moments before 1970 or after 9999 are refused, so that
+/// arithmetic with them cannot overflow.
 pub fn moment(text: &str, now: &Zoned) -> Result<i64, String> {
     let text = text.trim();
     let lower = text.to_ascii_lowercase();
@@ -25,7 +25,7 @@ pub fn moment(text: &str, now: &Zoned) -> Result<i64, String> {
         .or_else(|| lower.strip_prefix('@')?.parse().ok())
         .or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_second))
         .or_else(|| civil(text, now))
-        // Copied from an answer into an address, where '+' means a blank.
+        // An answer's time pasted into a URL, where '+' decodes to a blank.
         .or_else(|| Some(text.replace(' ', "+").parse::<Timestamp>().ok()?.as_second()));
     match found {
         Some(seconds) if (0..=Timestamp::MAX.as_second()).contains(&seconds) => Ok(seconds),
@@ -51,7 +51,7 @@ fn named(text: &str, now: &Zoned) -> Option<i64> {
                 "sunday" => Weekday::Sunday,
                 _ => return None,
             };
-            // The latest one that is not today.
+            // The latest such day before today.
             i64::from((now.weekday().since(day) + 6) % 7 + 1)
         }
     };
@@ -98,10 +98,10 @@ fn at(time: DateTime, now: &Zoned) -> Option<i64> {
     Some(time.to_zoned(now.time_zone().clone()).ok()?.timestamp().as_second())
 }
 
-/// The time zone of that name: "local", "utc", or as in "Europe/Berlin".
+/// The time zone of this name: "local", "utc", or one such as "Europe/Berlin".
 ///
 /// # Errors
-/// There is no such zone here.
+/// This machine has no such zone.
 pub fn zone(name: &str) -> Result<TimeZone, String> {
     let zone = match name {
         "" | "local" => TimeZone::system(),
@@ -112,8 +112,8 @@ pub fn zone(name: &str) -> Result<TimeZone, String> {
             )
         })?,
     };
-    // UTC by another name, as most machines have it that were never told where they are;
-    // "unknown" is a machine without /etc/localtime.
+    // Aliases of UTC: most machines that were never given a zone have one of them. "unknown" is a
+    // machine without /etc/localtime.
     let is_utc = matches!(
         zone.iana_name(),
         Some(

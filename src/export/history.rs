@@ -1,10 +1,10 @@
-//! What the rows and columns of answers from the history are called, in every format.
+//! Names of the rows and columns of answers from the history, the same in every format.
 
 use serde_json::{Map, Value, json};
 
 use crate::store::question::{Answer, Cell, Cells, Label, Line};
 
-/// What a row is about, as keys and values.
+/// A row's label as keys and values.
 pub fn label(label: &Label) -> Map<String, Value> {
     let value = match label {
         Label::Interface(name) | Label::Device(name) => json!({ "name": name }),
@@ -24,10 +24,10 @@ pub fn label(label: &Label) -> Map<String, Value> {
     }
 }
 
-/// A column: its name, which the way follows, and its value.
+/// A column: its name, to which a way's suffix is appended, and its value.
 pub type Column = (&'static str, fn(&Cell) -> u64);
 
-/// The columns of a cell. Rates are told in bits.
+/// The columns of a cell. Rates are in bits per second.
 pub const COLUMNS: [Column; 4] = [
     ("packets", |cell| cell.packets),
     ("bytes", |cell| cell.bytes),
@@ -40,17 +40,18 @@ pub fn columns(label: &Label) -> &'static [Column] {
     if has_rates(label) { &COLUMNS } else { &COLUMNS[..2] }
 }
 
-/// Whether rates mean something: those of different rows cannot be added or taken away.
+/// Whether the row has rates. Those of different rows cannot be added or subtracted: "other" has
+/// none.
 pub fn has_rates(label: &Label) -> bool {
     *label != Label::Other
 }
 
-/// The rows, then what is not named.
+/// The rows, then "other" and "none".
 pub(super) fn lines(answer: &Answer) -> impl Iterator<Item = &Line> {
     answer.rows.iter().chain([&answer.other, &answer.none])
 }
 
-/// Goes along a line, point by point.
+/// Reads a line point by point.
 pub(super) struct Cursor<'a> {
     pub(super) line: &'a Line,
     series: std::iter::Peekable<Box<dyn Iterator<Item = (usize, Cells)> + 'a>>,
@@ -63,7 +64,7 @@ impl<'a> Cursor<'a> {
         Cursor { line, series: series.peekable(), dropped: line.dropped_series.iter() }
     }
 
-    /// What lies in a point, and the frames lost in it; points are asked for in order.
+    /// The cells of a point and the frames lost in it. Ask for the points in order.
     pub(super) fn at(&mut self, point: usize) -> Option<(Cells, u64)> {
         let (_, cells) = self.series.next_if(|(at, _)| *at == point)?;
         Some((cells, self.dropped.next().copied().unwrap_or(0)))
@@ -87,7 +88,7 @@ pub(super) mod example {
         Line { label, total: vec![cell(sum); 2], dropped: 0, series, dropped_series: Vec::new() }
     }
 
-    /// Three minutes, of which the second was not covered and the third half.
+    /// Three minutes: the second was not covered, the third was half covered.
     pub fn answer() -> Answer {
         let host =
             Label::Host("192.168.1.5".parse().unwrap(), Some("02:00:00:00:00:05".into()), true);

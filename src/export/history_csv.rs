@@ -14,7 +14,7 @@ use crate::store::question::{Answer, Cell, Label, Line};
 /// Writes an answer, one row after the other.
 ///
 /// # Errors
-/// What writing says.
+/// An error of `out`.
 pub fn write_csv(answer: &Answer, zone: &TimeZone, out: &mut impl Write) -> io::Result<()> {
     write_head(answer.kind, out)?;
     for line in lines(answer).chain([&answer.total]) {
@@ -29,7 +29,7 @@ pub fn write_csv(answer: &Answer, zone: &TimeZone, out: &mut impl Write) -> io::
 /// Writes the names of the columns.
 ///
 /// # Errors
-/// What writing says.
+/// An error of `out`.
 pub fn write_head(kind: &Kind, out: &mut impl Write) -> io::Result<()> {
     let mut heads: Vec<String> =
         ["start", "end", "covered_seconds", "row"].map(str::to_owned).into();
@@ -43,11 +43,11 @@ pub fn write_head(kind: &Kind, out: &mut impl Write) -> io::Result<()> {
     push_line(out, heads)
 }
 
-/// Writes an answer without the names of the columns, one point after the other: what is written
-/// of the answers to the parts of a span, one behind the other, is in the order of time.
+/// Writes an answer without the names of the columns, point by point: the parts of a long span,
+/// written one after the other, are then in the order of time.
 ///
 /// # Errors
-/// What writing says.
+/// An error of `out`.
 pub fn write_by_time(answer: &Answer, zone: &TimeZone, out: &mut impl Write) -> io::Result<()> {
     let all = lines(answer).chain([&answer.total]);
     let mut all: Vec<Column<'_>> = all.map(|line| Column::new(answer, line)).collect();
@@ -74,7 +74,7 @@ struct Column<'a> {
     answer: &'a Answer,
     line: &'a Line,
     cursor: Cursor<'a>,
-    /// What stands in front of the numbers.
+    /// The fields before the numbers.
     names: Vec<String>,
 }
 
@@ -96,7 +96,7 @@ impl<'a> Column<'a> {
         Column { answer, line, cursor: Cursor::new(line), names: names.collect() }
     }
 
-    /// Writes the line of a point. Points are asked for in order.
+    /// Writes the line of a point. Ask for the points in order.
     fn write(&mut self, at: usize, zone: &TimeZone, out: &mut impl Write) -> io::Result<()> {
         let (answer, line) = (self.answer, self.line);
         let (point, ways) = (&answer.points[at], answer.kind.ways.len());
@@ -118,7 +118,7 @@ impl<'a> Column<'a> {
         ];
         fields.extend(self.names.iter().cloned());
         for at in 0..ways {
-            // Nothing is known of what was not covered: empty, unlike 0.
+            // What was not covered is unknown: an empty field, not 0.
             fields.extend((0..COLUMNS.len()).map(|column| {
                 let told = cells.zip(columns(&line.label).get(column));
                 told.map(|(cells, (_, of))| of(&cells[at]).to_string()).unwrap_or_default()
@@ -132,8 +132,8 @@ impl<'a> Column<'a> {
     }
 }
 
-/// Writes a line of CSV. Names are somebody else's text: control characters are written
-/// out, and a field that a spreadsheet would take for a formula gets an apostrophe in front.
+/// Writes a line of CSV. Names are untrusted: control characters are escaped, and a field that a
+/// spreadsheet would read as a formula gets an apostrophe in front.
 fn push_line(out: &mut impl Write, fields: Vec<String>) -> io::Result<()> {
     let quoted = fields.into_iter().map(|field| {
         let field = match field.starts_with(['=', '+', '-', '@']) {

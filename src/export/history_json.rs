@@ -1,6 +1,6 @@
 //! Answers as JSON; docs/api.md documents the keys.
 //!
-//! Written straight from the answer: 100 rows of 500 points as a tree of values took 52 MiB
+//! An answer is serialized directly: as a tree of values, 100 rows of 500 points took 52 MiB
 //! (measured), more than all the rest of the daemon.
 
 use std::io::{self, Write};
@@ -14,14 +14,14 @@ use crate::store::question::{Answer, Line, Point};
 
 /// An answer as one JSON object.
 pub fn to_json(answer: &Answer, zone: &TimeZone) -> String {
-    // All keys are texts and a text takes whatever is written: nothing can fail.
+    // Cannot fail: all keys are strings, and a string accepts every write.
     serde_json::to_string(&Whole { answer, zone }).unwrap_or_default()
 }
 
 /// Writes an answer as one JSON object.
 ///
 /// # Errors
-/// What writing says.
+/// An error of `out`.
 pub fn write_json(answer: &Answer, zone: &TimeZone, out: &mut impl Write) -> io::Result<()> {
     serde_json::to_writer(&mut *out, &Whole { answer, zone })?;
     writeln!(out)
@@ -59,7 +59,7 @@ impl Serialize for Whole<'_> {
     }
 }
 
-/// What an iterator gives, as an array.
+/// The items of an iterator, as an array.
 struct List<F>(F);
 
 impl<F: Fn() -> I, I: Iterator<Item: Serialize>> Serialize for List<F> {
@@ -83,7 +83,7 @@ impl Serialize for Time<'_> {
     }
 }
 
-/// A row: what it is about, its totals and, if there is more than one point, its series.
+/// A row: its label, its totals and, if there is more than one point, its series.
 #[derive(Clone, Copy)]
 struct Row<'a> {
     answer: &'a Answer,

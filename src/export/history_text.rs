@@ -12,14 +12,13 @@ use crate::ask::when::zone_name;
 use crate::failure::printable;
 use crate::store::question::{Answer, Cell, Label, Line, Point};
 
-/// Writes an answer as a table, with a line above that says what it is and one below that says
-/// where it comes from.
+/// Writes an answer as a table, with a title above and its source tier below.
 ///
-/// The rows are made twice, once to see how wide they are: a week of minutes as a table of texts
-/// would take some hundred megabytes.
+/// The rows are formatted twice, the first time to measure the columns: a week of minutes held as
+/// text would take some hundred megabytes.
 ///
 /// # Errors
-/// What writing says.
+/// An error of `out`.
 pub fn write_table(answer: &Answer, zone: &TimeZone, out: &mut impl Write) -> io::Result<()> {
     let clock = Clock::new(answer, zone);
     writeln!(
@@ -102,7 +101,7 @@ pub fn write_table(answer: &Answer, zone: &TimeZone, out: &mut impl Write) -> io
     writeln!(out, "From the tier \"{}\"; {until}.", answer.tier)
 }
 
-/// Makes the rows of a table, one after the other.
+/// Formats the rows of a table, one after the other.
 fn rows(
     answer: &Answer,
     clock: &Clock<'_>,
@@ -219,7 +218,7 @@ fn length(seconds: u32) -> String {
 /// How times are shown in one table.
 struct Clock<'a> {
     zone: &'a TimeZone,
-    /// Whether clocks are changed in between: an hour may come twice then, and times tell
+    /// Whether clocks change within the answer: an hour may then occur twice, so each time shows
     /// whether it is summer time.
     is_changed: bool,
 }

@@ -1,4 +1,5 @@
-//! What brightstat tells other programs and people outside the web page.
+//! Formats counters and history for people and programs: reports, tables, JSON, CSV. Runs on the
+//! thread of the command or of the web that asks.
 
 pub mod history;
 pub mod history_csv;

@@ -1,4 +1,4 @@
-//! The account of a finished run: what `brightstat report` prints.
+//! The report of a finished run, as `brightstat report` prints it.
 //!
 //! The JSON form is a contract; docs/api.md documents every key. Rows are sorted by bytes,
 //! ties by address or number, so that equal input gives equal output.
@@ -21,7 +21,7 @@ use crate::capture::undecoded;
 use crate::decode::Network;
 use crate::failure::Failure;
 
-/// A snapshot with its rows in order, the longest tail of each table folded away.
+/// A snapshot with its rows sorted; the tail of each table is folded into "other".
 pub struct Report<'a> {
     snapshot: &'a Snapshot,
     hosts: Vec<&'a HostRow>,
@@ -33,9 +33,9 @@ pub struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// Sorts a snapshot's rows and keeps the first `top` of hosts and ports (0: all);
-    /// the others are added up. `problems` are input that could not be read to its end, `notices`
-    /// what else is to be known of it.
+    /// Sorts a snapshot's rows, keeps the busiest `top` hosts and ports (0: all) and adds up the
+    /// others. `problems` are inputs that could not be read to the end; `notices` are other remarks
+    /// on the input.
     pub fn new(
         snapshot: &'a Snapshot,
         top: usize,
@@ -218,8 +218,8 @@ impl<'a> Report<'a> {
     }
 }
 
-/// The first `top` rows (0: all), those with most bytes first, and the others unordered.
-/// `key` gives the bytes, and what puts rows of equal bytes in order.
+/// Splits rows into the busiest `top` (0: all), sorted, and the others, unsorted. `key` returns the
+/// bytes and a tie-breaker.
 pub fn busiest<T>(rows: &[T], top: usize, key: impl Fn(&T) -> (u64, u128)) -> (Vec<&T>, Vec<&T>) {
     let all = if top == 0 { rows.len() } else { top };
     let best = first(&mut rows.iter().map(key), rows.len(), all);
@@ -231,8 +231,8 @@ pub fn busiest<T>(rows: &[T], top: usize, key: impl Fn(&T) -> (u64, u128)) -> (V
     (best.iter().map(|at| &rows[*at]).collect(), rest)
 }
 
-/// The places of the first `top` keys, in order. Not generic: sorting is a lot of code, and
-/// one copy of it serves all tables.
+/// The indices of the first `top` keys, sorted. Not generic: sorting is a lot of code, and one copy
+/// of it serves all tables.
 fn first(keys: &mut dyn Iterator<Item = (u64, u128)>, count: usize, top: usize) -> Vec<usize> {
     let mut keys = keys.enumerate().map(|(at, (bytes, tie))| (Reverse(bytes), tie, at));
     let best = if top >= count {
@@ -240,8 +240,8 @@ fn first(keys: &mut dyn Iterator<Item = (u64, u128)>, count: usize, top: usize) 
         all.sort_unstable();
         all
     } else {
-        // No need to sort a million rows to show twenty: the heap holds the best so far, the
-        // worst of them in front, and most rows are compared with that one only.
+        // No need to sort a million rows to show twenty: the heap holds the best so far with the
+        // worst of them on top, and most rows are compared with that one only.
         let mut best: BinaryHeap<_> = keys.by_ref().take(top).collect();
         for candidate in keys {
             if let Some(mut worst) = best.peek_mut()
@@ -255,12 +255,12 @@ fn first(keys: &mut dyn Iterator<Item = (u64, u128)>, count: usize, top: usize) 
     best.into_iter().map(|(_, _, at)| at).collect()
 }
 
-/// [`busiest`] of hosts.
+/// [`busiest`] for hosts.
 pub fn busiest_hosts(rows: &[HostRow], top: usize) -> (Vec<&HostRow>, Vec<&HostRow>) {
     busiest(rows, top, |row| (row.traffic.bytes(), row.address.number()))
 }
 
-/// [`busiest`] of ports.
+/// [`busiest`] for ports.
 pub fn busiest_ports(rows: &[PortRow], top: usize) -> (Vec<&PortRow>, Vec<&PortRow>) {
     busiest(rows, top, |row| {
         (row.volume.bytes, u128::from(row.transport as u8) << 16 | u128::from(row.port))
@@ -274,7 +274,7 @@ fn section(text: &mut String, table: &TextTable) {
     }
 }
 
-/// Link types for people, with what is not decoded.
+/// Link types for people; those that are not decoded are marked.
 fn link_type_text(link_types: &str) -> String {
     let undecoded = undecoded(link_types);
     let word = |name: &str| {

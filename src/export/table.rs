@@ -5,27 +5,27 @@ use crate::failure::printable;
 /// A table whose columns line up.
 pub struct TextTable {
     rows: Vec<Vec<String>>,
-    /// Columns that hold text, set flush left; the others are numbers.
+    /// How many text columns come first, left-aligned; the others are numbers.
     left: usize,
 }
 
 impl TextTable {
-    /// A table with these column heads, the first `left` of which hold text.
+    /// A table with these column heads; the first `left` columns hold text.
     pub fn new(left: usize, heads: &[&str]) -> TextTable {
         TextTable { rows: vec![heads.iter().map(|head| (*head).to_owned()).collect()], left }
     }
 
-    /// Adds a row. Characters that would move the cursor are written out.
+    /// Adds a row. Control characters are escaped.
     pub fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells.into_iter().map(|cell| printable(&cell).into_owned()).collect());
     }
 
-    /// Whether there is nothing but the heads.
+    /// Whether there are only the heads.
     pub fn is_empty(&self) -> bool {
         self.rows.len() == 1
     }
 
-    /// How many rows there are, with the heads.
+    /// The number of rows, with the heads.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
@@ -38,19 +38,19 @@ impl TextTable {
     }
 }
 
-/// How wide the columns of a table are: for tables that are too long to be held.
+/// The column widths of a table that is too long to hold in memory.
 pub struct Layout {
     widths: Vec<usize>,
     left: usize,
 }
 
 impl Layout {
-    /// A table without any row yet, whose first `left` columns hold text.
+    /// A layout without rows; the first `left` columns hold text.
     pub fn new(left: usize) -> Layout {
         Layout { widths: Vec::new(), left }
     }
 
-    /// Makes room for a row.
+    /// Widens the columns to fit a row.
     pub fn see(&mut self, row: &[String]) {
         self.widths.resize(self.widths.len().max(row.len()), 0);
         for (width, cell) in self.widths.iter_mut().zip(row) {
@@ -75,7 +75,7 @@ impl Layout {
     }
 }
 
-/// A whole number with thin groups of three: `1 234 567`.
+/// A whole number with its digits in groups of three: `1 234 567`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);

@@ -1,5 +1,5 @@
-//! Words for people, where the program's own are others: docs/GLOSSARY.md has them all. JSON
-//! and CSV keep the program's names.
+//! Words for people, where they differ from the program's own: docs/GLOSSARY.md lists them all.
+//! JSON and CSV keep the program's names.
 
 /// Link types by libpcap's names (pcap-linktype(7)), with what people call them; the page has
 /// the same table (`src/web/ui/src/words.ts`), and a test compares the two.
@@ -22,7 +22,7 @@ const LINK_TYPES: [(&str, &str); 16] = [
     ("NFLOG", "firewall log (NFLOG)"),
 ];
 
-/// A link type for people; one that has no other word by libpcap's name.
+/// The word for a link type; libpcap's name if there is none.
 pub fn link_type(name: &str) -> &str {
     LINK_TYPES.iter().find(|(known, _)| *known == name).map_or(name, |(_, word)| word)
 }
@@ -59,7 +59,7 @@ mod tests {
         for old in ["EN10MB", "dropped", "overed"] {
             assert!(!text.contains(old), "{old}: {text}");
         }
-        // The same for programs: their names stay.
+        // JSON, for programs, keeps the program's names.
         let json = Report::new(&snapshot, 10, &[], &[]).to_json().to_string();
         assert!(json.contains("EN10MB") && json.contains("\"drops\""), "{json}");
     }

@@ -1,5 +1,5 @@
-//! Looking after the database: backup, check, figures, making it smaller. All of it works
-//! while the daemon runs.
+//! Maintenance from the command line: backup, check, figures, compaction. All of it works while the
+//! daemon runs.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -65,13 +65,13 @@ fn wrap<T>(path: &Path, result: SqlResult<T>) -> Result<T, Failure> {
     })
 }
 
-/// Copies the database as it stands at one moment, without what is free in it. Returns
-/// the size of the copy in bytes.
+/// Copies the database as of one moment, without its free pages. Returns the size of the copy in
+/// bytes.
 ///
-/// The copy appears under its name only when it is whole and on the disk.
+/// The copy gets its name only when it is complete and synced to the disk.
 ///
 /// # Errors
-/// The database cannot be read, the target is there already or cannot be written.
+/// The database cannot be read; the target exists or cannot be written.
 pub fn backup(database: &Path, target: &Path) -> Result<u64, Failure> {
     let shown = target.display();
     if target.is_dir() {
@@ -92,7 +92,7 @@ pub fn backup(database: &Path, target: &Path) -> Result<u64, Failure> {
     let mut part = target.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);
-    // Of a backup that was cut off.
+    // Left behind by an interrupted backup.
     let _ = fs::remove_file(&part);
     let failed = |e: std::io::Error| Failure::new(Exit::Io, format!("{shown}: {e}"));
     let copy = || -> Result<u64, Failure> {
@@ -111,15 +111,14 @@ pub fn backup(database: &Path, target: &Path) -> Result<u64, Failure> {
     })
 }
 
-/// Looks for damage in the file, and for sums that do not come out. Returns what is wrong,
-/// a line each.
+/// Checks the file for damage, and that sums come out. Returns the problems, a line each.
 ///
 /// # Errors
 /// The database cannot be read at all.
 pub fn check(database: &Path) -> Result<Vec<String>, Failure> {
     let history = History::open(database)?;
     let connection = history.connection();
-    // One moment for all questions.
+    // One transaction, so that all checks see the same moment.
     wrap(database, connection.execute_batch("BEGIN"))?;
     let found = find_problems(connection);
     let _ = connection.execute_batch("COMMIT");
@@ -151,7 +150,7 @@ fn find_problems(connection: &Connection) -> SqlResult<Vec<String>> {
     Ok(problems)
 }
 
-/// In every interval the rows of a split add up to the total.
+/// Checks that the rows of a split add up to the total in every interval.
 fn check_split(
     connection: &Connection,
     tier: &StoredTier,
@@ -190,7 +189,7 @@ fn check_split(
     Ok(())
 }
 
-/// No host does more than it does in all.
+/// Checks that no host's services exceed the host's own row.
 fn check_services(
     connection: &Connection,
     tier: &StoredTier,
@@ -222,7 +221,7 @@ fn check_services(
     Ok(())
 }
 
-/// A coarser interval is the sum of its finer ones, where these are all there; the open
+/// Checks that a coarser interval is the sum of its finer ones, where these are all there. The open
 /// one may be behind.
 fn check_sum(
     connection: &Connection,
@@ -262,22 +261,21 @@ fn check_sum(
     Ok(())
 }
 
-/// Makes the file as small as it can be. Returns the bytes that it and its write-ahead log
-/// take before and after.
+/// Compacts the file. Returns the bytes of the file and its write-ahead log, before and after.
 ///
 /// # Errors
 /// The database cannot be written, or there is no room for a copy of it.
 pub fn compact(database: &Path) -> Result<(u64, u64), Failure> {
-    // For its messages, and so as not to make a database that is not there.
+    // For its error messages, and to avoid creating a database that is not there.
     drop(History::open(database)?);
     let (connection, _) = open::open(database)?;
-    // What the log holds is a part of the database, and may be most of it.
+    // The log is a part of the database, and may be most of it.
     let log = PathBuf::from(format!("{}-wal", database.display()));
     let size_of = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
     let size = || size_of(database) + size_of(&log);
     let before = size();
     wrap(database, connection.execute_batch("VACUUM"))?;
-    // A reader may keep the log from being emptied; then that happens later.
+    // A reader may prevent this; a later checkpoint empties the log then.
     let checkpoint = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     wrap(database, checkpoint.optional())?;
     Ok((before, size()))

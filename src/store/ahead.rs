@@ -1,14 +1,15 @@
-//! Moves rows of the future aside, when the clock that wrote them turns out to have been ahead.
+//! Moves rows aside that lie in the future, when the clock that wrote them turns out to have been
+//! ahead. Runs on the store thread, in steps.
 //!
-//! What lies in the future would be added to when its time comes, would pass for the newest
-//! history until then, and would stay for years. It was counted, though, and nobody knows when:
-//! so it is kept, in a database of its own beside the other one. `brightstat query --database`
-//! shows it. Where the right time is known ([`super::Message::SetBack`]), rows go there instead.
+//! A row in the future would be added to when its time comes, would pass for the newest history
+//! until then, and would stay for years. But it was counted, and its true time is unknown: so it is
+//! kept in a database of its own beside the other one, which `brightstat query --database` shows.
+//! Where the true time is known ([`super::Message::SetBack`]), rows are moved there instead.
 //!
-//! It may be the present that is wrong, as on a machine that starts with an old time and has
-//! not heard of the right one. So nothing is moved before the present has lasted, nor for rows
-//! that are a few hours ahead. A step moves an hour of rows, the newest first, so that each
-//! coarser row is the sum of its finer ones all the time.
+//! The present may be wrong instead, on a machine that starts with an old time and has not yet
+//! heard the right one. So nothing is moved before the present has lasted, nor are rows that are a
+//! few hours ahead. A step moves an hour of rows, the newest first: each coarser row remains the
+//! sum of its finer ones throughout.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -27,28 +28,28 @@ use super::write::{Writer, make_anew};
 use crate::config::Tier;
 use crate::failure::Failure;
 
-/// How many seconds must have been recorded before the present is believed.
+/// Seconds that must be recorded before the present is believed.
 const LASTING: i64 = 600;
-/// Rows that are less ahead than this stay: a clock that is restored from a file may be behind
-/// by so much.
+/// Rows less than this ahead, seconds, stay: a clock that is restored from a file may be behind by
+/// that much.
 const TOLERATED: i64 = 12 * 3_600;
-/// Rows are moved by intervals of this length, or by those of the coarsest tier if that is
-/// finer, seconds.
+/// A step moves this many seconds of history, or an interval of the coarsest tier if that is
+/// shorter.
 const PIECE: i64 = 3_600;
 
-/// How far the search for rows of the future has got.
+/// The progress of the search for rows in the future.
 #[derive(Default)]
 pub(super) struct Ahead {
     /// Seconds that have been recorded.
     arrived: i64,
     is_over: bool,
-    /// Where rows go to, once there are any.
+    /// The database for such rows, once there are any.
     aside: Option<Writer>,
     moved: u64,
     newest: Option<i64>,
 }
 
-/// What has been moved, to be told.
+/// What was moved, for the event.
 pub(super) struct Moved {
     pub(super) intervals: u64,
     /// Start of the newest of them, seconds since 1970 UTC.
@@ -56,35 +57,35 @@ pub(super) struct Moved {
     pub(super) file: PathBuf,
 }
 
-/// The database beside this one that holds rows of the future.
+/// The path of the database for rows in the future, beside this one.
 pub(super) fn aside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".ahead");
     PathBuf::from(name)
 }
 
-/// What a step has come to.
+/// The result of a step.
 pub(super) enum Step {
     More,
     Done(Option<Moved>),
 }
 
 impl Ahead {
-    /// So many seconds have been recorded: how long the present has lasted. The lengths of the
-    /// intervals would not tell, as one of 15 minutes may hold a single second.
+    /// Counts recorded seconds, which tell how long the present has lasted. The lengths of
+    /// intervals would not: one of 15 minutes may hold a single second.
     pub(super) fn note_arrival(&mut self, seconds: i64) {
         self.arrived = self.arrived.saturating_add(seconds);
     }
 
-    /// The clock was set back: some rows may not have been moved with it.
+    /// The clock was set back or the file replaced: rows may be in the future again.
     pub(super) fn begin_again(&mut self) {
         *self = Ahead::default();
     }
 
-    /// Goes on for a step, if the present has lasted.
+    /// Does a step, if the present has lasted.
     ///
     /// # Errors
-    /// The other database cannot be written. What has not been moved is where it was.
+    /// A database cannot be written. Rows that were not moved are where they were.
     pub(super) fn step(
         &mut self,
         writer: &mut Writer,
@@ -99,7 +100,7 @@ impl Ahead {
         let newest = writer.newest_of_all().map_err(failed)?;
         let piece = writer.tiers.last().map_or(PIECE, |tier| tier.seconds.min(PIECE));
         let from = round_up(present, piece);
-        // Once begun it goes to the end.
+        // Once begun, rows that are less far ahead are moved, too.
         let bound = if self.aside.is_some() { from } else { from.saturating_add(TOLERATED) };
         let Some(newest) = newest.filter(|newest| *newest >= bound) else {
             return Ok(Step::Done(self.finish(writer, path, present).map_err(failed)?));
@@ -130,7 +131,7 @@ impl Ahead {
     }
 }
 
-/// Opens or makes the database for rows of the future, with the tiers that this one has.
+/// Opens or creates the database for rows in the future, with the tiers of this one.
 fn make(path: &Path, writer: &Writer, pulse: &Arc<Pulse>) -> std::result::Result<Writer, Failure> {
     let tier = |tier: &StoredTier| Tier {
         name: tier.name.clone(),
@@ -153,10 +154,10 @@ impl Writer {
         Ok(all)
     }
 
-    /// Moves what begins at `start` or later to another database. Returns how many intervals
-    /// of all tiers that are.
+    /// Moves intervals that begin at `start` or later to another database. Returns their number, in
+    /// all tiers.
     ///
-    /// What is cut off between the two transactions is in both, and moved again.
+    /// A crash between the two transactions leaves them in both; the next step moves them again.
     fn move_to(&mut self, aside: &mut Writer, start: i64) -> Result<u64> {
         let Writer { connection, tiers, limits, hosts, stale, .. } = self;
         let copy = aside.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -173,13 +174,13 @@ impl Writer {
         }
         copy.commit()?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        // Tiers that are no longer written and finer than others hold nothing else.
+        // A tier that is no longer written, and is finer than another, holds nothing else.
         let coarsest = tiers.last().map_or(0, |tier| tier.seconds);
         for seconds in tiers::all_lengths(&transaction)?.into_iter().filter(|s| *s <= coarsest) {
             delete(&transaction, seconds, start, i64::MAX)?;
         }
-        // What began before and has lost a part is made anew, where all finer rows are there,
-        // and so is the other part in the end.
+        // An interval that is cut at `start` is recomputed, if all its finer rows are there; its
+        // other part is recomputed in the end.
         for at in 1..tiers.len() {
             stale[at].retain(|open| *open < start);
             let cut = tiers[at].start_of(start);
@@ -195,8 +196,8 @@ impl Writer {
         Ok(count)
     }
 
-    /// From the present on every row of each tier will be there, whatever was let go while the
-    /// clock was ahead.
+    /// Sets `kept_since` back to the present, where deletion under the wrong clock has moved it
+    /// beyond.
     fn keep_from(&mut self, present: i64) -> Result<()> {
         for at in 0..self.tiers.len() {
             let next = self.tiers.get(at + 1).unwrap_or(&self.tiers[at]).seconds;
@@ -212,7 +213,7 @@ impl Writer {
     }
 }
 
-/// Interfaces have their own numbers in each database.
+/// Translates the numbers of interfaces, which differ between databases.
 fn renumber(mut interval: Interval, from: &Connection, to: &Connection) -> Result<Interval> {
     let rows = std::mem::take(&mut interval.rows[INTERFACE.at]);
     for (mut key, row) in rows.0 {

@@ -1,4 +1,4 @@
-//! A directory of dated backups, of which the newest are kept.
+//! Dated backups in a directory, of which only the newest are kept: `brightstat backup --keep`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::admin::backup;
 use crate::failure::{Exit, Failure};
 
-/// What one round has done.
+/// The result of one backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Round {
     /// The new backup.
@@ -19,12 +19,12 @@ pub struct Round {
     pub removed: Vec<PathBuf>,
 }
 
-/// Backs the database up into `directory`, under a name with the time (UTC), and removes the
-/// oldest of the backups there, so that `keep` stay (at least 1, the new one). Other files
-/// are left alone.
+/// Backs the database up into `directory` under a name with the time (UTC), and removes the oldest
+/// backups there until `keep` are left (at least 1, the new one). Other files are left alone.
 ///
 /// # Errors
-/// No such directory, or what [`backup`] says; then nothing has been removed.
+/// No such directory, or an error of [`backup`]: then nothing has been removed. An old backup that
+/// cannot be removed.
 pub fn backup_dated(
     database: &Path,
     directory: &Path,
@@ -51,7 +51,7 @@ pub fn backup_dated(
             others.push(path);
         }
     }
-    // The names order as the times do.
+    // Sorted by name they are sorted by time.
     others.sort_unstable();
     others.truncate((others.len() + 1).saturating_sub(keep));
     for old in &others {
@@ -63,7 +63,7 @@ pub fn backup_dated(
 const PREFIX: &str = "brightstat-";
 const SUFFIX: &str = ".db";
 
-/// Whether a file has a name as [`backup_dated`] gives them.
+/// Whether a file's name is one that [`backup_dated`] gives.
 fn is_dated(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
     let time = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
@@ -100,7 +100,7 @@ mod tests {
             made.push(round.made);
         }
         assert_eq!(made[0].file_name().unwrap(), "brightstat-20261101T022640Z.db");
-        // A clock that went back removes the oldest others, not what it has just made.
+        // After a clock went back, the oldest others are removed, not the new one.
         let round = backup_dated(&database, &place, 1, at(-9)).unwrap();
         assert_eq!(round.removed, made[2..]);
         assert!(round.made.exists());

@@ -1,8 +1,8 @@
-//! What one commit writes: closed intervals, events, and where the clock was set back.
+//! The input of a commit: closed intervals, events, and how the clock was set back.
 
 use super::rows::Interval;
 
-/// What a person should know, to be written with the next commit.
+/// An event for a person to know, written with the next commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Event {
     /// Seconds since 1970 UTC.
@@ -11,7 +11,7 @@ pub(super) struct Event {
     pub(super) message: String,
 }
 
-/// The clock was set back: rows from `now` on belong `by` earlier. Seconds.
+/// The clock was set back: rows at `now` or later belong `by` seconds earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SetBack {
     pub(super) now: i64,
@@ -22,11 +22,11 @@ pub(super) struct SetBack {
 #[derive(Default)]
 pub(super) struct Batch<'a> {
     pub(super) intervals: Vec<&'a Interval>,
-    /// The end of the interval that arrived last, seconds since 1970 UTC; `None` while none
-    /// has. It is never taken from a row: a wrong clock may have put that into the future.
+    /// The end of the interval that arrived last, seconds since 1970 UTC; `None` before the first.
+    /// Never derived from a row: a wrong clock may have dated that in the future.
     pub(super) present: Option<i64>,
     pub(super) set_backs: &'a [SetBack],
     pub(super) events: &'a [Event],
-    /// Whether open intervals of coarser tiers are brought up to date in any case.
+    /// Whether open intervals of coarser tiers are recomputed in any case.
     pub(super) is_last: bool,
 }

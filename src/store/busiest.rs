@@ -1,12 +1,11 @@
-//! The busiest of however many rows, in little memory.
+//! Finds the busiest of any number of rows in bounded memory.
 //!
-//! Theory of operation. As long as there are not too many, all rows are added up, in one pass
-//! over what is stored. If there are more, the first pass adds up groups of rows, by a hash of
-//! their keys: no row has more than its group. The next one adds up the rows of the greatest
-//! groups, as many as there is room for. If the last of the busiest rows found then has more than
-//! the greatest group that was left out, no other row can be among them; if not, the next
-//! groups have their turn. Traffic is never spread so evenly that it takes more than a few
-//! passes. Sorting in SQLite would take a file as large as the rows, on the card.
+//! Theory of operation. If the rows fit ([`ROWS`]), one pass over what is stored adds them all up.
+//! Otherwise a pass adds up groups of rows, by a hash of their keys: no row has more than its
+//! group. The next pass adds up the rows of the greatest groups, as many as fit. If the last of the
+//! busiest rows found has more than the greatest group that was left out, no other row can be among
+//! them; otherwise the next groups follow. Traffic is never so even that this takes more than a few
+//! passes. SQLite would sort in a file as large as the rows, on the card.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -14,7 +13,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use super::kind::Key;
 
-/// Rows that are added up at a time: with their table 1.4 MB.
+/// Rows that are added up at a time: 1.4 MB with their table.
 const ROWS: usize = 28_000;
 /// Groups: 1 MB.
 const GROUPS: usize = 1 << 17;
@@ -23,12 +22,12 @@ const GROUPS: usize = 1 << 17;
 pub(super) struct Busiest {
     /// Bytes and keys, busiest first, ties by key.
     pub(super) rows: Vec<(u64, Key)>,
-    /// How many rows there are in all; beyond [`ROWS`] an estimate, within some percent.
+    /// The number of all rows; beyond [`ROWS`] an estimate, within some percent.
     pub(super) count: usize,
 }
 
-/// Finds the `top` busiest rows. `scan` gives what it is given the key and bytes of every part
-/// of a row.
+/// Finds the `top` busiest rows. `scan` calls its argument with the key and bytes of every part of
+/// every row.
 pub(super) fn busiest<E>(
     top: usize,
     scan: impl FnMut(&mut dyn FnMut(Key, u64)) -> Result<(), E>,
@@ -52,13 +51,13 @@ fn busiest_of<E>(
     let group = |key: &Key| hasher.hash_one(key) as usize % groups;
     let mut totals = vec![0_u64; groups];
     scan(&mut |key, bytes| {
-        // A row without bytes is a row.
+        // A row without bytes counts as a row.
         let total = &mut totals[group(&key)];
         *total = total.saturating_add(bytes.max(1));
     })?;
     let count = distinct(&totals);
     let mut rows = Vec::new();
-    // Greatest first; ties by their number, as there may be more of them than there is room for.
+    // Greatest first; ties by number, as more groups may be equal than there is room for.
     let rank = |group: usize| (Reverse(totals[group]), group);
     let mut order: Vec<u32> =
         (0..groups as u32).filter(|group| totals[*group as usize] > 0).collect();
@@ -77,7 +76,7 @@ fn busiest_of<E>(
             }
         })?;
         if sums.is_full && share > 1 {
-            // More rows to a group than there should be.
+            // More rows in a group than expected.
             share /= 2;
             continue;
         }
@@ -91,7 +90,7 @@ fn busiest_of<E>(
     Ok(Busiest { rows, count })
 }
 
-/// How many rows there are, from how many groups have none (linear counting).
+/// Estimates the number of rows from the number of empty groups (linear counting).
 fn distinct(totals: &[u64]) -> usize {
     let groups = totals.len() as f64;
     let empty = totals.iter().filter(|total| **total == 0).count().max(1) as f64;
@@ -119,7 +118,7 @@ fn ln(mut x: f64) -> f64 {
 struct Sums {
     rows: HashMap<Key, u64>,
     room: usize,
-    /// There were more rows than there is room for.
+    /// Whether there were more rows than fit.
     is_full: bool,
 }
 
@@ -186,7 +185,7 @@ mod tests {
 
     #[test]
     fn many_rows_take_a_few_passes() {
-        // Row n has one part in n: as uneven as traffic is.
+        // Row n has 1/n of the bytes of row 1: as uneven as traffic is.
         let parts: Vec<(i64, u64)> =
             (1..200_000_i64).map(|n| (n, 1_000_000_000 / n.cast_unsigned())).collect();
         let (busiest, passes) = found(&parts, 20, (ROWS, GROUPS));
@@ -205,7 +204,7 @@ mod tests {
         ) {
             let (busiest, _) = found(&parts, top, (room, groups));
             let plain = plain(&parts, top);
-            // With fewer groups than it takes, the rows of one may not fit.
+            // With too few groups, the rows of one may not fit.
             if groups * room >= 40 * 300 || room >= 300 {
                 prop_assert_eq!(&busiest.rows, &plain);
             }

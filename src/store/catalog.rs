@@ -1,5 +1,5 @@
-//! What the store knows by number or by heart: the names of interfaces, and the hardware
-//! addresses of hosts.
+//! The numbers of interfaces, and a cache of the hardware addresses (MACs) of hosts. The store
+//! thread owns it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,10 +10,10 @@ use super::sweep::{Step, Sweep};
 use crate::account::IntervalHost;
 use crate::decode::Mac;
 
-/// MACs of hosts that are remembered, so as not to write them again; and that wait to be
-/// written at most, should the disk fail while somebody makes up addresses.
+/// Limit of MACs that are remembered, so as not to write them again, and of MACs that wait to be
+/// written: the disk may fail while somebody invents addresses.
 const MACS: usize = 4_096;
-/// MACs in the database from which on those of hosts without any history are looked for.
+/// With this many MACs in the database, those of hosts without history are searched for.
 const MANY_MACS: usize = 20_000;
 
 /// The names and numbers of interfaces, and the MACs of hosts, as far as known.
@@ -22,11 +22,11 @@ pub(super) struct Catalog {
     new_interfaces: Vec<(i64, String)>,
     macs: HashMap<Key, Mac>,
     new_macs: BTreeMap<Key, Mac>,
-    /// MACs in the database, or more.
+    /// MACs in the database, an estimate.
     stored_macs: usize,
-    /// So many are too many.
+    /// The number of MACs from which on a sweep is due.
     pub(super) many_macs: usize,
-    /// The search for those that nobody needs, while it goes on.
+    /// The sweep in progress.
     sweep: Option<Sweep>,
 }
 
@@ -47,7 +47,7 @@ impl Catalog {
         })
     }
 
-    /// Notes the MACs that are news.
+    /// Remembers MACs that are new or have changed, to be written.
     pub(super) fn note_macs(&mut self, hosts: &[IntervalHost]) {
         if let Some(sweep) = &mut self.sweep {
             hosts.iter().for_each(|host| sweep.add(&addr_key(&host.address)));
@@ -65,13 +65,13 @@ impl Catalog {
             if self.new_macs.len() > MACS
                 && let Some((gone, _)) = self.new_macs.pop_first()
             {
-                // To be written when it is seen again.
+                // It is written when it is seen again.
                 self.macs.remove(&gone);
             }
         }
     }
 
-    /// The number of an interface.
+    /// The number of an interface; a new one if it has none.
     pub(super) fn interface(&mut self, name: &str) -> i64 {
         if let Some(id) = self.interfaces.get(name) {
             return *id;
@@ -82,8 +82,8 @@ impl Catalog {
         id
     }
 
-    /// Writes the names of new interfaces at once: answers from memory are about numbers.
-    /// What cannot be written is written with the next commit.
+    /// Writes the names of new interfaces at once: answers from memory refer to them by number. If
+    /// that fails, the next commit writes them.
     pub(super) fn write_names(&mut self, connection: &Connection) {
         if !self.new_interfaces.is_empty() && self.write_interfaces(connection).is_ok() {
             self.new_interfaces.clear();
@@ -98,7 +98,7 @@ impl Catalog {
         Ok(())
     }
 
-    /// Writes what is new, as a part of a transaction. See [`Catalog::note_written`].
+    /// Writes what is new within a transaction. [`Catalog::note_written`] follows its commit.
     pub(super) fn write(&mut self, transaction: &Transaction<'_>) -> Result<()> {
         self.write_interfaces(transaction)?;
         let mut put = transaction.prepare_cached(
@@ -118,19 +118,19 @@ impl Catalog {
         self.new_macs.clear();
     }
 
-    /// Looks for MACs of hosts without history, if there are many; a step each time. Returns
-    /// whether there is more to do.
+    /// Does a step of a sweep for MACs of hosts without history, if there are many. Returns whether
+    /// there is more to do.
     ///
-    /// `may_begin` says that no interval waits.
+    /// A sweep begins only if `may_begin`: if no interval waits.
     ///
     /// # Errors
-    /// Whatever SQLite says; the same step is done next time.
+    /// An error of SQLite; the next call repeats the step.
     pub(super) fn sweep(&mut self, connection: &mut Connection, may_begin: bool) -> Result<bool> {
         if self.sweep.is_none() {
             if !may_begin || self.stored_macs < self.many_macs {
                 return Ok(false);
             }
-            // Those that were written again have been counted twice.
+            // MACs that were written again have been counted twice.
             self.stored_macs = count_macs(connection, self.many_macs)?;
             if self.stored_macs < self.many_macs {
                 return Ok(false);
@@ -140,7 +140,7 @@ impl Catalog {
         let Some(sweep) = &mut self.sweep else { return Ok(false) };
         match sweep.step(connection)? {
             Step::More(gone) => {
-                // Of those that are gone, some will be seen again.
+                // Forget deleted MACs: some will be seen, and written, again.
                 self.macs.retain(|key, _| !gone.contains(key));
                 Ok(true)
             }
@@ -154,13 +154,13 @@ impl Catalog {
         }
     }
 
-    /// Rows have been moved to where a sweep may have been already: begin again.
+    /// Abandons the sweep: rows have been moved to where it may have been already.
     pub(super) fn give_up_sweep(&mut self) {
         self.sweep = None;
     }
 
-    /// Takes the place of another one: what that knows is new to the database that this one
-    /// was read from. Returns the numbers of interfaces that are others here: before and now.
+    /// Adopts what the catalog of another database knows, to be written to this one. Returns the
+    /// numbers of interfaces that have changed: from old to new.
     pub(super) fn inherit(&mut self, known: Catalog) -> HashMap<i64, i64> {
         let mut renumbered = HashMap::new();
         for (name, before) in known.interfaces {
@@ -181,7 +181,7 @@ impl Catalog {
     }
 }
 
-/// How many MACs are in the database; no more than `most` are counted.
+/// The number of MACs in the database, counted up to `most`.
 fn count_macs(connection: &Connection, most: usize) -> Result<usize> {
     let sql = format!("SELECT count(*) FROM (SELECT 1 FROM host_mac LIMIT {most})");
     let count: i64 = connection.query_row(&sql, [], |row| row.get(0))?;

@@ -1,4 +1,5 @@
-//! A commit as the store thread sees it: what waits, what goes wrong, and what is told of it.
+//! A commit of the store thread: writes what waits, handles failures, and reports them. What cannot
+//! be written waits for the next commit.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,16 +17,16 @@ use super::write::Writer;
 use super::{Options, Pulse, Status, Store, ahead, open};
 use crate::failure::{Exit, Failure};
 
-/// Events that wait for the disk at most.
+/// Limit of events that wait for the disk.
 const EVENTS_MOST: usize = 100;
-/// A time without rows that is told, seconds, if the finest tier is not kept for longer.
+/// Gaps longer than this, seconds, and than the finest tier is kept, are reported.
 const JUMP: i64 = 86_400;
 
 impl Store {
     pub(super) fn note(&mut self, kind: &'static str, message: String) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let time = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        // Should the disk fail for long: the newest are enough to tell the story.
+        // If the disk fails for long, the newest events are enough to tell the story.
         if self.events.len() >= EVENTS_MOST {
             self.events.remove(0);
         }
@@ -37,7 +38,8 @@ impl Store {
         self.note("database_damaged", message);
     }
 
-    /// Writes what waits in one transaction; what could not be written goes on waiting.
+    /// Writes what waits in one transaction. Returns whether that succeeded; if not, all of it
+    /// waits.
     pub(super) fn commit(&mut self, is_last: bool, status: &Status) -> bool {
         let pulse = self.pulse.clone();
         pulse.needed(|| self.write_all(is_last, status))
@@ -73,7 +75,7 @@ impl Store {
         }
     }
 
-    /// History cannot be written.
+    /// Reports that history cannot be written.
     fn note_trouble(&mut self, text: String, status: &Status) {
         if !status.is_failing.load(Ordering::Relaxed) {
             error!(
@@ -88,7 +90,7 @@ impl Store {
 
     fn try_commit(&mut self, is_last: bool, status: &Status) -> rusqlite::Result<()> {
         if self.lost > 0 {
-            // Once it is written, with all that there were.
+            // One event for all of them, in place of an earlier one that was not written.
             self.events.retain(|event| event.kind != "history_lost");
             let lost = self.lost;
             self.note(
@@ -112,7 +114,7 @@ impl Store {
                 return transaction.commit();
             }
             let Some(probe) = probe else {
-                // Nothing tells before from after: readers wait for the disk.
+                // Readers cannot tell before from after: they wait for the disk.
                 let mut recent = recent.lock();
                 transaction.commit()?;
                 recent.pending.clear();
@@ -139,8 +141,8 @@ impl Store {
         Ok(())
     }
 
-    /// Says so if the clock has jumped over a time longer than the finest tier is kept, and
-    /// what that lets go.
+    /// Reports a jump of the clock over more than the time that the finest tier is kept, and what
+    /// is deleted because of it.
     fn tell_of_a_jump(&mut self, first: Option<&Interval>) -> rusqlite::Result<()> {
         let newest = if self.set_backs.is_empty() { self.writer.newest()? } else { None };
         let (Some(first), Some(newest)) = (first, newest) else { return Ok(()) };
@@ -178,7 +180,7 @@ impl Store {
         self.note("history_ahead", message);
     }
 
-    /// The database is damaged: moves it aside and begins a new one.
+    /// Moves the damaged database aside and begins a new one.
     fn begin_anew(&mut self, what: &str) -> Result<(), Failure> {
         let aside = open::move_aside(&self.path)?;
         warn!(
@@ -191,7 +193,7 @@ impl Store {
         Ok(())
     }
 
-    /// Opens the file that has the database's name now, and goes on with it.
+    /// Opens the file that has the database's name now, and continues with it.
     fn open_again(&mut self) -> Result<(), Failure> {
         let (writer, aside) = begin(&self.path, &self.options, &self.pulse)?;
         let renumbered = self.writer.take_over(writer);
@@ -204,16 +206,17 @@ impl Store {
         Ok(())
     }
 
-    /// Sees to it that what is written goes where others look for it.
+    /// Checks that the open files are still the ones that others find; reopens them if not.
     ///
     /// # Errors
-    /// Another daemon has taken the database; it is gone, and cannot be made anew.
+    /// Another daemon has the lock, a lost database cannot be made anew, or a reader prevents the
+    /// checkpoint of a log that was deleted.
     fn look_after_files(&mut self) -> Result<(), Failure> {
         self.place.renew_lock()?;
         let Some(change) = self.place.change() else { return Ok(()) };
         let failed = |e: rusqlite::Error| open::failure(&self.path, &e);
         if change == Change::LogGone {
-            // It is still open, and what the database lacks is read from it.
+            // The log is still open: copy what the database lacks from it.
             let busy =
                 self.writer
                     .connection
@@ -227,7 +230,7 @@ impl Store {
                 return Err(Failure::new(Exit::Unavailable, text));
             }
         }
-        // Closed before another is opened: it would find the same log and locks.
+        // Close it before opening another one, which would find the same log and locks.
         let none = Connection::open_in_memory().map_err(failed)?;
         drop(std::mem::replace(&mut self.writer.connection, none));
         self.place.remove_companions();
@@ -252,7 +255,7 @@ impl Store {
     }
 }
 
-/// Opens the database and takes it over.
+/// Opens the database, compacts it if that is worth it, and prepares the writer.
 pub(super) fn begin(
     path: &Path,
     options: &Options,

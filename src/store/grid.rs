@@ -1,11 +1,10 @@
-//! How the span of a question is divided into points, and from which tiers they come.
+//! Divides the span of a question into points, and chooses the tiers that they come from.
 //!
-//! Theory of operation. A graph ([`Step::Auto`]) and a table ([`Step::Whole`]) of one span
-//! cover the same intervals, however many points the graph has: the span is widened first,
-//! to whole intervals of the finest tier that is still kept at each end ([`Ends`]), and
-//! divided then. So the first and the last point of a graph may be shorter than the others.
-//! A tier or days that are asked for by name are answered in whole intervals of that tier,
-//! or whole days.
+//! Theory of operation. A graph ([`Step::Auto`]) and a table ([`Step::Whole`]) of one span cover
+//! the same intervals, however many points the graph has: the span is first widened to whole
+//! intervals of the finest tier that is still kept at each end ([`Ends`]), then divided. So the
+//! first and the last point of a graph may be shorter than the others. A tier that is asked for by
+//! name is answered in whole intervals of that tier, and days in whole days.
 
 use rusqlite::Connection;
 
@@ -15,7 +14,7 @@ use super::tiers::{self, StoredTier, first, newest};
 use crate::config::Tier;
 use crate::failure::{Exit, Failure};
 
-/// There is no tier of that name: which there are.
+/// The error for an unknown tier, with the names of those that there are.
 fn no_tier(name: &str, tiers: &[StoredTier], fresh: Option<&InMemory<'_>>) -> Failure {
     let in_memory = fresh.and_then(|fresh| fresh.tier).map(|tier| tier.name.as_str());
     let stored = tiers.iter().map(|tier| tier.name.as_str());
@@ -28,7 +27,7 @@ fn no_tier(name: &str, tiers: &[StoredTier], fresh: Option<&InMemory<'_>>) -> Fa
     Failure::new(Exit::Usage, text)
 }
 
-/// How a span is divided into points, and which tier tells of which part.
+/// The points of a span, and the tier that each part of it is read from.
 pub(super) struct Grid {
     pub(super) tier: String,
     pub(super) step: Option<i64>,
@@ -42,12 +41,12 @@ pub(super) struct Grid {
     pub(super) recorded_until: Option<i64>,
 }
 
-/// A span that is widened to whole intervals of the finest tier that is kept at its ends.
+/// A span, widened to whole intervals of the finest tier that is kept at its ends.
 struct Ends {
     from: i64,
     to: i64,
-    /// The length of the intervals, seconds, if they make the span much longer than it was
-    /// asked for, because nothing finer is kept.
+    /// The length of the intervals at the ends, seconds, if they make the span much longer than it
+    /// was asked for, because nothing finer is kept.
     widened: Option<i64>,
 }
 
@@ -57,7 +56,7 @@ impl Ends {
             let at = (0..tiers.len()).find(|at| available(tiers, *at) <= time);
             at.unwrap_or(tiers.len() - 1)
         };
-        // The end's interval is the one that the last second lies in.
+        // The interval at the end is the one of the last second.
         let (first, last) = (finest(from), finest(to - 1));
         let ends = (tiers[first].start_of(from), tiers::round_up(to, tiers[last].seconds));
         let (before, after) = (from - ends.0, ends.1 - to);
@@ -71,11 +70,11 @@ impl Ends {
     }
 }
 
-/// A span that was made longer by this part of it or more is told.
+/// The answer says so if the span was widened by this part of it or more.
 const MUCH: i64 = 20;
 
-/// Since when all rows of a tier are there, to whole intervals of the next one. The coarsest
-/// has whatever there is.
+/// The time since which all rows of a tier are there, in whole intervals of the next one. The
+/// coarsest tier has whatever there is.
 fn available(tiers: &[StoredTier], at: usize) -> i64 {
     match tiers.get(at + 1) {
         Some(coarser) => tiers::round_up(tiers[at].kept_since, coarser.seconds),
@@ -84,7 +83,7 @@ fn available(tiers: &[StoredTier], at: usize) -> i64 {
 }
 
 impl Grid {
-    /// For the tier in memory.
+    /// The grid of the tier in memory.
     pub(super) fn fine(question: &Question, tier: &Tier) -> Result<Grid, Failure> {
         let seconds = i64::from(tier.seconds);
         let from = question.from.div_euclid(seconds) * seconds;
@@ -184,7 +183,7 @@ impl Grid {
         }
         merge(&mut segments);
         let tier = match question.step {
-            // The tier that most of it comes from.
+            // The tier that most of the span comes from.
             Step::Whole | Step::Days(_) => segments
                 .iter()
                 .max_by_key(|(_, start, end)| end - start)
@@ -215,16 +214,16 @@ impl Grid {
     }
 }
 
-/// The tier whose intervals, or some of them put together, make at most so many points (2 at
-/// least) of a span, and the length of such a point, seconds: the finest that tells of all of
-/// the span.
+/// Chooses the finest tier that reaches back over the whole span, and whose intervals, or some of
+/// them put together, make at most `points` points (at least 2). Returns it and the length of such
+/// a point, seconds.
 fn automatic(
     connection: &Connection,
     tiers: &[StoredTier],
     span: &std::ops::Range<i64>,
     points: usize,
 ) -> rusqlite::Result<(usize, i64)> {
-    // A span may lie across a bound of however long a step.
+    // A span may cross a bound, however long the step.
     let points = i64::try_from(points).unwrap_or(i64::MAX).max(2);
     let last = tiers.len() - 1;
     let mut oldest = Vec::new();
@@ -232,7 +231,7 @@ fn automatic(
         oldest.push(first(connection, tier.seconds)?.unwrap_or(i64::MAX));
     }
     let fits = |at: usize| points_of(span, tiers[at].seconds) <= points;
-    // No coarser tier tells of a part of the span that this one does not.
+    // No coarser tier reaches further back into the span than this one.
     let reaches = |at: usize| {
         let since = available(tiers, at);
         since <= span.start || oldest[at + 1..].iter().all(|other| *other >= since)
@@ -256,7 +255,7 @@ fn automatic(
     Ok((at, step))
 }
 
-/// Covers a span with whole intervals of tier `at`, and what is left with finer ones.
+/// Covers a span with whole intervals of tier `at`, and the remainders with finer ones.
 fn cover(
     tiers: &[StoredTier],
     open: &impl Fn(usize) -> i64,
@@ -282,7 +281,7 @@ fn cover(
     }
 }
 
-/// Makes neighbouring segments of the same tier one.
+/// Joins neighbouring segments of the same tier.
 fn merge(segments: &mut Vec<(i64, i64, i64)>) {
     segments.dedup_by(|next, one| {
         let is_same = one.0 == next.0 && one.2 == next.1;
@@ -293,12 +292,12 @@ fn merge(segments: &mut Vec<(i64, i64, i64)>) {
     });
 }
 
-/// An answer with fewer than this part of the points that were asked for is made from a
-/// finer tier, some intervals of which make a point.
+/// With fewer than this part of the points that were asked for, an answer is made from a finer
+/// tier, of which several intervals make a point.
 const COARSE: i64 = 4;
 
-/// The shortest whole number of a tier's intervals that divides `coarser`, and gives at most
-/// so many points.
+/// The shortest multiple of a tier's interval that divides `coarser` and gives at most `points`
+/// points.
 fn some_of(
     tier: &StoredTier,
     coarser: i64,
@@ -315,7 +314,7 @@ pub(super) fn points_of(span: &std::ops::Range<i64>, step: i64) -> i64 {
     (tiers::round_up(span.end, step) - span.start.div_euclid(step) * step) / step
 }
 
-/// The bounds of points that begin at multiples of `step`, but for the first.
+/// The bounds of points that begin at multiples of `step`, except for the first.
 fn divided(from: i64, to: i64, step: i64, most: usize) -> Result<Vec<i64>, Failure> {
     if let Some(failure) = too_many(points_of(&(from..to), step), most) {
         return Err(failure);
@@ -324,7 +323,7 @@ fn divided(from: i64, to: i64, step: i64, most: usize) -> Result<Vec<i64>, Failu
     Ok([from].into_iter().chain(inner.map(|at| at * step)).chain([to]).collect())
 }
 
-/// Whatever is asked for, memory stays bounded.
+/// The error for too many points, which keeps memory bounded.
 fn too_many(points: i64, most: usize) -> Option<Failure> {
     (points > i64::try_from(most).unwrap_or(i64::MAX)).then(|| {
         let text = format!(
@@ -335,7 +334,7 @@ fn too_many(points: i64, most: usize) -> Option<Failure> {
     })
 }
 
-/// The midnights of a time zone from the one before `from` to the one after `to`.
+/// The midnights of a time zone, from the last one up to `from` to the first one from `to` on.
 fn days(from: i64, to: i64, zone: &jiff::tz::TimeZone) -> Vec<i64> {
     let start = jiff::Timestamp::from_second(from)
         .ok()
@@ -344,7 +343,7 @@ fn days(from: i64, to: i64, zone: &jiff::tz::TimeZone) -> Vec<i64> {
         return vec![from, to];
     };
     let mut bounds = vec![day.timestamp().as_second()];
-    // From noon to noon: whatever an hour more or less does, it is the next date.
+    // The next date, whether the day has 23, 24 or 25 hours.
     while bounds.last().is_none_or(|last| *last < to) {
         let Ok(next) = day.tomorrow().and_then(|next| next.start_of_day()) else { break };
         bounds.push(next.timestamp().as_second());

@@ -1,50 +1,51 @@
-//! Hosts by number: rows of what hosts do have a number in place of an address.
+//! Interns hosts: the rows of services hold a number in place of an address. The store thread
+//! assigns the numbers, within a transaction.
 //!
-//! Theory of operation. Outside of the tables a host is its address; a number is given when a
-//! row is written, and looked up when one is read, so that nobody ever holds one that is gone.
+//! Theory of operation. Outside the tables a host is its address. Its number is assigned when a row
+//! is written and looked up when one is read, so that nobody ever holds a deleted one.
 //!
-//! Numbers of hosts that have no row (any more) are taken back: who makes up addresses must
-//! not make the file grow for good. No index leads from a number to its rows, which would cost
-//! as much as the rows do. So when there are many hosts, a sweep looks through the rows and
-//! marks the numbers that it sees, a bit each; what is not marked goes. A sweep takes many
-//! commits, in each of which it reads so many rows, or deletes so many hosts. What is written
-//! in the meantime is marked as well, so that it does not matter where a row was moved to.
+//! Numbers of hosts without rows are deleted: invented addresses must not make the file grow for
+//! good. No index leads from a number to its rows; it would cost as much as the rows do. So when
+//! there are many hosts, a sweep reads the rows and marks the numbers in them, one bit each, then
+//! deletes the hosts that are not marked. It takes many commits, with a bounded number of rows or
+//! hosts in each. Rows that are written in the meantime are marked as well: it does not matter
+//! where a row was moved to.
 
 use rusqlite::{Connection, OptionalExtension, Result, Transaction};
 
 use super::kind::SERVICE;
 use super::tiers;
 
-/// Hosts from which on those without any row are looked for.
+/// With this many hosts, those without any row are searched for.
 const MANY: i64 = 20_000;
-/// Intervals that a commit looks through, at most: 30,000 rows or so.
+/// Limit of intervals that a commit reads: about 30,000 rows.
 const INTERVALS_AT_ONCE: i64 = 60;
-/// Hosts that a commit deletes, at most.
+/// Limit of hosts that a commit checks and deletes.
 const HOSTS_AT_ONCE: i64 = 1_000;
 
-/// Gives hosts numbers, and takes back those of hosts without rows.
+/// Assigns numbers to hosts, and deletes those of hosts without rows.
 #[derive(Default)]
 pub(super) struct Hosts {
-    /// The host that was asked for last: rows come sorted by host.
+    /// The host that was last looked up: rows come sorted by host.
     last: Option<([i64; 3], i64)>,
     sweep: Option<Sweep>,
-    /// So many hosts are too many.
+    /// The number of hosts from which on a sweep is due.
     many: Option<i64>,
-    /// Hosts that were given a number since they were last counted.
+    /// Hosts that were added since the last count.
     new: i64,
     counted: Option<i64>,
 }
 
-/// A sweep on its way.
+/// A sweep in progress.
 struct Sweep {
-    /// The numbers that have been seen, a bit each.
+    /// The numbers that were seen, one bit each.
     marks: Vec<u64>,
-    /// Of numbers above nothing is known.
+    /// The highest number when the sweep began; later ones are left alone.
     until: i64,
-    /// The tiers to be looked through, by the length of their intervals; where to go on.
+    /// The tiers yet to be read, by the length of their intervals, and where to go on.
     tiers: Vec<i64>,
     from: i64,
-    /// All hosts up to this number have been dealt with.
+    /// All hosts up to this number have been checked.
     done: i64,
 }
 
@@ -89,19 +90,18 @@ impl Hosts {
         Ok(id)
     }
 
-    /// A commit begins. Should the one before have failed, its numbers were not given.
+    /// A commit begins. If the one before failed, its numbers were rolled back.
     pub(super) fn begin_commit(&mut self) {
         self.last = None;
     }
 
-    /// What a commit does to take back numbers, at its end: a step of a sweep, if there are
-    /// many hosts.
+    /// Does a step of a sweep at the end of a commit, if there are many hosts.
     ///
     /// # Errors
-    /// Whatever SQLite says.
+    /// An error of SQLite.
     pub(super) fn sweep(&mut self, transaction: &Transaction<'_>) -> Result<()> {
         let Some(mut sweep) = self.sweep.take() else { return self.begin_sweep(transaction) };
-        // Only a step that has succeeded counts; after one that has not, it begins again.
+        // A step that fails discards the sweep: the next commit begins a new one.
         match sweep.tiers.last().copied() {
             Some(seconds) => sweep.look_through(transaction, seconds)?,
             None if sweep.delete_some(transaction)? => {
@@ -137,7 +137,7 @@ impl Hosts {
         Ok(())
     }
 
-    /// From so many hosts on numbers are taken back: for tests.
+    /// Sets the number of hosts from which on a sweep is due: for tests.
     #[cfg(test)]
     pub(super) fn set_many(&mut self, many: i64) {
         self.many = Some(many);
@@ -175,14 +175,14 @@ impl Sweep {
         }
         self.from = last.map_or(i64::MIN, |last| last + 1);
         if count < INTERVALS_AT_ONCE {
-            // What is added from now on is marked when it is written.
+            // Rows that are added from now on are marked when they are written.
             self.tiers.pop();
             self.from = i64::MIN;
         }
         Ok(())
     }
 
-    /// Deletes the next hosts that have not been marked. Returns whether these were the last.
+    /// Deletes the unmarked ones of the next hosts. Returns whether all hosts have been checked.
     fn delete_some(&mut self, transaction: &Transaction<'_>) -> Result<bool> {
         let sql = "SELECT id FROM host WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
         let ids: Vec<i64> = transaction
@@ -199,7 +199,7 @@ impl Sweep {
     }
 }
 
-/// The number of a host that has one, by its address as in a key.
+/// The number of a host, given by its address as in a key, if it has one.
 pub(super) fn find(connection: &Connection, address: [i64; 3]) -> Result<Option<i64>> {
     let sql = "SELECT id FROM host WHERE family = ?1 AND high = ?2 AND low = ?3";
     connection.prepare_cached(sql)?.query_row(address, |row| row.get(0)).optional()

@@ -1,12 +1,12 @@
-//! The kinds of rows that history has, as data: tables, statements, sums and answers are
-//! all made from these descriptions, so that one piece of code serves every kind.
+//! The kinds of rows in the history, as data: tables, statements, sums and answers are all made
+//! from these descriptions, so that one piece of code serves every kind.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::account::{Service, Transport, protocol_name};
 use crate::decode::Addr;
 
-/// What a row is about: the parts of its key, as [`Kind::keys`] names them; unused ones are 0.
+/// The key of a row: its parts as [`Kind::keys`] names them; unused ones are 0.
 pub type Key = [i64; 4];
 
 /// One kind of row.
@@ -16,18 +16,18 @@ pub struct Kind {
     pub at: usize,
     /// Its name: `host` has the view `v_host`.
     pub name: &'static str,
-    /// Its name where many are meant: `hosts`.
+    /// Its plural: `hosts`.
     pub plural: &'static str,
     /// The parts of its key. `family`, `high` and `low` are a host's address; tables may have
     /// a number in place of them, see [`Kind::is_interned`].
     pub keys: &'static [&'static str],
-    /// What is counted apart: the endings of the names that people see.
+    /// Its separate counters, by the suffixes of their names in views and answers.
     pub ways: &'static [&'static str],
     /// Further numbers.
     pub extras: &'static [Extra],
-    /// The key of the row that holds what a bounded table could not name.
+    /// The key of its "other": what a bounded table could not name.
     pub other: Option<Key>,
-    /// The key of the row that holds frames which have no such thing.
+    /// The key of its "none": frames without such a thing.
     pub none: Option<Key>,
 }
 
@@ -36,7 +36,7 @@ pub struct Kind {
 pub struct Extra {
     /// Its name.
     pub name: &'static str,
-    /// Whether values are added up; else the greatest counts.
+    /// Whether values are added up; otherwise the greatest is kept.
     pub is_sum: bool,
 }
 
@@ -89,7 +89,7 @@ pub static PORT: Kind = Kind {
     none: Some([NONE, 0, 0, 0]),
 };
 
-/// IP protocols, by number; 256 is not known. None is ever folded.
+/// IP protocols, by number; 256 is "not known". None is ever folded.
 pub static PROTOCOL: Kind = Kind {
     at: 4,
     name: "protocol",
@@ -101,8 +101,8 @@ pub static PROTOCOL: Kind = Kind {
     none: Some([NONE, 0, 0, 0]),
 };
 
-/// What hosts do: a host, and a service as [`service_key`] has it. What of a host's traffic
-/// is in no row of its own is the difference to its row in [`HOST`]: no row says "other".
+/// Services of hosts: a host, and a service as [`service_key`] has it. There is no "other" row: the
+/// rest of a host's traffic is the difference to its row in [`HOST`].
 pub static SERVICE: Kind = Kind {
     at: 5,
     name: "service",
@@ -117,9 +117,9 @@ pub static SERVICE: Kind = Kind {
 /// All kinds.
 pub static KINDS: [&Kind; 6] = [&INTERFACE, &HOST, &DEVICE, &PORT, &PROTOCOL, &SERVICE];
 
-/// In the first key column: what was not named.
+/// In the first key column: "other".
 pub const OTHER: i64 = 0;
-/// In the first key column: frames which have no such thing.
+/// In the first key column: "none".
 pub const NONE: i64 = -1;
 
 impl Kind {
@@ -130,28 +130,28 @@ impl Kind {
 
     /// Whether its rows share a table with those of other kinds.
     ///
-    /// All but interfaces do, which have more to tell. A table that grows at one end and
-    /// shrinks at the other costs some page writes at each commit, however little it holds.
+    /// All but interfaces do, which have more columns. A table that grows at one end and shrinks at
+    /// the other costs some page writes at each commit, however little it holds.
     fn is_shared(&self) -> bool {
         *self != INTERFACE
     }
 
     /// Its table for the tier whose intervals have this length, such as `traffic_60`.
     ///
-    /// Each tier has tables of its own, so that new rows always come at the end of one:
-    /// SQLite fills pages that grow at the end, and splits others in halves.
+    /// Each tier has its own tables, so that new rows of a fine tier come at the end: SQLite fills
+    /// pages that grow there, and splits others in halves.
     pub fn table(&self, seconds: i64) -> String {
         let name = if self.is_shared() { "traffic" } else { self.name };
         format!("{name}_{seconds}")
     }
 
-    /// What its rows have in common, to be put after WHERE: `1` or as in `kind = 3`.
+    /// The WHERE condition for its rows: `1`, or one such as `kind = 3`.
     pub fn condition(&self) -> String {
         if self.is_shared() { format!("kind = {}", self.at) } else { "1".to_owned() }
     }
 
-    /// What is true of all rows of its table, to be put after WHERE: names the kinds, which
-    /// come first in the key of coarse tiers.
+    /// A WHERE condition that is true of all rows of its table. It names the kinds, which come
+    /// first in the key of coarse tiers.
     pub fn any(&self) -> String {
         if !self.is_shared() {
             return "1".to_owned();
@@ -161,8 +161,8 @@ impl Kind {
         format!("kind IN ({})", kinds.join(", "))
     }
 
-    /// Whether its rows have a number (`host.id`) in place of a host's address: three columns
-    /// in one, and an address is written once.
+    /// Whether its rows hold a number (`host.id`) in place of a host's address: one column instead
+    /// of three, and each address is stored once.
     pub fn is_interned(&self) -> bool {
         *self == SERVICE
     }
@@ -182,14 +182,14 @@ impl Kind {
         if self.is_interned() { &["family", "high", "low", "k2"] } else { self.key_columns() }
     }
 
-    /// Its rows of a tier, to be put after FROM: its table, and what its keys are made of.
+    /// The FROM clause for its rows of a tier: its table, and the hosts if it is interned.
     pub fn source(&self, seconds: i64) -> String {
         let table = self.table(seconds);
         // A cross join, so that SQLite begins with the rows and not with the hosts.
         if self.is_interned() { format!("{table} CROSS JOIN host ON id = k1") } else { table }
     }
 
-    /// The endings of the columns of its ways in its table.
+    /// The suffixes of the columns of its ways in its table.
     pub fn endings(&self) -> &'static [&'static str] {
         let shared: &[&str] = &["_in", "_out"];
         if self.is_shared() { &shared[..self.ways.len()] } else { self.ways }
@@ -203,12 +203,12 @@ impl Kind {
             .collect()
     }
 
-    /// The columns of its table that are its own, after start: keys, cells, extras.
+    /// Its own columns of its table, after start: keys, cells, extras.
     pub fn columns(&self) -> Vec<String> {
         self.columns_with(self.key_columns())
     }
 
-    /// The same of [`Kind::source`]: the whole key.
+    /// The same columns in [`Kind::source`], with the whole key.
     pub fn parts(&self) -> Vec<String> {
         self.columns_with(self.key_parts())
     }
@@ -227,13 +227,13 @@ impl Kind {
         [INTERFACE.table(seconds), HOST.table(seconds)]
     }
 
-    /// Whether this is the row of what was not named, or of frames without such a thing.
+    /// Whether this is the key of "other" or of "none".
     pub fn is_rest(&self, key: &Key) -> bool {
         Some(*key) == self.other || Some(*key) == self.none
     }
 }
 
-/// The key of a host. IPv4 keeps to the lower half, as a signed number of 32 bits: that
+/// The key of a host. An IPv4 address is in the lower half, as a signed number of 32 bits: that
 /// takes four bytes in a row.
 pub fn host_key(address: IpAddr) -> Key {
     match address {
@@ -245,12 +245,12 @@ pub fn host_key(address: IpAddr) -> Key {
     }
 }
 
-/// The key of a host as the counters know it.
+/// The key of a host, from its address in the counters.
 pub fn addr_key(address: &Addr) -> Key {
     host_key(address.ip())
 }
 
-/// The address of a host's key; `None` for the rows of the rest.
+/// The address of a host's key; `None` for "other" and "none".
 pub fn key_address(key: &Key) -> Option<IpAddr> {
     match key[0] {
         4 => Some(IpAddr::from((key[2] as u32).to_be_bytes())),
@@ -268,8 +268,7 @@ pub fn port_key(transport: Transport, port: u16) -> Key {
     [i64::from(transport.number()) << 16 | i64::from(port), 0, 0, 0]
 }
 
-/// The number of a service: a port as in [`port_key`]; an IP protocol without ports, of number
-/// N, is -1 - N.
+/// The number of a service: a port as in [`port_key`]; an IP protocol N without ports is -1 - N.
 pub fn service_key(service: Service) -> i64 {
     match service {
         Service::Port(key) => port_key(key.transport, key.port)[0],
@@ -277,7 +276,7 @@ pub fn service_key(service: Service) -> i64 {
     }
 }
 
-/// The protocol's name and the port, if it has one, of a service's number.
+/// The protocol's name, and the port if there is one, of a service's number.
 pub fn key_service(service: i64) -> Option<(String, Option<u16>)> {
     match u16::try_from(-1 - service) {
         Ok(number) => Some((protocol_name(number), None)),
@@ -285,7 +284,7 @@ pub fn key_service(service: i64) -> Option<(String, Option<u16>)> {
     }
 }
 
-/// The transport's name and the port of a port's key; `None` for the rows of the rest.
+/// The transport's name and the port of a port's key; `None` for "other" and "none".
 pub fn key_port(key: &Key) -> Option<(&'static str, u16)> {
     let transport = Transport::numbered(u8::try_from(key[0] >> 16).ok()?)?;
     Some((transport.name(), (key[0] & 0xffff) as u16))

@@ -1,9 +1,10 @@
-//! History in SQLite. The store thread is the only writer.
+//! History in SQLite. The store thread is the only writer; the web and the command line read
+//! through connections of their own.
 //!
-//! Closed intervals gather in memory and are written in one transaction per commit
-//! period. If the disk is full or fails, they wait (bounded, the oldest go first and are
-//! counted) and the capture goes on. [`write`] adds to rows that are there already, so
-//! that a minute in which the daemon was restarted holds both parts.
+//! Closed intervals gather in memory and are written in one transaction per commit period. If the
+//! disk is full or fails, they wait and capture goes on; the buffer is bounded, and dropped
+//! intervals, the oldest first, are counted. [`write`] adds to existing rows: a minute in which the
+//! daemon was restarted holds both parts.
 //!
 //! Scripts read the views that `schema` makes; `views.md` beside this file describes them.
 
@@ -54,14 +55,14 @@ pub use recent::{InMemory, Recent};
 pub use rows::Limits;
 pub use status::Status;
 
-/// What the worker tells the store thread, in the order in which it happened.
+/// What the worker sends to the store thread, in the order in which it happened.
 pub enum Message {
-    /// A closed interval of the finest tier, when that lives in memory.
+    /// A closed interval of the finest tier, if that is kept in memory only.
     Fine(ClosedInterval),
-    /// A closed interval of the finest tier that is written to disk.
+    /// A closed interval of the finest tier on disk.
     Closed(ClosedInterval),
-    /// The clock was wrong and has been set back: what seems to have happened at `now` or
-    /// later happened `by` earlier. Both in seconds.
+    /// The clock was ahead and has been set back: what is dated `now` or later happened `by`
+    /// seconds earlier.
     SetBack {
         /// Seconds since 1970 UTC, by the right clock.
         now: i64,
@@ -70,21 +71,21 @@ pub enum Message {
     },
 }
 
-/// What the store needs to know of the configuration.
+/// The part of the configuration that the store needs.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The tiers, finest first.
     pub tiers: Vec<Tier>,
-    /// Rows of an interval that are named.
+    /// Limits of the rows that are named in an interval.
     pub limits: Limits,
-    /// Bytes that the file may grow to.
+    /// Limit of the file's size, bytes.
     pub max_size: u64,
 }
 
 /// The database, opened for writing.
 pub struct Store {
     writer: Writer,
-    /// After the connection: its lock goes last.
+    /// Declared after the connection, so that its lock is released last.
     place: Place,
     path: PathBuf,
     options: Options,
@@ -92,18 +93,18 @@ pub struct Store {
     recent: Arc<Recent>,
     set_backs: Vec<SetBack>,
     events: Vec<Event>,
-    /// Intervals that have been given up and not been told of in an event.
+    /// Intervals that were dropped and are not yet reported in an event.
     lost: u64,
     /// The end of the interval that arrived last, by the worker's clock.
     present: Option<i64>,
-    /// The newest row before a jump of the clock that has been told.
+    /// The newest row before the last jump of the clock that was reported.
     jump_told: Option<i64>,
-    /// The search for rows of the future.
+    /// The search for rows in the future.
     ahead: Ahead,
 }
 
 impl Store {
-    /// Opens or makes the database.
+    /// Opens or creates the database.
     ///
     /// # Errors
     /// See [`open::open`]; or another process writes this database.
@@ -111,12 +112,11 @@ impl Store {
         Store::open_under(path, options, &Arc::default())
     }
 
-    /// Opens or makes the database; what takes long at that (bringing it to a new schema or to
-    /// other tiers, making it small) beats under `pulse`, and is given up when that is told to
-    /// stop.
+    /// Opens or creates the database. Long work (migration, a change of tiers, compaction) beats
+    /// under `pulse`, and is interrupted when that is told to stop.
     ///
     /// # Errors
-    /// See [`open::open`]; it was told to stop.
+    /// See [`open::open`]; another process writes this database; the work was interrupted.
     pub fn open_under(path: &Path, options: Options, pulse: &Arc<Pulse>) -> Result<Store, Failure> {
         let mut place = Place::lock(path)?;
         let (writer, aside) = commit::begin(path, &options, pulse)?;
@@ -141,7 +141,7 @@ impl Store {
         Ok(store)
     }
 
-    /// What has not been written yet, to be read along with the database.
+    /// The newest history, in memory, to be read along with the database.
     pub fn recent(&self) -> Arc<Recent> {
         self.recent.clone()
     }
@@ -151,7 +151,7 @@ impl Store {
         self.writer.newest().ok().flatten()
     }
 
-    /// Takes in closed intervals and writes them at once: for tests and benchmarks.
+    /// Writes closed intervals at once: for tests and benchmarks.
     #[doc(hidden)]
     pub fn commit_now(
         &mut self,

@@ -1,4 +1,5 @@
-//! How the database is opened: made, upgraded, or moved aside when it is damaged.
+//! Opens the database for writing: creates or migrates it, or moves it aside if it is damaged. Runs
+//! on the store thread, and for `brightstat db compact`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,12 +13,12 @@ use super::pulse::Pulse;
 use super::schema::{APPLICATION_ID, VERSION, migrate};
 use crate::failure::{Exit, Failure};
 
-/// Opens the database for writing, making or upgrading it as needed. A damaged file is
-/// moved aside, never deleted, and a new one is begun; then its new name is told as well.
+/// Opens the database for writing; creates or migrates it as needed. A damaged file is renamed,
+/// never deleted, and a new one is begun; the new name is then returned as well.
 ///
 /// # Errors
-/// A directory or file that cannot be written, a file that is another program's, or one
-/// that a newer brightstat has made.
+/// A directory or file that cannot be written, another program's file, or one that a newer
+/// brightstat has made.
 pub fn open(path: &Path) -> Result<(Connection, Option<PathBuf>), Failure> {
     open_under(path, &Arc::default())
 }
@@ -88,20 +89,20 @@ fn open_once(path: &Path, pulse: &Arc<Pulse>) -> Result<Connection, Trouble> {
         ));
     }
     if version == 0 {
-        // Must be set before the first table is made. Small pages, as a commit writes whole
-        // ones. No auto_vacuum: in a file that has been in use for months, the pointer map
-        // that it needs was 45 of the 105 pages of a commit (`make soak`: 38 MB a day
-        // instead of 28). Freed pages are used again; see [`compact_if_worth_it`].
+        // Must be set before the first table is made. Small pages, as a commit writes whole ones.
+        // No auto_vacuum: in a file that has been in use for months, the pointer map that it needs
+        // was 45 of the 105 pages of a commit (`make soak`: 38 MB a day instead of 28). Freed pages
+        // are reused; see [`compact_if_worth_it`].
         connection
             .execute_batch(&format!(
                 "PRAGMA page_size = 1024; PRAGMA application_id = {APPLICATION_ID};"
             ))
             .map_err(judge)?;
     }
-    // FULL: a commit is on the card when it returns, so that a power cut loses what came
-    // after it and no more. A small cache: the store appends, it does not search. A log of
-    // 16 MB: pages that are written again before it is full go to the file once (5 MB a day
-    // less than with 4 MB); the limit above that keeps its blocks for the next round.
+    // FULL: a commit is on the card when it returns; a power cut loses only what came after it. A
+    // small cache: the store appends, it does not search. A log of 16 MB: a page that is rewritten
+    // before it is full goes to the file once (5 MB a day less than with 4 MB). The size limit
+    // above that keeps the log's blocks for the next round.
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -512;
@@ -118,8 +119,8 @@ fn open_once(path: &Path, pulse: &Arc<Pulse>) -> Result<Connection, Trouble> {
     Ok(connection)
 }
 
-/// A file of which most is free, or that is larger than it may be, is made small before work
-/// begins, unless that took long: `brightstat db compact` does it then.
+/// Compacts the file before work begins, if most of it is free, or if it is above its size limit
+/// and partly free. If that would take long, it is left to `brightstat db compact`.
 pub(super) fn compact_if_worth_it(connection: &Connection, max_size: u64) {
     let number = |pragma: &str| -> i64 {
         connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0)).unwrap_or(0)
@@ -147,7 +148,7 @@ const HOLLOW: i64 = 16 << 20;
 /// Bytes that are compacted in a few seconds, even on an SD card.
 const QUICK: i64 = 64 << 20;
 
-/// What an error means for the person who starts the program.
+/// The failure to show to the person who starts the program.
 pub(super) fn failure(path: &Path, error: &rusqlite::Error) -> Failure {
     judge(path, error).failure(path)
 }
@@ -157,8 +158,8 @@ pub(super) fn trouble(path: &Path, error: &rusqlite::Error) -> String {
     explain(error.sqlite_error_code(), is_read_only(path)).unwrap_or_else(|| error.to_string())
 }
 
-/// What an error of a database that is open means, where SQLite's own words say too little:
-/// of a file system that lets nobody write any more it says "disk I/O error".
+/// Explains an error of an open database where SQLite's own words say too little: on a file system
+/// that has become read-only it says "disk I/O error".
 fn explain(code: Option<ErrorCode>, is_read_only: bool) -> Option<String> {
     match code {
         Some(ErrorCode::DiskFull) => Some("the disk is full; make room".to_owned()),
@@ -167,7 +168,7 @@ fn explain(code: Option<ErrorCode>, is_read_only: bool) -> Option<String> {
     }
 }
 
-/// Whether an error may come of a file system that is read-only.
+/// Whether a read-only file system may cause this error.
 fn may_be_read_only(code: ErrorCode) -> bool {
     use ErrorCode::{CannotOpen, PermissionDenied, ReadOnly, SystemIoFailure};
     matches!(code, CannotOpen | PermissionDenied | ReadOnly | SystemIoFailure)
@@ -215,13 +216,13 @@ fn judge(path: &Path, error: &rusqlite::Error) -> Trouble {
     }
 }
 
-/// Whether the file system that the database is on lets nobody write.
+/// Whether the database's file system is read-only.
 fn is_read_only(path: &Path) -> bool {
     let directory = path.parent().unwrap_or(Path::new("/"));
     statvfs(directory).is_ok_and(|disk| disk.flags().contains(FsFlags::ST_RDONLY))
 }
 
-/// Renames the database and its companions to a name that is free.
+/// Renames the database, its log and index to a free name.
 pub(super) fn move_aside(path: &Path) -> Result<PathBuf, Failure> {
     let renamed = |number: u32, suffix: &str| {
         PathBuf::from(format!("{}.damaged-{number}{suffix}", path.display()))

@@ -1,10 +1,10 @@
-//! The files of the database: written by one daemon, and still there.
+//! Guards the files of the database: only one daemon writes them, and they are still in place.
 //!
-//! A file that is deleted or replaced stays open, and everything that is written to it is
-//! gone when it is closed: so what the names stand for is compared before each commit. Two
-//! daemons that write the same intervals would double them: so one holds a lock, on a file of
-//! its own (to close a descriptor of the database's would drop SQLite's locks, fcntl(2)). The
-//! kernel takes the lock back however the daemon ends; the file stays.
+//! A deleted or replaced file stays open, and all that is written to it is lost when it is closed.
+//! So the inodes behind the names are compared before each commit. Two daemons that write the same
+//! intervals would double them. So one holds a lock, on a file of its own: closing any descriptor
+//! of the database drops SQLite's locks (fcntl(2)). The kernel releases the lock however the daemon
+//! ends; the file stays.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -24,20 +24,20 @@ const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 /// The files as they were when the database was opened.
 pub(super) struct Place {
     path: PathBuf,
-    /// The lock, and what its name stood for; `None` where there can be none.
+    /// The lock and its file's identity; `None` where there can be none.
     lock: Option<(File, Id)>,
     database: Option<Id>,
     companions: [Option<Id>; 2],
 }
 
-/// What has happened to the files.
+/// How the files have changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Change {
     /// The database has been deleted.
     Deleted,
     /// Another file has its name.
     Replaced,
-    /// The database is there, its log or the index of that is not.
+    /// The database is the same; its log or the log's index was deleted or replaced.
     LogGone,
 }
 
@@ -45,20 +45,20 @@ impl Place {
     /// Locks the database for this process.
     ///
     /// # Errors
-    /// Another process has.
+    /// Another process holds the lock.
     pub(super) fn lock(path: &Path) -> Result<Place, Failure> {
         let path = resolve(path);
         let lock = take_lock(&path)?;
         Ok(Place { path, lock, database: None, companions: [None; 2] })
     }
 
-    /// The database has been opened: notes what the names stand for.
+    /// Records the identity of the files once the database is open.
     pub(super) fn note(&mut self) {
         self.database = id(&self.path);
         self.companions = COMPANIONS.map(|suffix| id(&with(&self.path, suffix)));
     }
 
-    /// What has happened to the files since.
+    /// How the files have changed since then.
     pub(super) fn change(&self) -> Option<Change> {
         match id(&self.path) {
             None => return Some(Change::Deleted),
@@ -69,10 +69,10 @@ impl Place {
         (now != self.companions).then_some(Change::LogGone)
     }
 
-    /// Sees to it that the lock is still the one that others find.
+    /// Locks again if the lock file was deleted or replaced: others would lock its successor.
     ///
     /// # Errors
-    /// Another process has the lock by now.
+    /// Another process holds the lock by now.
     pub(super) fn renew_lock(&mut self) -> Result<(), Failure> {
         if let Some((_, known)) = &self.lock
             && id(&with(&self.path, ".lock")) != Some(*known)
@@ -82,8 +82,8 @@ impl Place {
         Ok(())
     }
 
-    /// Removes the log and the index of a database that is gone, if they are still the same:
-    /// SQLite would take them for those of its successor.
+    /// Removes the log and the index of a lost database, if they are still the same files: SQLite
+    /// would use them for its successor.
     pub(super) fn remove_companions(&self) {
         for (suffix, known) in COMPANIONS.iter().zip(&self.companions) {
             let path = with(&self.path, suffix);
@@ -94,7 +94,7 @@ impl Place {
     }
 }
 
-/// The file itself, whatever links lead there: all daemons must find the same lock.
+/// Resolves links to the file: all daemons must find the same lock.
 fn resolve(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -116,13 +116,13 @@ fn id(path: &Path) -> Option<Id> {
     fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// Without a directory that can be written there is no lock, and no database either: opening
-/// that says what is wrong.
+/// Takes the lock. `None` if its file cannot be made: the database cannot be opened then either,
+/// and that error says why.
 fn take_lock(database: &Path) -> Result<Option<(File, Id)>, Failure> {
     let path = with(database, ".lock");
     loop {
         let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-        // One that somebody else has made can be locked all the same.
+        // Another user's file can be locked through a read-only descriptor.
         let Ok(mut file) = file.or_else(|_| File::open(&path)) else { return Ok(None) };
         match file.try_lock() {
             Ok(()) => {}
@@ -133,7 +133,7 @@ fn take_lock(database: &Path) -> Result<Option<(File, Id)>, Failure> {
             }
         }
         let locked = file.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
-        // Else it was removed in between, and others lock its successor.
+        // Otherwise it was removed in the meantime, and others lock its successor.
         if let Some(locked) = locked.filter(|locked| id(&path) == Some(*locked)) {
             let _ = write_number(&mut file);
             return Ok(Some((file, locked)));
@@ -141,7 +141,7 @@ fn take_lock(database: &Path) -> Result<Option<(File, Id)>, Failure> {
     }
 }
 
-/// For whoever finds it locked.
+/// Writes the process number, which a second daemon shows in its error.
 fn write_number(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;

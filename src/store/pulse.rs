@@ -1,9 +1,9 @@
-//! The pulse of the store thread: it goes on during a long statement, and ends one.
+//! The heartbeat of the store thread: it beats during a long statement, and can interrupt one.
 //!
-//! The rule of this room: what the store thread does without bound is proportional to the new
-//! rows. Everything longer goes in steps, between which intervals are written, or is watched
-//! by SQLite's progress handler: that beats for the watchdog, and ends what can be done again
-//! later when the daemon is to stop.
+//! The rule of this room: uninterrupted work of the store thread is proportional to the new rows.
+//! Anything longer is split into steps, with commits in between, or runs under SQLite's progress
+//! handler. That beats for the watchdog and, when the daemon stops, interrupts what can be redone
+//! later.
 
 use std::ffi::c_int;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rusqlite::{Connection, Result};
 
-/// Steps of SQLite's virtual machine between two beats: well under a millisecond of work, or
-/// the time in which a slow card reads some pages.
+/// Steps of SQLite's virtual machine between two beats: well under a millisecond of work, or the
+/// time in which a slow card reads some pages.
 const STEPS: c_int = 1_000;
 
-/// Beats while the store thread works.
+/// Counts the beats of the store thread, and passes it the request to stop.
 #[derive(Default)]
 pub struct Pulse {
     beats: AtomicU64,
     is_stopping: AtomicBool,
-    /// Whether the work at hand has to be done before the daemon may stop.
+    /// Whether the current work must be finished before the daemon stops.
     is_needed: AtomicBool,
 }
 
@@ -30,7 +30,7 @@ impl Pulse {
         self.beats.load(Ordering::Relaxed)
     }
 
-    /// The daemon is about to stop: work that can wait for the next start is given up.
+    /// The daemon is about to stop: interrupts work that can wait for the next start.
     pub fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
     }
@@ -44,7 +44,7 @@ impl Pulse {
         self.beats.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Beats during the statements of a connection, and interrupts those that can wait.
+    /// Beats during the statements of a connection; on a stop, interrupts those that can wait.
     pub(super) fn watch(self: &Arc<Self>, connection: &mut Connection) -> Result<()> {
         let pulse = self.clone();
         connection.progress_handler(
@@ -56,7 +56,7 @@ impl Pulse {
         )
     }
 
-    /// Does work that is not interrupted: what arrived has to be written.
+    /// Runs work that is not interrupted: what arrived must be written.
     pub(super) fn needed<T>(&self, work: impl FnOnce() -> T) -> T {
         self.is_needed.store(true, Ordering::Relaxed);
         let result = work();

@@ -1,12 +1,12 @@
-//! Reading the history: a question to an answer.
+//! Answers questions from the history. Runs on the web's history threads and in the command line,
+//! each with a read-only connection of its own.
 //!
-//! Theory of operation. The span of a question is divided into points, and covered with
-//! segments, each read from one tier: whole days from the day tier, what is left at the
-//! ends from finer ones (`Grid`). The open interval of a coarse tier may be behind
-//! the finer rows and is always read from those. What has not been committed yet comes
-//! from memory; the lock on it is held while the database's state for this question is
-//! fixed, and a state from after a commit that is under way is told from one before it, so
-//! that nothing is missed or seen twice.
+//! Theory of operation. The span of a question is divided into points and covered with segments,
+//! each read from one tier: whole days from the day tier, the remainders at the ends from finer
+//! ones (`Grid`). The open interval of a coarse tier may be behind the finer rows and is always
+//! read from those. Uncommitted intervals come from memory, which is locked until the first read
+//! has fixed the state of the database. A probe then tells whether that state is from before or
+//! after a commit in progress: nothing is missed or counted twice.
 
 use std::path::{Path, PathBuf};
 
@@ -33,7 +33,7 @@ impl History {
     /// Opens the database for reading.
     ///
     /// # Errors
-    /// There is none, it may not be read, or it is another program's or a newer version's.
+    /// There is none, it may not be read, or it is another program's or has another schema.
     pub fn open(path: &Path) -> Result<History, Failure> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -74,8 +74,8 @@ impl History {
         };
         let plain = path.to_string_lossy();
         let result = open(&plain).or_else(|e| {
-            // Readers in WAL mode share a file with the writer. Where that cannot be made
-            // and nobody writes, the database is read as it lies there.
+            // In WAL mode readers share an index file (-shm) with the writer. If that cannot be
+            // made and nobody writes, the database is read as it is.
             let is_idle = !PathBuf::from(format!("{plain}-wal")).exists();
             if is_idle && e.sqlite_error_code() == Some(ErrorCode::CannotOpen) {
                 open(&format!("file:{}?immutable=1", percent(&plain)))
@@ -111,8 +111,8 @@ impl History {
         &self.connection
     }
 
-    /// Ends a question in the middle, with a failure, as soon as `is_over` says so. It is asked
-    /// every millisecond or so.
+    /// Ends a running question with a failure as soon as `is_over` returns true. It is called every
+    /// millisecond or so.
     ///
     /// # Errors
     /// SQLite refuses.
@@ -121,15 +121,16 @@ impl History {
         set.map_err(|e| Failure::new(Exit::Io, format!("{}: {e}", self.path.display())))
     }
 
-    /// Answers a question; with `fresh`, from what has not been committed yet as well.
+    /// Answers a question; with `fresh`, also from what is only in memory.
     ///
     /// # Errors
-    /// A tier or a row of that name is not there, or the file cannot be read.
+    /// There is no such tier or interface, there would be too many points, or the file cannot be
+    /// read.
     pub fn ask(&self, question: &Question, fresh: Option<InMemory<'_>>) -> Result<Answer, Failure> {
         let failed =
             |e: rusqlite::Error| Failure::new(Exit::Io, format!("{}: {e}", self.path.display()));
         let connection = &self.connection;
-        // The lock goes when the state of the database is fixed by the first read.
+        // The lock is held until the first read fixes the state of the database.
         let state = fresh.as_ref().map(|fresh| fresh.recent.lock());
         connection.execute_batch("BEGIN").map_err(failed)?;
         let stored = tiers::stored(connection).map_err(failed);
@@ -200,11 +201,11 @@ impl History {
     }
 }
 
-/// Steps of SQLite's virtual machine after which [`History::end_when`] asks again: a
+/// Steps of SQLite's virtual machine between two calls of [`History::end_when`]'s `is_over`: a
 /// millisecond on a Raspberry Pi Zero, less on others.
 const STEPS: i32 = 5_000;
-/// Spans up to this length, seconds, are answered from the tier in memory, if that reaches
-/// back far enough: whatever the step is, so that a graph and a table tell the same.
+/// Spans up to this length, seconds, are answered from the tier in memory, if that reaches back far
+/// enough, as a graph and as a table: both then show the same.
 const FINE_SPAN: i64 = 600;
 
 /// Whether a question is answered from the tier in memory.
@@ -219,7 +220,7 @@ fn wants_fine(question: &Question, tier: &Tier, since: Option<i64>) -> bool {
     }
 }
 
-/// Characters that mean something in an SQLite URI.
+/// Escapes the characters that are special in an SQLite URI.
 fn percent(path: &str) -> String {
     path.replace('%', "%25").replace('?', "%3f").replace('#', "%23")
 }

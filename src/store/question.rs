@@ -8,29 +8,29 @@ use super::kind::{Key, Kind, key_port, key_protocol};
 pub use super::rows::Cell;
 pub use super::series::{Cells, Series};
 
-/// What somebody wants to know.
+/// A question to the history.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// Rows of which kind.
+    /// The kind of rows.
     pub kind: &'static Kind,
-    /// Only this one; the others are in `other`.
+    /// Only these; the others are in `other`.
     pub only: Option<Which>,
-    /// From this time on, seconds since 1970 UTC.
+    /// Start of the span, seconds since 1970 UTC.
     pub from: i64,
-    /// Up to, and not including, this time.
+    /// End of the span, exclusive.
     pub to: i64,
     /// How the time is divided.
     pub step: Step,
-    /// Points that the answer may have at most.
+    /// Limit of points.
     pub most: usize,
     /// Rows to name, busiest first; the others are in `other`.
     pub top: usize,
-    /// Rows to name instead of the busiest, by their keys in an earlier answer: so that a long
-    /// span can be asked for in parts that name the same rows.
+    /// Rows to name instead of the busiest, by their keys in an earlier answer: the parts of a long
+    /// span can then name the same rows.
     pub rows: Option<Vec<Key>>,
 }
 
-/// One row by name.
+/// Rows by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Which {
     /// An interface.
@@ -41,7 +41,7 @@ pub enum Which {
     Port(crate::account::Transport, u16),
     /// An IP protocol by number.
     Protocol(u16),
-    /// Of what hosts do: all of this host, all hosts of this service, or this of that.
+    /// Services: all of a host, all hosts of one, or one of a host.
     Services(Option<IpAddr>, Option<crate::account::Service>),
 }
 
@@ -79,7 +79,7 @@ pub struct Line {
     pub total: Vec<Cell>,
     /// Frames lost; interfaces only.
     pub dropped: u64,
-    /// By point, where there was traffic: the point's place and its cells.
+    /// The points with traffic: each one's index and cells.
     pub series: Series,
     /// Frames lost, for each entry of `series`; interfaces only.
     pub dropped_series: Vec<u64>,
@@ -98,7 +98,7 @@ pub enum Label {
     Port(&'static str, u16),
     /// A protocol's name and number.
     Protocol(String, u16),
-    /// A host as above, and what it did: a protocol's name, and a port if it has one.
+    /// A host as above and a service: a protocol's name, and the port if it has one.
     Service(IpAddr, Option<String>, bool, String, Option<u16>),
     /// What a bounded table could not name, or what was not asked for.
     Other,
@@ -122,14 +122,14 @@ impl Label {
 /// The answer. Rows + other + none = total, in all and at every point.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// Rows of which kind.
+    /// The kind of rows.
     pub kind: &'static Kind,
     /// The name of the tier that it comes from.
     pub tier: String,
     /// Length of a point, seconds; `None` if they differ (days, or the whole span).
     pub step: Option<u32>,
-    /// The span as it is answered: widened to whole intervals of the finest tier that is kept
-    /// at its ends; of the tier that was asked for, if one was.
+    /// Start of the span as answered: widened to whole intervals of the tier that was asked for, or
+    /// else of the finest tier that is kept at its ends.
     pub from: i64,
     /// Its end.
     pub to: i64,
@@ -142,20 +142,22 @@ pub struct Answer {
     /// How many rows there were before `top` cut them; beyond 28,000 an estimate, within some
     /// percent.
     pub count: usize,
-    /// What is not named in `rows`.
+    /// The sum of all that `rows` does not name.
     pub other: Line,
     /// Frames that have no such thing.
     pub none: Line,
-    /// Every frame; of the services of one host, all that it did. Two cells (in and out are the same frames) where the kind has two.
+    /// Every frame; for the services of one host, all its traffic. Two cells (in and out are the
+    /// same frames) where the kind has two.
     pub total: Line,
     /// Before this time, days are not those of the time zone but of UTC, because only
     /// coarser intervals are left.
     pub approximate_before: Option<i64>,
-    /// The length of the intervals, seconds, if those at the ends make the span much longer
-    /// than it was asked for, because nothing finer is kept.
+    /// The length of the intervals at the ends, seconds, if they make the span much longer than it
+    /// was asked for, because nothing finer is kept.
     pub widened: Option<u32>,
     /// Before this time the intervals of the tier that was asked for are no longer kept.
     pub kept_since: Option<i64>,
-    /// Up to when history has been written, seconds since 1970 UTC; `None` if never.
+    /// End of the newest interval, seconds since 1970 UTC; `None` if there is none, and for the
+    /// tier in memory.
     pub recorded_until: Option<i64>,
 }

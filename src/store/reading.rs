@@ -1,9 +1,9 @@
-//! Reading the rows that a question is about, and adding them up to an answer.
+//! Reads the rows of a question, and adds them up to an answer. Runs on the thread that asks.
 //!
-//! Theory of operation. A span may hold any number of rows, and an answer names few of them. So
-//! what is stored is read in passes, each of which needs little memory: the interfaces, for
-//! totals and coverage; what each row amounts to, which tells the busiest ([`busiest`]); and
-//! those few by point. Everything else is the rest.
+//! Theory of operation. A span may hold any number of rows, and an answer names few of them. So the
+//! rows are read in passes, each of which needs little memory: the interfaces, for totals and
+//! coverage; the bytes of each row, to find the busiest ([`busiest`]); and those few by point.
+//! "Other" is the total minus these.
 
 use std::collections::HashMap;
 
@@ -23,10 +23,10 @@ use crate::failure::{Exit, Failure};
 pub const ROWS_MOST: usize = 5_000;
 /// Points of all rows of an answer together, at most: 20 bytes each.
 const ENTRIES_MOST: usize = 220_000;
-/// So many rows are looked up one by one; for more, all rows are read.
+/// Up to this many rows are looked up one by one; for more, all rows are read.
 const LOOKED_UP: usize = 32;
 
-/// Which rows are meant.
+/// The rows that are asked for.
 pub(super) enum Meant {
     /// All of the kind.
     All,
@@ -46,7 +46,7 @@ impl Meant {
     }
 }
 
-/// An answer in the making.
+/// An answer in progress.
 pub(super) struct Reading<'a> {
     connection: &'a Connection,
     memory: &'a Memory,
@@ -71,7 +71,7 @@ impl<'a> Reading<'a> {
         Reading { connection, memory, question, grid, meant, covered, intervals }
     }
 
-    /// Reads what it takes to answer. `failed` makes a failure of what SQLite says.
+    /// Answers the question. `failed` makes a failure of an error of SQLite.
     pub(super) fn answer(
         mut self,
         failed: &dyn Fn(rusqlite::Error) -> Failure,
@@ -137,15 +137,15 @@ impl<'a> Reading<'a> {
         })
     }
 
-    /// Every frame, with the coverage of each point, and the frames that are not IP. What two
-    /// ends share has the same in both cells.
+    /// Reads the interfaces: a line of every frame, a line of frames that are not IP, and the
+    /// coverage of each point. Where a kind has two ways, both cells hold the same.
     fn read_interfaces(&mut self) -> rusqlite::Result<(Line, Line)> {
         let kind = self.question.kind;
         let is_interfaces = kind == &INTERFACE;
         let ways = kind.ways.len();
         let (mut total, mut not_ip) = (empty(Label::Total, kind), empty(Label::None, kind));
-        // Of the point that is being read: by interface; milliseconds covered are the first
-        // extra, frames lost the second.
+        // The point that is being read, by interface. Milliseconds covered are the first extra,
+        // frames lost the second.
         let mut open: Option<usize> = None;
         let mut parts: HashMap<i64, Row> = HashMap::new();
         let mut seen = None;
@@ -175,7 +175,7 @@ impl<'a> Reading<'a> {
             }
         };
         let (grid, intervals) = (self.grid, &mut self.intervals);
-        // The whole span by interface: its rates are the least and the greatest of the points'.
+        // The whole span by interface; its rates are the least and the greatest of its points.
         let mut whole: HashMap<i64, Row> = HashMap::new();
         let only = Only::All;
         each(self.connection, grid, &INTERFACE, &only, self.memory, |source, start, key, row| {
@@ -207,7 +207,7 @@ impl<'a> Reading<'a> {
         Ok((total, not_ip))
     }
 
-    /// All that a host did.
+    /// The whole traffic of a host.
     fn read_host(&self, host: [i64; 3]) -> rusqlite::Result<Line> {
         let key = [host[0], host[1], host[2], 0];
         let mut sums = Sums::default();
@@ -220,8 +220,7 @@ impl<'a> Reading<'a> {
         Ok(self.line(Label::Total, sums))
     }
 
-    /// Reads these rows, and that of frames which have no such thing; `None` if there are too
-    /// many points.
+    /// Reads these rows and the kind's "none", by point; `None` if there are too many points.
     fn read_shown(&self, keys: &[Key]) -> rusqlite::Result<Option<(Vec<Sums>, Sums)>> {
         let kind = self.question.kind;
         let places: HashMap<Key, usize> =
@@ -272,7 +271,7 @@ impl<'a> Reading<'a> {
         Ok(Label::Service(address, mac, is_local, protocol, port))
     }
 
-    /// A row as it is answered. Where it is missing it was silent, unless it is an interface.
+    /// Makes a line of a row. In intervals without it, it was silent, unless it is an interface.
     fn line(&self, label: Label, mut row: Sums) -> Line {
         let kind = self.question.kind;
         let is_interface = kind == &INTERFACE;
@@ -292,7 +291,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// What is left of the total.
+    /// The total minus all lines.
     fn other(&self, lines: &[Line], none: &Line, total: &Line) -> Line {
         let kind = self.question.kind;
         let ways = kind.ways.len();
@@ -340,7 +339,7 @@ fn too_much() -> Failure {
     Failure::new(Exit::Usage, text)
 }
 
-/// Adds a part of an interface to what is known of it.
+/// Adds a part of an interface to its sum.
 fn merge(place: std::collections::hash_map::Entry<'_, i64, Row>, row: &Row) {
     match place {
         std::collections::hash_map::Entry::Vacant(place) => {
@@ -354,7 +353,7 @@ fn merge(place: std::collections::hash_map::Entry<'_, i64, Row>, row: &Row) {
     }
 }
 
-/// The sum of cells that count at the same time: their rates are between the sums.
+/// The sum of cells that count at the same time: their true rates are between the sums.
 fn sum_of(cells: &[Cell]) -> Cell {
     cells.iter().fold(Cell::default(), |sum, cell| Cell {
         packets: sum.packets + cell.packets,

@@ -1,5 +1,5 @@
-//! The newest history, in memory: what has not been committed yet, and the tier that
-//! lives in memory only. The store thread writes it, web threads read it.
+//! The newest history, in memory: uncommitted intervals, and the tier that is kept in memory only.
+//! The store thread writes it, web threads read it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,9 +10,9 @@ use super::kind::{INTERFACE, KINDS, Key};
 use super::rows::{Cell, Interval, Row, int};
 use crate::config::Tier;
 
-/// Bytes that the tier in memory takes at most, about; the oldest intervals go first.
+/// Approximate limit of the tier in memory, bytes; the oldest intervals are dropped first.
 const FINE_BYTES: usize = 1 << 20;
-/// Rows that wait to be committed at most: some hours of a busy home network.
+/// Limit of rows that wait to be committed: some hours of a busy home network.
 const PENDING_ROWS: usize = 60_000;
 
 /// The newest history.
@@ -21,7 +21,7 @@ pub struct Recent(Mutex<State>);
 
 /// What a question reads besides the database, in the daemon's own process.
 pub struct InMemory<'a> {
-    /// What is not in the database.
+    /// The newest history.
     pub recent: &'a Recent,
     /// The tier that lives in memory only.
     pub tier: Option<&'a Tier>,
@@ -31,14 +31,14 @@ pub struct InMemory<'a> {
 pub(super) struct State {
     /// Closed intervals of the finest stored tier that are not in the database yet.
     pub(super) pending: BTreeMap<i64, Arc<Interval>>,
-    /// While those are being committed: what tells whether they have been.
+    /// While those are being committed: the probe that tells whether they have been.
     pub(super) committing: Option<Probe>,
     fine: VecDeque<Packed>,
     fine_bytes: usize,
 }
 
-/// Tells a state of the database from before a commit from one after it: an interval of the
-/// finest tier that is there only after. So nobody need hold the lock while the disk writes.
+/// Distinguishes a state of the database before a commit from one after it, by an interval of the
+/// finest tier that is there only after. So the lock need not be held while the disk writes.
 #[derive(Clone, Copy)]
 pub(super) struct Probe {
     tier: i64,
@@ -46,8 +46,8 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// One for a commit of these intervals, the newest of them that is not there yet; `None` if
-    /// all are, as when the minute of a restart gets its second part.
+    /// A probe for a commit of these intervals: the newest one that is not there yet. `None` if all
+    /// are, as when the minute of a restart gets its second part.
     pub(super) fn new(
         connection: &Connection,
         tier: i64,
@@ -71,15 +71,15 @@ impl Probe {
 }
 
 impl Recent {
-    /// Locks it. Held only for short: for a copy, never while the disk writes.
+    /// Locks the state, for a short time; while the disk writes only if a commit has no probe.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// What waits and is not in the database as this connection sees it; its transaction has
-    /// begun to read.
+    /// The waiting intervals that are not in the database as this connection sees it. Its
+    /// transaction must have begun to read.
     pub(super) fn waiting(&self, connection: &Connection) -> Result<Vec<Arc<Interval>>> {
         let is_written = self.committing.map(|probe| probe.is_there(connection)).transpose()?;
         Ok(match is_written {
@@ -88,7 +88,7 @@ impl State {
         })
     }
 
-    /// Adds a closed interval. Returns how many had to go to make room.
+    /// Adds a closed interval. Returns how many others were dropped to make room.
     pub(super) fn add(&mut self, interval: Interval) -> u64 {
         match self.pending.entry(interval.start) {
             std::collections::btree_map::Entry::Vacant(place) => {
@@ -111,12 +111,12 @@ impl State {
         self.pending.values().map(|interval| interval.len()).sum()
     }
 
-    /// Whether so much waits to be committed that it should be now.
+    /// Whether so much waits that it should be committed now.
     pub(super) fn is_much(&self) -> bool {
         self.rows() > PENDING_ROWS / 2
     }
 
-    /// Adds an interval of the tier in memory, of which `most` are kept.
+    /// Adds an interval to the tier in memory, which keeps `most`.
     pub(super) fn add_fine(&mut self, interval: &Interval, most: usize) {
         let packed = Packed::new(interval);
         self.fine_bytes += packed.size();
@@ -127,7 +127,7 @@ impl State {
         }
     }
 
-    /// The clock was set back: what seems to lie at `now` or later happened `by` earlier.
+    /// The clock was set back: moves what is dated `now` or later back by `by` seconds.
     pub(super) fn set_back(&mut self, now: i64, by: i64, seconds: i64) {
         let aligned = (by + seconds / 2).div_euclid(seconds) * seconds;
         let later = self.pending.split_off(&(now.div_euclid(seconds) * seconds));
@@ -140,7 +140,7 @@ impl State {
         }
     }
 
-    /// Interfaces have got other numbers: before and now.
+    /// Changes the numbers of interfaces, from old to new.
     pub(super) fn renumber(&mut self, numbers: &HashMap<i64, i64>) {
         if numbers.is_empty() {
             return;
@@ -161,14 +161,14 @@ impl State {
         within
     }
 
-    /// Since when the tier in memory reaches back.
+    /// Start of the oldest interval of the tier in memory.
     pub(super) fn fine_since(&self) -> Option<i64> {
         self.fine.iter().map(|packed| packed.start).min()
     }
 }
 
-/// An interval in few bytes: its numbers in groups of seven bits (LEB128). Rates are left
-/// out: of a finest interval they follow from the bytes.
+/// A compact interval: its numbers in groups of seven bits (LEB128). Rates are left out: in a
+/// finest interval they follow from the bytes.
 #[derive(Clone)]
 pub(super) struct Packed {
     pub(super) start: i64,
@@ -177,7 +177,7 @@ pub(super) struct Packed {
 
 impl Packed {
     fn size(&self) -> usize {
-        // With the allocator's own part.
+        // Includes the allocator's overhead.
         self.bytes.len() + size_of::<Packed>() + 16
     }
 

@@ -1,9 +1,10 @@
-//! Letting go of what is too old, and of what makes the file too large.
+//! Retention: deletes what is too old, and what makes the file too large. Runs on the store thread,
+//! within the transaction of a commit.
 //!
-//! The present comes with the intervals that arrive, never from a row. A clock that is wrong
-//! nevertheless must not cost the history: what is too old by the clock goes no faster than
-//! [`PACE`] times what arrives. Only what a tier has beyond the length of time that it is kept,
-//! as when the owner has shortened that, goes faster: it is too much by any clock.
+//! The present comes from arriving intervals, never from a row. Even so, a wrong clock must not
+//! cost the history: what is too old by the clock is deleted no faster than [`PACE`] times what
+//! arrives. Only a tier's surplus goes faster: what it holds beyond its length, as when the owner
+//! has shortened that, is too much by any clock.
 
 use std::collections::BTreeMap;
 
@@ -14,20 +15,20 @@ use super::tables::delete;
 use super::tiers::{self, StoredTier, first, round_up};
 use super::work::Work;
 
-/// So many seconds of history go at most for each one that arrives. More than one, so that a
-/// tier is again as long as it should be some time after an outage.
+/// Limit of seconds of history that are deleted for each one that arrives. More than one, so that a
+/// tier is back at its length some time after an outage.
 pub(super) const PACE: i64 = 8;
-/// Intervals that are deleted at once, at most, unless more arrive.
+/// Limit of intervals that are deleted at once, unless more arrive.
 const AT_ONCE: i64 = 120;
-/// Times that one commit deletes to make the file smaller, at most.
+/// Limit of deletions in one commit to make the file smaller.
 const MOST_STEPS: usize = 8;
 
-/// How many intervals are deleted at once while so many are arriving.
+/// The limit of intervals that are deleted at once while so many arrive.
 fn at_once(arriving: usize) -> i64 {
     AT_ONCE.max(2 * i64::try_from(arriving).unwrap_or(AT_ONCE))
 }
 
-/// How much of each tier may go, in seconds of its history.
+/// How much of each tier may be deleted, in seconds of its history.
 #[derive(Clone, Default)]
 pub(super) struct Allowances(BTreeMap<i64, Allowance>);
 
@@ -35,12 +36,12 @@ pub(super) struct Allowances(BTreeMap<i64, Allowance>);
 struct Allowance {
     /// Earned by what has arrived.
     earned: i64,
-    /// What the tier had too much when the database was opened.
+    /// The tier's surplus when the database was opened.
     surplus: i64,
 }
 
 impl Allowances {
-    /// Counts what each tier has too much.
+    /// Computes the surplus of each tier.
     pub(super) fn new(connection: &Connection, tiers: &[StoredTier]) -> Result<Allowances> {
         let mut all = BTreeMap::new();
         for seconds in tiers::all_lengths(connection)? {
@@ -53,8 +54,8 @@ impl Allowances {
         Ok(Allowances(all))
     }
 
-    /// So many seconds have arrived. What is not used is not saved up, but for a single
-    /// interval of the tier: a clock that is right needs no more.
+    /// Adds the allowance for `arrived` seconds. At most one interval of the tier is carried over
+    /// unused: a clock that is right needs no more.
     pub(super) fn earn(&mut self, arrived: i64) {
         for (seconds, allowance) in &mut self.0 {
             let saved = allowance.earned.min(*seconds);
@@ -76,8 +77,8 @@ impl Allowances {
     }
 }
 
-/// How long a tier is kept. Of one that is not configured any more nobody says so; the next one
-/// has the same in it. The coarsest there was goes only to make room.
+/// How long a tier is kept. One that is no longer configured is kept as long as the next coarser
+/// one, which holds the same. Without such a one it is deleted only to make room.
 fn keep(tiers: &[StoredTier], seconds: i64) -> Option<i64> {
     let at = tiers.partition_point(|tier| tier.seconds < seconds);
     tiers.get(at).map(|tier| tier.keep)
@@ -100,7 +101,7 @@ pub(super) fn too_old(
 }
 
 impl Work<'_> {
-    /// Deletes what is too old at `present`: as much as is allowed, and not all at once.
+    /// Deletes what is too old at `present`, within the allowances and not all at once.
     pub(super) fn let_go(
         &mut self,
         present: i64,
@@ -136,8 +137,8 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Deletes the oldest intervals of a tier, `most` seconds of them, none from `cutoff` on
-    /// and none of which an open interval of the next tier is made. Returns how many seconds.
+    /// Deletes up to `most` seconds of a tier's oldest intervals: none from `cutoff` on, and none
+    /// that an open or stale interval of the next tier is made of. Returns the seconds.
     fn let_go_until(&mut self, seconds: i64, cutoff: i64, horizon: i64, most: i64) -> Result<i64> {
         let Some(first) = first(self.transaction, seconds)? else { return Ok(0) };
         let mut end = (cutoff.div_euclid(seconds) * seconds).min(first.saturating_add(most));
@@ -152,8 +153,8 @@ impl Work<'_> {
             return Ok(0);
         }
         delete(self.transaction, seconds, i64::MIN, end)?;
-        // What is a part of an interval of the next tier is read there from now on; to say
-        // so once for each of those is enough.
+        // Rows within an interval of the next tier are read from there from now on: one update of
+        // `kept_since` for each of those is enough.
         if let (Some(at), Some(next)) = (at, next) {
             let kept_since = round_up(end, next.seconds);
             if kept_since > self.tiers[at].kept_since {

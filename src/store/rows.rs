@@ -29,7 +29,7 @@ impl Cell {
         Cell { packets, bytes, least: rates.least, greatest: rates.greatest }
     }
 
-    /// Takes in another counter of the same row, from another time or another part.
+    /// Adds another counter of the same row, from another time or another part.
     pub fn add(&mut self, more: &Cell) {
         self.packets += more.packets;
         self.bytes += more.bytes;
@@ -37,8 +37,8 @@ impl Cell {
         self.greatest = self.greatest.max(more.greatest);
     }
 
-    /// Takes in a counter of a row that is folded into this one. Their rates did not add
-    /// up at the same moment; what is kept is the greatest single one.
+    /// Adds a counter of a row that is folded into this one. Their rates are not of the same moment
+    /// and do not add up; the greatest single one is kept.
     pub fn fold(&mut self, more: &Cell) {
         let least = self.least.max(more.least);
         self.add(more);
@@ -53,17 +53,17 @@ pub struct Row {
     pub cells: Vec<Cell>,
     /// One for each of the kind's extras.
     pub extras: Vec<i64>,
-    /// Of how many finer rows it is the sum.
+    /// The number of finer rows that it is the sum of.
     pub parts: u32,
 }
 
 impl Row {
-    /// Bytes all ways: what rows are sorted by.
+    /// Bytes of all ways, by which rows are sorted.
     pub fn bytes(&self) -> u64 {
         self.cells.iter().map(|cell| cell.bytes).sum()
     }
 
-    /// Whether nothing was counted and nothing else is told.
+    /// Whether all counters and extras are 0.
     fn is_empty(&self) -> bool {
         self.cells.iter().all(|cell| cell.packets == 0 && cell.bytes == 0)
             && self.extras.iter().all(|extra| *extra == 0)
@@ -110,8 +110,8 @@ impl Rows {
         }
     }
 
-    /// Keeps the `most` busiest rows and folds the others into the row of the rest. Half
-    /// of the places are set aside for local hosts.
+    /// Keeps the `most` busiest rows and folds the others into "other". Half of the places are set
+    /// aside for local hosts.
     pub fn keep_busiest(&mut self, kind: &Kind, most: usize) {
         let Some(other) = kind.other else { return };
         let named = self.0.keys().filter(|key| !kind.is_rest(key)).count();
@@ -169,10 +169,10 @@ impl Interval {
         rows.filter_map(|row| row.extras.first()).max().map_or(0, |covered| covered / 1_000)
     }
 
-    /// What the worker closed. `interface` tells an interface's key.
+    /// Converts an interval from the worker. `interface` returns an interface's key.
     pub fn new(closed: &ClosedInterval, mut interface: impl FnMut(&str) -> i64) -> Interval {
         let mut interval = Interval { start: closed.start, ..Interval::default() };
-        // As the rates of the rows are: over the time that was captured.
+        // Rates are over the time that was captured, as in the other rows.
         let covered = closed.covered();
         let steady = |volume: Volume| Cell::new(volume, Rates::steady(volume.bytes, covered));
         let mut put = |kind: &'static Kind, key: Key, cells: &[Cell], extras: &[i64]| {
@@ -226,7 +226,7 @@ impl Interval {
         interval
     }
 
-    /// Takes in another interval: of the same time, or of a finer one within.
+    /// Adds another interval: of the same time, or a finer one within.
     pub fn add(&mut self, more: Interval) {
         for (kind, rows) in KINDS.into_iter().zip(more.rows) {
             for (key, row) in rows.0 {
@@ -235,7 +235,7 @@ impl Interval {
         }
     }
 
-    /// Interfaces have got other numbers: before and now.
+    /// Changes the numbers of interfaces, from old to new.
     pub(super) fn renumber(&mut self, numbers: &HashMap<i64, i64>) {
         let rows = std::mem::take(&mut self.rows[INTERFACE.at]);
         for (mut key, row) in rows.0 {
@@ -244,7 +244,7 @@ impl Interval {
         }
     }
 
-    /// Rows of all kinds.
+    /// The number of rows of all kinds.
     pub fn len(&self) -> usize {
         self.rows.iter().map(|rows| rows.0.len()).sum()
     }
@@ -257,8 +257,8 @@ impl Interval {
         self.keep_busiest_services(limits.services);
     }
 
-    /// Keeps the `most` busiest services of the hosts that have rows. What goes is the "other"
-    /// of its host, which no row says. Those of remote hosts never came here: see
+    /// Keeps the `most` busiest services of the hosts that have rows. The others become the "other"
+    /// of their hosts, which has no row. Services of remote hosts do not arrive here: see
     /// [`ClosedInterval::keep_busiest`].
     fn keep_busiest_services(&mut self, most: usize) {
         let [.., hosts, _, _, _, services] = &mut self.rows;
@@ -275,7 +275,7 @@ impl Interval {
     }
 }
 
-/// Rows of an interval that are named; the others are folded.
+/// Limits of the rows that are named in an interval; the others are folded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// Hosts, and devices.

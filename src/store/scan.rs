@@ -1,4 +1,4 @@
-//! Visits the rows that a question is about, wherever they lie.
+//! Visits the rows of a question, in the database and in memory. Runs on the thread that asks.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use super::recent::Packed;
 use super::rows::{Interval, Row};
 use super::tiers::read_row;
 
-/// The newest history, in memory: shared with the store, not copied, and unpacked an interval
-/// at a time. In the order of time.
+/// The newest history in memory, in the order of time: shared with the store, not copied, and
+/// unpacked an interval at a time.
 pub(super) enum Memory {
-    /// What is not in the database yet.
+    /// Intervals that are not in the database yet.
     Pending(Vec<Arc<Interval>>),
     /// The tier that lives in memory.
     Fine(Vec<Packed>),
@@ -50,9 +50,9 @@ impl Memory {
 pub(super) enum Only<'a> {
     /// All.
     All,
-    /// These, and that of frames which have no such thing.
+    /// These, and the kind's "none".
     Keys(&'a [Key]),
-    /// What this host did, or who used this service, or both.
+    /// The services of this host, the hosts of this service, or both.
     Services { host: Option<[i64; 3]>, service: Option<i64> },
 }
 
@@ -68,7 +68,7 @@ impl Only<'_> {
         }
     }
 
-    /// The statement, with start first and then `columns`; `None` if there can be no row.
+    /// The statement, which selects start and then `columns`; `None` if no row can exist.
     fn sql(
         &self,
         connection: &Connection,
@@ -102,7 +102,7 @@ impl Only<'_> {
                     .filter(|key| Some(**key) != kind.none)
                     .chain(&kind.none)
                     .map(|key| match kind.is_interned() {
-                        // No row has the number 0.
+                        // An unknown host becomes 0, which is no row's number.
                         true => {
                             let id = hosts::find(connection, [key[0], key[1], key[2]])?;
                             Ok(vec![id.unwrap_or(0), key[3]])
@@ -120,8 +120,8 @@ impl Only<'_> {
     }
 }
 
-/// The statement for a few keys: a look into the index for each of them and each interval
-/// there is, instead of reading all rows.
+/// The statement for a few keys: one look-up in the index for each key and interval, instead of
+/// reading all rows.
 fn seek(
     kind: &Kind,
     seconds: i64,
@@ -152,14 +152,14 @@ fn seek(
     )
 }
 
-/// Reads rows of a statement: given what to do with each.
+/// Runs a statement and passes every row to `each`.
 fn read(
     connection: &Connection,
     sql: &str,
     (from, to): (i64, i64),
     mut each: impl FnMut(&SqlRow<'_>) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<()> {
-    // Not cached: statements are as many as questions.
+    // Not cached: every question has its own statement.
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query((from, to))?;
     while let Some(row) = rows.next()? {
@@ -168,8 +168,8 @@ fn read(
     Ok(())
 }
 
-/// Visits the rows of a kind in the order of time: the source, the start of the interval, the
-/// key, the row.
+/// Visits the rows of a kind in the order of time: the source (the length of its tier; 0 for
+/// memory), the start of the interval, the key, the row.
 pub(super) fn each(
     connection: &Connection,
     grid: &Grid,
@@ -211,7 +211,7 @@ fn visit_memory(
     });
 }
 
-/// Visits the keys and bytes of rows, all ways together, in no order: less than [`each`] reads.
+/// Visits the keys and bytes of rows, all ways together, in no order. Reads less than [`each`].
 pub(super) fn each_bytes(
     connection: &Connection,
     grid: &Grid,

@@ -1,8 +1,8 @@
 //! The tables and views of the database, and the migrations that lead to them.
 //!
-//! Everything a table of traffic holds is an integer. Each tier has tables whose keys
-//! start with time, so that a commit appends to its end and an old hour is one run of
-//! pages. The views put the tiers together again; they are the contract for scripts.
+//! Every column of a traffic table is an integer. Each tier has its own tables. The keys of fine
+//! tiers start with time: a commit appends at the end, and an old hour is one run of pages. The
+//! views combine the tiers; they are the contract for scripts.
 
 use rusqlite::{Connection, Result, Transaction};
 
@@ -15,17 +15,17 @@ pub const APPLICATION_ID: i32 = 0x6273_7461;
 /// `PRAGMA user_version`: counts up with every migration.
 pub const VERSION: i32 = MIGRATIONS.len() as i32;
 
-/// What makes a version out of the one before.
+/// Turns one version of the schema into the next.
 type Migration = fn(&Transaction<'_>) -> Result<()>;
 
-/// One for each version; the first begins with an empty file. A step that has been released
-/// stays as it is: there are databases that it has made.
+/// One for each version; the first begins with an empty file. A released migration never changes:
+/// there are databases that it has made.
 const MIGRATIONS: [Migration; 3] = [make_catalog, grade_events, number_hosts];
 
-/// Brings the database from `version` to [`VERSION`], all in one transaction.
+/// Migrates the database from `version` to [`VERSION`] in one transaction.
 ///
 /// # Errors
-/// Whatever SQLite says; the database is as it was then.
+/// An error of SQLite; the database is then unchanged.
 pub fn migrate(connection: &mut Connection, version: i32) -> Result<()> {
     migrate_by(connection, version, &MIGRATIONS)
 }
@@ -37,7 +37,7 @@ pub(super) fn migrate_by(
 ) -> Result<()> {
     let transaction = connection.transaction()?;
     let steps = migrations.iter().skip(usize::try_from(version).unwrap_or(0));
-    // The views name every column: they would be in the way of a step that changes one.
+    // The views name every column and would block a step that changes one.
     drop_views(&transaction)?;
     for step in steps {
         step(&transaction)?;
@@ -49,7 +49,7 @@ pub(super) fn migrate_by(
     transaction.commit()
 }
 
-/// Version 1: what is there before any tier is.
+/// Version 1: the tables that belong to no tier.
 fn make_catalog(transaction: &Transaction<'_>) -> Result<()> {
     transaction.execute_batch(
         "CREATE TABLE tier (
@@ -78,7 +78,7 @@ fn make_catalog(transaction: &Transaction<'_>) -> Result<()> {
     )
 }
 
-/// Version 2: how grave an event is, so that scripts need not know every kind there will be.
+/// Version 2: the severity of an event, so that scripts need not know every kind to come.
 fn grade_events(transaction: &Transaction<'_>) -> Result<()> {
     transaction.execute_batch(
         "ALTER TABLE event ADD COLUMN severity INTEGER NOT NULL DEFAULT 6;
@@ -92,9 +92,9 @@ fn grade_events(transaction: &Transaction<'_>) -> Result<()> {
     )
 }
 
-/// Version 3: hosts by number, so that a row of a host and a service is short. Rows of such a
-/// kind need no table: the tiers' tables have room for kinds to come. And ports of SCTP, which
-/// the views of before call "udp": views are made anew after any step.
+/// Version 3: numbers for hosts, which keep the row of a host and a service short. Such rows need
+/// no new table: the tiers' tables have room for new kinds. SCTP ports, which older views call
+/// "udp", need no step: every migration recreates the views.
 fn number_hosts(transaction: &Transaction<'_>) -> Result<()> {
     transaction.execute_batch(
         "CREATE TABLE host (
@@ -106,10 +106,10 @@ fn number_hosts(transaction: &Transaction<'_>) -> Result<()> {
     )
 }
 
-/// From this length on, seconds, rows are sorted by kind before time.
+/// Tiers of this length or longer, seconds, sort rows by kind before time.
 const COARSE: i64 = 3_600;
 
-/// Makes the tables of a tier.
+/// Creates the tables of a tier.
 pub(super) fn make_tables(transaction: &Transaction<'_>, seconds: i64) -> Result<()> {
     let columns = |kind: &Kind, default: &str| -> String {
         let columns = kind.columns();
@@ -118,8 +118,8 @@ pub(super) fn make_tables(transaction: &Transaction<'_>, seconds: i64) -> Result
         columns.join(", ")
     };
     let [interface, shared] = Kind::tables(seconds);
-    // A table that grows at one end costs the fewest page writes; that matters where there
-    // are many commits. Long spans are asked of coarse tiers, and of one kind.
+    // A table that grows at one end costs the fewest page writes, which matters in fine tiers: they
+    // have many commits. Coarse tiers are asked for long spans of one kind.
     let order = if seconds < COARSE { "start, kind" } else { "kind, start" };
     transaction.execute_batch(&format!(
         "CREATE TABLE {interface} (start INTEGER NOT NULL, {}, PRIMARY KEY (start, interface))
@@ -127,19 +127,19 @@ pub(super) fn make_tables(transaction: &Transaction<'_>, seconds: i64) -> Result
          CREATE TABLE {shared} (start INTEGER NOT NULL, kind INTEGER NOT NULL, {},
             PRIMARY KEY ({order}, k1, k2, k3)) WITHOUT ROWID;",
         columns(&INTERFACE, ""),
-        // Hosts have every column there is; kinds with fewer leave the others 0.
+        // Hosts use every column; kinds with fewer leave the others 0.
         columns(&HOST, " DEFAULT 0")
     ))
 }
 
-/// Makes the views anew, over all tiers there are.
+/// Recreates the views, over all tiers there are.
 pub(super) fn make_views(transaction: &Transaction<'_>) -> Result<()> {
     drop_views(transaction)?;
     let mut tiers = transaction.prepare("SELECT seconds, name FROM tier ORDER BY seconds")?;
     let tiers: Vec<(i64, String)> =
         tiers.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_>>()?;
     if tiers.is_empty() {
-        // Of nothing no view can be made. They come with the first tier.
+        // Without a tier there is no table to view. The first tier brings the views.
         return Ok(());
     }
     for kind in KINDS {
@@ -155,8 +155,8 @@ fn drop_views(transaction: &Transaction<'_>) -> Result<()> {
     })
 }
 
-/// The view of a kind, over these tiers: what makes names of keys stands there once, around the
-/// rows of all tiers. Each connection keeps what its views say in memory.
+/// The view of a kind over these tiers. Keys are turned into names once, around the rows of all
+/// tiers: each connection keeps the text of its views in memory.
 fn view(kind: &Kind, tiers: &[(i64, String)]) -> String {
     let parts: Vec<String> = tiers
         .iter()
@@ -168,7 +168,7 @@ fn view(kind: &Kind, tiers: &[(i64, String)]) -> String {
     format!("SELECT {} FROM ({}) x", names(kind).join(", "), parts.join(" UNION ALL "))
 }
 
-/// The columns of the view of a kind, over the rows `x` of all its tiers.
+/// The columns of a kind's view, over the rows `x` of all its tiers.
 fn names(kind: &Kind) -> Vec<String> {
     let mut columns: Vec<String> =
         ["tier", "seconds", "start", "datetime(start, 'unixepoch') AS start_utc"]
@@ -235,7 +235,7 @@ fn protocols() -> String {
     cases.join(" ")
 }
 
-/// What one tier contributes to the view of a kind.
+/// One tier's part of the view of a kind.
 fn part_of_view(kind: &Kind, seconds: i64, name: &str) -> String {
     let (keys, join) = match kind.name {
         "interface" => ("n.name, dropped, covered", " JOIN interface_name n ON n.id = x.interface"),
@@ -257,14 +257,14 @@ fn part_of_view(kind: &Kind, seconds: i64, name: &str) -> String {
     )
 }
 
-/// The cells of one way, from the columns with this ending.
+/// The cells of one way, from the columns with this suffix.
 fn cells(way: &str, ending: &str) -> String {
     let of = |what: &str| format!("x.{what}{ending} AS {what}{way}");
     ["packets", "bytes", "least", "greatest"].map(of).join(", ")
 }
 
-/// What one tier contributes to the view of what hosts do: its rows, and what is left of each
-/// row of `v_host`, which makes both views add up to the same.
+/// One tier's part of `v_service`: its rows, and the remainder of each row of `v_host`, so that
+/// both views add up to the same.
 fn services(seconds: i64, name: &str) -> String {
     let table = SERVICE.table(seconds);
     let own: Vec<String> = SERVICE

@@ -1,13 +1,13 @@
-//! What lies in each of several points of an answer, in few bytes.
+//! The cells of the points of an answer, in few bytes.
 //!
-//! A table of a week of minutes has some hundred thousand entries, which as plain numbers take
-//! 70 bytes each, and about 20 written as groups of seven bits (LEB128).
+//! A table of a week of minutes has some hundred thousand entries: 70 bytes each as plain numbers,
+//! about 20 in groups of seven bits (LEB128).
 
 use std::ops::Deref;
 
 use super::rows::Cell;
 
-/// Ways that a kind has at most.
+/// The most ways that a kind has.
 const WAYS: usize = 5;
 
 /// A cell for each of a kind's ways.
@@ -43,13 +43,13 @@ impl Deref for Cells {
     }
 }
 
-/// Points in which there was traffic, in order: the point's place and its cells.
+/// The points with traffic, in order: each one's index and cells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Series {
     bytes: Vec<u8>,
     ways: usize,
     len: usize,
-    /// The place of the last point.
+    /// The index of the last point.
     last: usize,
 }
 
@@ -68,7 +68,7 @@ impl Series {
     pub fn push(&mut self, point: usize, cells: &[Cell]) {
         let before = if self.len == 0 { 0 } else { self.last };
         (self.last, self.len, self.ways) = (point, self.len + 1, cells.len());
-        // Not twice the size each time, which with many rows would be twice the memory.
+        // Grow by an eighth: doubling would double the memory of many rows.
         let most = 10 * (1 + 4 * cells.len());
         if self.bytes.capacity() - self.bytes.len() < most {
             self.bytes.reserve_exact(most.max(self.bytes.len() / 8));

@@ -1,4 +1,4 @@
-//! What the store thread lets others see, and how often it is to write.
+//! State that the store thread shares with the web and the main thread, and its commit period.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::pulse::Pulse;
 
-/// What the store thread lets others see.
+/// State that the store thread shares with others.
 #[derive(Default)]
 pub struct Status {
     pub(super) pulse: Arc<Pulse>,
@@ -37,18 +37,18 @@ impl Status {
         Duration::from_millis(self.period.load(Ordering::Relaxed))
     }
 
-    /// What beats while the thread works.
+    /// The heartbeat of the thread.
     pub fn pulse(&self) -> &Arc<Pulse> {
         &self.pulse
     }
 
-    /// Counts up while the thread is alive; the watchdog looks at it.
+    /// Counts up while the thread is alive; the watchdog reads it.
     pub fn heartbeat(&self) -> u64 {
         self.pulse.beats()
     }
 
-    /// The daemon is about to stop: the thread gives up what can wait, and writes what is
-    /// left when its messages have ended.
+    /// The daemon is about to stop: the thread abandons deferred work, and writes what is left once
+    /// the sender of its messages is dropped.
     pub fn stop(&self) {
         self.pulse.stop();
     }
@@ -63,7 +63,7 @@ impl Status {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Intervals that were given up because the disk failed for too long.
+    /// Intervals that were dropped because the disk failed for too long.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }

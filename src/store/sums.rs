@@ -1,4 +1,4 @@
-//! A row of an answer while it is read: its sum, and what lies in which point.
+//! A row of an answer while it is read: its sum and its points.
 
 use super::kind::Kind;
 use super::rows::{Cell, Row};
@@ -18,8 +18,8 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    /// Adds a part that lies in a point. Where a row is missing from some of a point's
-    /// `intervals` its least rate is 0; `None` says that it does not matter.
+    /// Adds a part of a point. If the row is missing from some of the point's `intervals`, its
+    /// least rate is 0; `None` turns that off.
     pub(super) fn add(&mut self, kind: &Kind, row: &Row, point: usize, intervals: Option<&[u32]>) {
         let lost = row.extras.get(1).map_or(0, |lost| lost.cast_unsigned());
         match &mut self.open {
@@ -59,7 +59,7 @@ impl Sums {
     }
 }
 
-/// Says that there was a time without traffic.
+/// Sets the least rates to 0, for a time without traffic.
 pub(super) fn no_least(cells: &mut [Cell]) {
     cells.iter_mut().for_each(|cell| cell.least = 0);
 }

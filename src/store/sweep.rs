@@ -1,12 +1,12 @@
-//! Forgets the hardware addresses of hosts that have no history (any more): inventing source
-//! addresses must not make the file grow for good.
+//! Deletes the hardware addresses of hosts without history: invented source addresses must not make
+//! the file grow for good. Runs on the store thread, in steps.
 //!
-//! Theory of operation. First the hosts of all tiers are read, finest first, and entered in a
-//! Bloom filter; then the hardware addresses of all others are deleted. Both go in steps of
-//! bounded length, between which intervals are written: hosts that arrive meanwhile are
-//! entered as well, and what a coarser tier is made of has been. The filter takes the same
-//! memory whatever the history holds. It never says of a host with history that it has none;
-//! the other way round it may, and then an address stays for the next sweep.
+//! Theory of operation. First the hosts of all tiers are read, finest first, and entered in a Bloom
+//! filter; then the hardware addresses of all others are deleted. Both go in steps of bounded
+//! length, with commits in between. Hosts that arrive meanwhile are entered as well. A coarser row
+//! that is recomputed meanwhile has only hosts of finer rows, which were read first. The filter has
+//! the same size whatever the history holds. It never misses a host with history. It may accept one
+//! without, whose address then stays until the next sweep.
 
 use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
@@ -19,9 +19,9 @@ use super::tiers;
 
 /// Rows of history that a step reads.
 const READ: usize = 5_000;
-/// Hardware addresses that a step looks at.
+/// Hardware addresses that a step checks.
 const LOOKED_AT: usize = 1_000;
-/// Bits of the filter: of 100,000 hosts it confuses 1 in 1,000, of 300,000 1 in 25.
+/// Bits of the filter. Its false positives: 1 in 1,000 with 100,000 hosts, 1 in 25 with 300,000.
 const BITS: usize = 1 << 21;
 /// Bits that a host sets.
 const MARKS: u64 = 4;
@@ -37,22 +37,22 @@ pub(super) struct Sweep {
 enum Phase {
     /// The lengths of the tiers yet to be read, the current one last, and the last row read.
     Reading { tiers: Vec<i64>, start: i64, key: Key },
-    /// The last host looked at.
+    /// The last host checked.
     Deleting { key: Key },
 }
 
-/// What a step has done.
+/// The result of a step.
 pub(super) enum Step {
-    /// There is more to do; these are gone.
+    /// There is more to do; these were deleted.
     More(BTreeSet<Key>),
-    /// All is done, and so many hardware addresses are left.
+    /// All is done; this many hardware addresses are left.
     Done(usize),
 }
 
 const BEFORE_ALL: Key = [i64::MIN, i64::MIN, i64::MIN, 0];
 
 impl Sweep {
-    /// Begins one; to be done when no interval waits.
+    /// Begins a sweep. No interval may be waiting.
     pub(super) fn new(connection: &Connection) -> Result<Sweep> {
         let mut tiers = tiers::all_lengths(connection)?;
         tiers.reverse();
@@ -60,15 +60,15 @@ impl Sweep {
         Ok(Sweep { hosts: Filter::new(), phase, kept: 0 })
     }
 
-    /// A host is about to get history.
+    /// Enters a host that is about to get history.
     pub(super) fn add(&mut self, host: &Key) {
         self.hosts.insert(host);
     }
 
-    /// Goes on for a step.
+    /// Does a step.
     ///
     /// # Errors
-    /// Whatever SQLite says. The step can be done again.
+    /// An error of SQLite; the step can be repeated.
     pub(super) fn step(&mut self, connection: &mut Connection) -> Result<Step> {
         match &mut self.phase {
             Phase::Reading { tiers, start, key } => {
@@ -129,7 +129,7 @@ impl Sweep {
     }
 }
 
-/// A Bloom filter of hosts, keyed anew each time so that nobody can aim at a place in it.
+/// A Bloom filter of hosts, with a new random key each time: nobody can aim at a place in it.
 struct Filter {
     bits: Vec<u64>,
     seed: RandomState,

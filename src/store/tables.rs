@@ -7,8 +7,8 @@ use super::kind::{Extra, HOST, INTERFACE, KINDS, Kind};
 use super::rows::{Interval, int};
 use super::tiers::read_row;
 
-/// The sum of a tier's intervals from `from` up to `to`, as one that began at `from`, and
-/// how many they were.
+/// Adds up a tier's intervals from `from` up to `to`, into one that begins at `from`. Returns their
+/// number as well.
 pub(super) fn read(
     connection: &Connection,
     tier: i64,
@@ -36,7 +36,7 @@ pub(super) fn read(
     Ok((sum, parts))
 }
 
-/// Adds an interval's rows to those of a tier at `start`. `hosts` has the numbers of hosts.
+/// Adds an interval's rows to those of a tier at `start`. `hosts` assigns the numbers of hosts.
 pub(super) fn put(
     transaction: &Transaction<'_>,
     hosts: &mut Hosts,
@@ -70,8 +70,8 @@ pub(super) fn put(
     Ok(())
 }
 
-/// What an extra column holds at most. Intervals that a clock which was set has put on top
-/// of each other were covered once.
+/// The limit of an extra column. Where a clock that was set has put intervals on top of each other,
+/// the time was covered once.
 fn most(extra: &Extra, seconds: i64) -> i64 {
     if extra.name == "covered" { seconds * 1_000 } else { i64::MAX }
 }

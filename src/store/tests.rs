@@ -1,4 +1,4 @@
-//! What the store makes of what it is given, and what it answers.
+//! Tests of the store: what it writes, and what it answers.
 
 mod files;
 mod fixtures;

@@ -1,4 +1,5 @@
-//! The store thread: takes in what the worker says, and commits when it is time.
+//! The store thread: receives the worker's messages, commits once per commit period, and does
+//! deferred work in short steps in between.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,13 +11,13 @@ use log::{debug, error, warn};
 use super::batch::SetBack;
 use super::{Message, Pulse, Status, Store, ahead};
 
-/// Between two attempts to write to a disk that fails.
+/// Pause between two attempts to write to a disk that fails.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
-/// How often the thread shows that it is alive.
+/// The thread beats for the watchdog at least this often.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 impl Store {
-    /// The body of the store thread: writes what comes until the sender is gone.
+    /// The body of the store thread: writes what arrives until the sender is dropped.
     pub fn run(mut self, messages: &Receiver<Message>, status: &Status) {
         self.watch(&status.pulse);
         self.note(
@@ -25,9 +26,9 @@ impl Store {
         );
         let base = self.options.tiers.iter().find(|tier| !tier.in_memory);
         let base = Duration::from_secs(base.map_or(1, |tier| tier.seconds.into()));
-        // In the usual way a commit comes with the interval that makes a period's worth wait.
-        // Together with the one that is open no more than a period is in memory then. The
-        // time is for what comes without: events, and what a full disk has held up.
+        // Usually the interval that completes a commit period triggers the commit: together with
+        // the open interval, no more than a period is then in memory. The time limit is for the
+        // rest: events, and intervals that a full disk has held up.
         let later = |period: Duration| Instant::now() + period + period.min(base);
         let mut due = later(status.period());
         loop {
@@ -36,15 +37,15 @@ impl Store {
             let is_over = match messages.recv_timeout(pause) {
                 Ok(message) => {
                     if matches!(message, Message::SetBack { .. }) {
-                        // Should the power go now, rows would stay in the future.
+                        // A power cut now would leave rows in the future.
                         due = Instant::now();
                     }
                     self.take(message, status);
                     let recent = self.recent.lock();
                     let waiting = u32::try_from(recent.pending.len()).unwrap_or(u32::MAX);
                     let is_enough = waiting > 0 && base.saturating_mul(waiting) >= status.period();
-                    // Before there is no room for more: a commit period may be long, and
-                    // intervals large.
+                    // Commit before the buffer is full: a commit period may be long, and intervals
+                    // large.
                     let is_much = recent.is_much();
                     drop(recent);
                     if !status.is_failing.load(Ordering::Relaxed) && (is_enough || is_much) {
@@ -79,7 +80,7 @@ impl Store {
         }
     }
 
-    /// Has long statements beat under this pulse from now on.
+    /// Makes long statements beat under this pulse from now on.
     pub(super) fn watch(&mut self, pulse: &Arc<Pulse>) {
         self.pulse = pulse.clone();
         if let Err(e) = pulse.watch(&mut self.writer.connection) {
@@ -87,7 +88,7 @@ impl Store {
         }
     }
 
-    /// Does a step of what can wait, if nothing is more urgent. Returns whether there is more.
+    /// Does a step of deferred work, if nothing is more urgent. Returns whether there is more.
     pub(super) fn tidy_up(&mut self, status: &Status) -> bool {
         if self.pulse.is_stopping() || status.is_failing.load(Ordering::Relaxed) {
             return false;
@@ -102,11 +103,11 @@ impl Store {
             }
         }
         let nothing_waits = self.recent.lock().pending.is_empty();
-        // What fails here fails in the next commit as well, which says so.
+        // An error here recurs in the next commit, which reports it.
         self.writer.tidy_up(nothing_waits).unwrap_or(false)
     }
 
-    /// Takes in what the worker says.
+    /// Handles a message of the worker.
     pub(super) fn take(&mut self, message: Message, status: &Status) {
         let base = self.options.tiers.iter().find(|tier| !tier.in_memory);
         let base = base.map_or(1, |tier| i64::from(tier.seconds));

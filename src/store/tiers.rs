@@ -1,4 +1,4 @@
-//! The tiers as the database has them.
+//! The tiers in the database: which are written, and which spans they hold.
 
 use rusqlite::{Connection, OptionalExtension, Result, Row as SqlRow, Transaction};
 
@@ -15,8 +15,8 @@ pub(super) struct StoredTier {
     pub(super) seconds: i64,
     /// How long intervals are kept, seconds.
     pub(super) keep: i64,
-    /// From this time on all rows of the tier are there. A multiple of the next tier's
-    /// length; older rows may be there yet.
+    /// All rows of the tier since this time are there; older ones may be. A multiple of the next
+    /// tier's length.
     pub(super) kept_since: i64,
 }
 
@@ -40,8 +40,8 @@ pub(super) fn stored(connection: &Connection) -> Result<Vec<StoredTier>> {
     connection.prepare_cached(sql)?.query_map([DORMANT], tier)?.collect()
 }
 
-/// Makes the table of tiers what the configuration wants; a tier is known by its length.
-/// Returns the tiers, and the places of those that are new above a finer one with history.
+/// Updates the table of tiers to the configuration; a tier is identified by its length. Returns the
+/// tiers, and the indices of those that are new or come back.
 pub(super) fn sync(
     transaction: &Transaction<'_>,
     wanted: &[Tier],
@@ -58,7 +58,7 @@ pub(super) fn sync(
             Some((_, kept_since)) if *kept_since != DORMANT => *kept_since,
             _ => {
                 added.push(tiers.len());
-                // Before that there may be coarser rows whose finer rows are unknown.
+                // Before this there may be coarser rows without finer ones.
                 match tiers.last() {
                     Some(finer) => round_up(finer.kept_since, seconds),
                     None => any_newest(transaction)?.map_or(0, |end| round_up(end, seconds)),
@@ -77,8 +77,8 @@ pub(super) fn sync(
         let keep = i64::try_from(tier.keep.as_secs()).unwrap_or(i64::MAX);
         tiers.push(StoredTier { name: tier.name.clone(), seconds, keep, kept_since });
     }
-    // What is no longer written has a gap should it ever come back. A name is that of one tier:
-    // who asks the views for `hour` must not get two of them, each with the whole traffic.
+    // A tier that is no longer written will have a gap if it ever comes back. Names are unique: a
+    // query for `hour` must not get two tiers from the views, each with the whole traffic.
     let all = all_lengths(transaction)?;
     for seconds in all.into_iter().filter(|s| tiers.iter().all(|tier| tier.seconds != *s)) {
         let sql = "UPDATE tier SET kept_since = ?2 WHERE seconds = ?1 AND kept_since <> ?2";
@@ -86,7 +86,7 @@ pub(super) fn sync(
         let sql = "UPDATE tier SET name = name || '-' || seconds WHERE seconds = ?1
             AND EXISTS (SELECT 1 FROM tier other WHERE other.name = tier.name
                 AND other.seconds <> ?1)";
-        // Longer until nobody has it.
+        // Lengthen the name until it is unique.
         while transaction.execute(sql, [seconds])? > 0 {
             is_changed = true;
         }
@@ -104,14 +104,14 @@ pub(super) fn round_up(time: i64, seconds: i64) -> i64 {
     time.saturating_add(seconds - 1).div_euclid(seconds) * seconds
 }
 
-/// The lengths of all tiers that there are tables for, in seconds.
+/// The lengths of all tiers that have tables, in seconds.
 pub(super) fn all_lengths(connection: &Connection) -> Result<Vec<i64>> {
     let mut all = connection.prepare("SELECT seconds FROM tier ORDER BY seconds")?;
     all.query_map([], |row| row.get(0))?.collect()
 }
 
-/// The end of what is there in any tier, or rather of the second in which its newest
-/// interval begins: what comes later is in later intervals of a tier that is new.
+/// The end of the second in which the newest interval of any tier begins: what arrives later is in
+/// later intervals of a new tier.
 fn any_newest(connection: &Connection) -> Result<Option<i64>> {
     let mut end = None;
     for seconds in all_lengths(connection)? {
@@ -139,7 +139,7 @@ pub(super) fn starts(connection: &Connection, seconds: i64, from: i64) -> Result
     connection.prepare_cached(&sql)?.query_map([from], |row| row.get(0))?.collect()
 }
 
-/// Reads the columns of a kind, the first of which is at `at`.
+/// Reads the columns of a kind, from the one at `at` on.
 pub(super) fn read_row(kind: &Kind, row: &SqlRow<'_>, mut at: usize) -> Result<(Key, Row)> {
     let mut next = || -> Result<i64> {
         at += 1;

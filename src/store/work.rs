@@ -1,5 +1,5 @@
-//! What a commit does: adds intervals to the finest tier and brings the coarser ones up to
-//! date. What it lets go is in `retention`.
+//! The steps of a commit: adds intervals to the finest tier and recomputes the coarser ones.
+//! Deletion is in `retention`. Runs on the store thread, within the transaction.
 
 use std::collections::BTreeSet;
 
@@ -12,11 +12,11 @@ use super::rows::{Interval, Limits};
 use super::tables::{delete, put, read};
 use super::tiers::{self, StoredTier, round_up, starts};
 
-/// Events that are kept, the newest: a megabyte or so.
+/// Events that are kept, the newest: about a megabyte.
 pub(super) const EVENTS_KEPT: i64 = 10_000;
 
-/// How grave an event of this kind is, as syslog has it (RFC 5424, 6.2.1): 3 error, 4
-/// warning, 5 notice, 6 information.
+/// The severity of an event of this kind, as in syslog (RFC 5424, 6.2.1): 3 error, 4 warning, 5
+/// notice, 6 information.
 fn severity(kind: &str) -> i64 {
     match kind {
         "write_failed" | "database_damaged" | "database_gone" => 3,
@@ -26,19 +26,19 @@ fn severity(kind: &str) -> i64 {
     }
 }
 
-/// A commit in the making.
+/// A commit in progress.
 pub(super) struct Work<'a> {
     pub(super) transaction: &'a Transaction<'a>,
     pub(super) tiers: Vec<StoredTier>,
     pub(super) limits: Limits,
     pub(super) hosts: &'a mut Hosts,
     pub(super) stale: &'a mut Vec<BTreeSet<i64>>,
-    /// Of those, by tier, what this commit has made anew.
+    /// By tier: the stale intervals that this commit has recomputed.
     pub(super) fresh: Vec<BTreeSet<i64>>,
 }
 
 impl Work<'_> {
-    /// Writes events, of which the newest are kept.
+    /// Writes events and keeps only the newest.
     pub(super) fn write_events(&self, events: &[Event]) -> Result<()> {
         let mut put = self.transaction.prepare_cached(
             "INSERT INTO event (time, severity, kind, message) VALUES (?1, ?2, ?3, ?4)",
@@ -53,7 +53,8 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Adds an interval to the finest tier, and notes what that makes stale.
+    /// Adds an interval to the finest tier, and to coarser ones whose finer rows are gone. Marks
+    /// the others as stale.
     pub(super) fn write_interval(&mut self, interval: &Interval) -> Result<()> {
         put(self.transaction, self.hosts, self.tiers[0].seconds, interval.start, interval)?;
         for at in 1..self.tiers.len() {
@@ -68,11 +69,10 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Moves what lies in the future of a clock that was set back.
+    /// Moves the rows that are in the future after the clock was set back.
     ///
-    /// Where finer rows have been deleted already, coarser ones cannot be made anew; what
-    /// they were made of stays where it is. That takes a clock that was wrong for as long
-    /// as a tier is kept.
+    /// A coarser row whose finer rows have been deleted cannot be recomputed and stays where it is.
+    /// That takes a clock that was wrong for as long as a tier is kept.
     pub(super) fn set_back(&mut self, set_back: SetBack) -> Result<()> {
         let base = &self.tiers[0];
         let mut from = base.start_of(set_back.now);
@@ -86,13 +86,12 @@ impl Work<'_> {
         if by <= 0 {
             return Ok(());
         }
-        // Tiers that are no longer written cannot be made anew; the others hold the same.
+        // Tiers that are no longer written cannot be recomputed; the others hold the same.
         let lengths = tiers::all_lengths(self.transaction)?;
         for seconds in lengths.into_iter().filter(|s| self.tiers.iter().all(|t| t.seconds != *s)) {
             delete(self.transaction, seconds, from, i64::MAX)?;
         }
-        // In the order of time, one after the other: where one goes, the one that was there has
-        // gone before.
+        // In the order of time: an interval that was in the target's place has been moved before.
         let seconds = self.tiers[0].seconds;
         for start in starts(self.transaction, seconds, from)? {
             let (mut interval, _) = read(self.transaction, seconds, start, start + seconds)?;
@@ -106,8 +105,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Makes stale intervals anew: those that have ended, and of the tiers that are due the
-    /// open ones too.
+    /// Recomputes stale intervals: those that have ended and, in tiers that are due, the open ones.
     pub(super) fn bring_up_to_date(&mut self, horizon: i64, is_due: &[bool]) -> Result<()> {
         for (at, is_due) in is_due.iter().enumerate().skip(1) {
             let (finer, tier) = (&self.tiers[at - 1], &self.tiers[at]);
@@ -122,7 +120,7 @@ impl Work<'_> {
                     delete(self.transaction, tier.seconds, start, start + tier.seconds)?;
                     put(self.transaction, self.hosts, tier.seconds, start, &sum)?;
                     self.fresh[at].insert(start);
-                    // The next tier is made of this one.
+                    // The next tier is computed from this one.
                     if let Some(coarser) = self.tiers.get(at + 1)
                         && coarser.start_of(start) >= tier.kept_since
                     {

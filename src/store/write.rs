@@ -1,12 +1,11 @@
-//! Writing intervals: one transaction that adds them to the finest tier, brings the
-//! coarser tiers up to date, and lets go of what is too old.
+//! The writer: one transaction adds intervals to the finest tier, recomputes the coarser tiers, and
+//! deletes what is too old. Runs on the store thread.
 //!
-//! Theory of operation. An interval of a coarser tier is always made anew from the rows
-//! of the next finer one, so that it is their sum by construction, however often intervals
-//! arrive late or in parts. That happens when it ends, some times while it is open
-//! ([`REFRESH`]), and before the daemon stops. Where finer rows have been
-//! deleted already, what arrives late is added instead. A transaction holds all of it: a
-//! reader sees tiers that agree, whenever it looks and whatever was cut off.
+//! Theory of operation. An interval of a coarser tier is always recomputed from the rows of the
+//! next finer one: it is their sum by construction, however often intervals arrive late or in
+//! parts. That happens when it ends, some times while it is open ([`REFRESH`]), and before the
+//! daemon stops. Where finer rows have been deleted, late intervals are added instead. One
+//! transaction holds all of it: a reader sees tiers that agree at any time, also after a crash.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -24,14 +23,14 @@ use super::work::Work;
 use crate::account::ClosedInterval;
 use crate::config::Tier;
 
-/// Open intervals of coarser tiers are brought up to date at multiples of this time,
-/// seconds, or of a quarter of their length if that is more: at the end of an hour, when
-/// there is much to write anyway. Each time costs page writes.
+/// Open intervals of coarser tiers are recomputed at multiples of this time, seconds, or of a
+/// quarter of their length if that is more: at the end of an hour, when there is much to write
+/// anyway. Each time costs page writes.
 const REFRESH: i64 = 3_600;
-/// Rows that are further ahead of the clock, seconds, are of a wrong one.
+/// Rows further ahead of the clock than this, seconds, were written by a wrong one.
 const FAR_AHEAD: i64 = 86_400;
 
-/// Writes to the database; knows what is stale in it.
+/// Writes to the database, and knows which of its intervals are stale.
 pub(super) struct Writer {
     pub(super) connection: Connection,
     /// Finest first.
@@ -41,17 +40,16 @@ pub(super) struct Writer {
     max_size: u64,
     pub(super) catalog: Catalog,
     pub(super) hosts: Hosts,
-    /// By tier: starts of intervals that are older than the finer rows under them.
+    /// By tier: starts of intervals that are behind their finer rows.
     pub(super) stale: Vec<BTreeSet<i64>>,
-    /// When open intervals of each tier were last brought up to date, by the intervals' own
-    /// time.
+    /// When open intervals of each tier were last recomputed, in the intervals' own time.
     refreshed: Vec<Option<i64>>,
     allowances: Allowances,
 }
 
 impl Writer {
-    /// Takes over a database: makes the tiers what the configuration wants, and finds out
-    /// what a crash has left stale.
+    /// Takes over a database: updates its tiers to the configuration, and recomputes or lists what
+    /// a crash has left stale.
     pub(super) fn new(
         mut connection: Connection,
         tiers: &[Tier],
@@ -63,20 +61,20 @@ impl Writer {
         let transaction = connection.transaction()?;
         let before = tiers::stored(&transaction)?;
         if before.iter().map(|tier| tier.seconds).ne(wanted_lengths(tiers)) {
-            // What a crash has left behind is made good with the tiers that it was written
-            // with. The others may be made of tiers that do not reach back as far.
+            // Recompute what a crash has left stale with the tiers that it was written with. New
+            // ones may be made of tiers that do not reach back as far.
             let mut stale = left_behind(&transaction, &before, &[])?;
             make_anew(&transaction, &mut hosts, &before, limits, &mut stale)?;
         }
         let (tiers, added) = tiers::sync(&transaction, tiers)?;
-        // A tier that comes back may hold what a clock that was set back has moved away since.
-        // Only intervals with finer rows are made anew, and all those rows are there.
+        // A clock that was set back may have moved rows since a tier was last written. An interval
+        // without finer rows is not recomputed, so delete first what the finer rows can restore.
         for tier in added.iter().filter(|at| **at > 0).map(|at| &tiers[*at]) {
             delete(&transaction, tier.seconds, tier.kept_since, i64::MAX)?;
         }
         let mut stale = left_behind(&transaction, &tiers, &added)?;
         if !added.is_empty() {
-            // In the same transaction: a tier that says since when it is kept must be.
+            // In the same transaction: `kept_since` of a tier must be true.
             make_anew(&transaction, &mut hosts, &tiers, limits, &mut stale)?;
             stale.iter_mut().for_each(BTreeSet::clear);
         }
@@ -97,7 +95,7 @@ impl Writer {
         })
     }
 
-    /// An interval as rows; names of interfaces become numbers.
+    /// Converts an interval to rows; names of interfaces become numbers.
     pub(super) fn interval(&mut self, closed: &ClosedInterval) -> Interval {
         self.catalog.note_macs(&closed.hosts);
         Interval::new(closed, |name| self.catalog.interface(name))
@@ -118,18 +116,18 @@ impl Writer {
         too_old(&self.connection, &self.tiers, present)
     }
 
-    /// Takes over another writer's database; the names known so far are written to it. Returns
-    /// the numbers of interfaces that are others there: before and now.
+    /// Takes over another writer's database, to which the known names will be written. Returns the
+    /// numbers of interfaces that have changed: from old to new.
     pub(super) fn take_over(&mut self, other: Writer) -> HashMap<i64, i64> {
         let known = std::mem::replace(self, other).catalog;
         self.catalog.inherit(known)
     }
 
-    /// Writes a batch in one transaction, which `seal` commits; the probe tells whether that
-    /// has happened, if there is one.
+    /// Writes a batch in one transaction, which `seal` commits. It gets the probe, if there is one,
+    /// which tells whether that has happened.
     ///
     /// # Errors
-    /// Whatever SQLite says; nothing has been written then.
+    /// An error of SQLite; nothing has been written then.
     pub(super) fn commit(
         &mut self,
         batch: &Batch<'_>,
@@ -138,8 +136,8 @@ impl Writer {
         let Writer {
             connection, tiers, limits, max_size, catalog, hosts, stale, refreshed, ..
         } = self;
-        // Immediate: were it to begin with reading, a write of somebody else's before its own
-        // first one would make it fail.
+        // Immediate: a transaction that begins with reading fails if another connection writes
+        // before it does.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (tiers_now, limits) = (tiers.clone(), *limits);
         let fresh = vec![BTreeSet::new(); tiers.len()];
@@ -158,14 +156,14 @@ impl Writer {
         let waiting_first = batch.intervals.iter().map(|interval| interval.start).min();
         let Some(newest) = written.max(waiting) else { return seal(transaction, None) };
         let horizon = batch.present.unwrap_or(newest + base);
-        // A coarser interval has ended where there are later rows, too: after a crash only the
-        // last one is taken to be behind. Rows that are far ahead are of a wrong clock.
+        // A coarser interval has also ended if there are later rows: after a crash only the last
+        // one is assumed to be behind. Rows that are far ahead were written by a wrong clock.
         let end = newest + base;
         let ended = if end - horizon > FAR_AHEAD { horizon } else { horizon.max(end) };
         let arriving = batch.intervals.len();
         let mut allowances = self.allowances.clone();
         allowances.earn(base.saturating_mul(i64::try_from(arriving).unwrap_or(i64::MAX)));
-        // First, so that the new rows take the pages of the old ones: each is written once.
+        // First, so that the new rows reuse the pages of the old ones: each is written once.
         if let Some(present) = batch.present {
             work.let_go(present, arriving, &mut allowances)?;
         }
@@ -186,7 +184,7 @@ impl Writer {
         if let Some(present) = batch.present
             && waiting_first.is_some_and(|first| first < work.tiers[0].kept_since)
         {
-            // Some came late, or were many.
+            // Some arrived late, or were many.
             work.let_go(present, arriving, &mut allowances)?;
         }
         work.make_room(horizon, *max_size, arriving)?;
@@ -197,7 +195,7 @@ impl Writer {
             _ => None,
         };
         seal(transaction, probe)?;
-        // Only now is it certain.
+        // Only now it is certain that all is written.
         *tiers = tiers_now;
         self.allowances = allowances;
         for (stale, fresh) in stale.iter_mut().zip(fresh) {
@@ -213,11 +211,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Does a step of what can wait. Returns whether there is more to do. `may_begin` says
-    /// that no interval waits.
+    /// Does a step of deferred work. Returns whether there is more to do. A sweep begins only if
+    /// `may_begin`: if no interval waits.
     ///
     /// # Errors
-    /// Whatever SQLite says; nothing is lost, and the same step is done next time.
+    /// An error of SQLite; nothing is lost, and the next call repeats the step.
     pub(super) fn tidy_up(&mut self, may_begin: bool) -> Result<bool> {
         self.catalog.sweep(&mut self.connection, may_begin)
     }
@@ -228,11 +226,11 @@ fn wanted_lengths(tiers: &[Tier]) -> impl Iterator<Item = i64> {
     tiers.iter().filter(|tier| !tier.in_memory).map(|tier| i64::from(tier.seconds))
 }
 
-/// By tier: starts of intervals that may be older than the finer rows under them, as open
-/// ones are after a crash, and all of a tier that was `added`.
+/// By tier: starts of intervals that may be behind their finer rows. These are the ones that were
+/// open at a crash, and all of a tier that was `added`.
 ///
-/// What is open is where the finest tier ends, as it was for the commits before. A coarser
-/// one may end later: what a clock that was set back could not move is still there.
+/// The end of the finest tier tells which are open, as in the commits before. A coarser tier may
+/// end later: rows that could not be moved when the clock was set back are still there.
 fn left_behind(
     connection: &Connection,
     tiers: &[StoredTier],
@@ -246,7 +244,7 @@ fn left_behind(
         if added.contains(&at) {
             finer_starts.extend(starts(connection, finer.seconds, tier.kept_since)?);
         }
-        // What is about to be made anew below is news here.
+        // What is to be recomputed in the finer tier changes this one, too.
         finer_starts.extend(&stale[at - 1]);
         let starts = finer_starts.into_iter().map(|start| tier.start_of(start));
         stale[at] = starts.filter(|start| *start >= finer.kept_since).collect();
@@ -254,7 +252,7 @@ fn left_behind(
     Ok(stale)
 }
 
-/// Makes anew whatever is stale.
+/// Recomputes all stale intervals.
 pub(super) fn make_anew(
     transaction: &Transaction<'_>,
     hosts: &mut Hosts,

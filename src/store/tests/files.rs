@@ -14,7 +14,7 @@ fn with(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", path.display()))
 }
 
-/// What somebody else finds in the file that has this name.
+/// The minutes that another process finds in the file of this name.
 fn minutes(path: &Path) -> i64 {
     let connection = Connection::open(path).unwrap();
     let sql = "SELECT count(*) FROM v_interface WHERE tier = 'minute' AND interface = 'eth0'";
@@ -107,7 +107,7 @@ fn a_file_of_another_program_in_its_place_is_left_alone_and_history_waits() {
     assert_eq!((minutes(&path), status.trouble()), (1, None));
 }
 
-/// Both counted the same frames, and wrote them.
+/// Two daemons counted the same frames, and both wrote them.
 #[test]
 fn a_second_daemon_does_not_start_and_everything_else_works() {
     let directory = tempfile::tempdir().unwrap();

@@ -30,7 +30,7 @@ pub(in crate::store) fn host(number: u8) -> Addr {
     }
 }
 
-/// Whether what this host does on this port is told; else it is the host's "other".
+/// Whether this host has a service row for this port; otherwise it is in the host's "other".
 pub(in crate::store) fn is_known(host: u8, port: u8) -> bool {
     (u16::from(host) + u16::from(port)) % 5 != 4
 }
@@ -187,7 +187,7 @@ pub(in crate::store) fn assert_conservation(store: &Store) {
     assert_conservation_since(store, i64::MIN);
 }
 
-/// No host does more than it does in all; the view's "other" is the rest.
+/// No host's services exceed the host's own row; the view's "other" is the rest.
 fn assert_services_are_within_hosts(store: &Store, seconds: i64) {
     let columns = ["packets_in", "bytes_in", "packets_out", "bytes_out"];
     let sums = columns.map(|column| format!("sum({column}) AS {column}")).join(", ");
@@ -206,7 +206,7 @@ fn assert_services_are_within_hosts(store: &Store, seconds: i64) {
     assert_eq!(sum(store, &wrong), 0, "services of {seconds} s");
 }
 
-/// The rows of each host in the view of what hosts do, "other" among them, add up to its row.
+/// In `v_service` the rows of each host, "other" among them, add up to its row in `v_host`.
 pub(in crate::store) fn assert_views_add_up(store: &Store) {
     let columns = "sum(packets_in), sum(bytes_in), sum(packets_out), sum(bytes_out)";
     let by_host =
@@ -223,9 +223,9 @@ pub(in crate::store) fn assert_views_add_up(store: &Store) {
     assert!(sum(store, "SELECT count(*) FROM v_service WHERE protocol = 'other'") > 0);
 }
 
-/// The same of a store whose tiers were changed: in the intervals before `since` a coarser row
-/// may have been made of a tier that is gone, in which its host was at times among `other`. It
-/// holds less than the finer rows then, and `other` more; never the other way round.
+/// [`assert_conservation`] for a store whose tiers were changed. Before `since` a coarser row may
+/// come from a tier that is gone, in which its host was at times folded into `other`. It then holds
+/// less than the finer rows, and `other` more; never the other way round.
 pub(in crate::store) fn assert_conservation_since(store: &Store, since: i64) {
     let total = "SELECT tier, start, sum(packets), sum(bytes) FROM v_interface GROUP BY 1, 2";
     for split in ["in", "out", ""] {
@@ -311,8 +311,8 @@ pub(in crate::store) fn packets() -> impl Strategy<Value = Vec<Packet>> {
     prop::collection::vec(packet, 0..12)
 }
 
-/// What is left of a store when its process is killed: the kernel takes back the lock, and
-/// nobody closes the database.
+/// Ends a store as a kill of its process does: the kernel releases the lock, and nobody closes the
+/// database.
 pub(in crate::store) fn kill(store: Store) {
     let Store { writer, place, .. } = store;
     std::mem::forget(writer);

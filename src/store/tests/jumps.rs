@@ -16,7 +16,7 @@ fn usual_tiers() -> Options {
     options(&[("minute", 60, 7_200), ("hour", 3_600, 86_400), ("day", 86_400, 10 * YEAR)], 50)
 }
 
-/// Four days of it.
+/// A store with four days of minutes.
 fn some_days(path: &Path) -> Store {
     static MADE: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
         let directory = tempfile::tempdir().unwrap();
@@ -39,7 +39,7 @@ fn counts(store: &Store) -> [i64; 3] {
     ["minute", "hour", "day"].map(|tier| count(store, tier))
 }
 
-/// Retention took everything but a day of 367 in 70 seconds, by commits of a second.
+/// Retention deleted all but one of 367 days in 70 seconds, with commits of a second.
 #[test]
 fn a_clock_far_ahead_lets_go_of_a_small_multiple_of_what_arrives_whatever_the_commit_period() {
     for period in [1, 60] {
@@ -53,7 +53,7 @@ fn a_clock_far_ahead_lets_go_of_a_small_multiple_of_what_arrives_whatever_the_co
             assert!(commit(&mut store, minutes.map(|m| some(AHEAD + m * 60))));
         }
         let gone: Vec<i64> = before.iter().zip(counts(&store)).map(|(b, now)| b - now).collect();
-        // Two hours arrived: 16 hours go at most, and an interval of each tier.
+        // Two hours arrived: at most 16 hours and an interval of each tier are deleted.
         assert!(gone[1] <= 8 * 2 + 1 && gone[2] <= 1, "{gone:?} in commits of {period}");
         assert!(gone[1] > 0, "what is too old goes in the end");
         assert_eq!(sum(&store, "SELECT count(*) FROM v_event WHERE kind = 'clock_jumped'"), 1);
@@ -64,7 +64,7 @@ fn a_clock_far_ahead_lets_go_of_a_small_multiple_of_what_arrives_whatever_the_co
     }
 }
 
-/// After a restart it is no other: what is in the future does not become the present.
+/// A restart changes nothing: a row in the future does not become the present.
 #[test]
 fn restarts_under_a_wrong_clock_do_not_let_go_of_more() {
     let directory = tempfile::tempdir().unwrap();
@@ -82,7 +82,7 @@ fn restarts_under_a_wrong_clock_do_not_let_go_of_more() {
     assert!(before[1] - now[1] <= 4 && before[2] == now[2], "{before:?} {now:?}");
 }
 
-/// A commit of events alone took the newest row for the present.
+/// A commit of events alone used the newest row as the present.
 #[test]
 fn a_stop_with_the_right_clock_deletes_nothing_though_there_is_a_row_of_the_future() {
     let directory = tempfile::tempdir().unwrap();
@@ -110,7 +110,7 @@ fn all_of(path: &Path) -> (Vec<i64>, i64) {
     (counts.to_vec(), bytes)
 }
 
-/// Runs with the right clock until rows of the future have been looked for.
+/// Runs with the right clock until the search for rows in the future is over.
 fn go_on(path: &Path, options: Options, minutes: std::ops::Range<i64>) -> Store {
     let mut store = Store::open(path, options).unwrap();
     let status = Status::default();
@@ -155,7 +155,7 @@ fn rows_of_the_future_are_put_aside_when_the_clock_is_back_and_none_is_lost() {
     }
 }
 
-/// The clock was ahead for so long that everything before was let go, minutes by the clock.
+/// The clock was ahead for so long that it made all earlier minutes too old, and they were deleted.
 #[test]
 fn what_was_let_go_while_the_clock_was_ahead_does_not_make_the_present_look_old() {
     let directory = tempfile::tempdir().unwrap();

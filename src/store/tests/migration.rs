@@ -23,7 +23,7 @@ fn tiers() -> Options {
     options(&[("minute", 60, 172_800), ("hour", 3_600, YEAR)], 200)
 }
 
-/// All rows of all views, as text, in order; of events what version 1 had.
+/// All rows of all views, as sorted text; of events the columns of version 1.
 fn everything(connection: &Connection) -> Vec<String> {
     let mut all = Vec::new();
     for view in ["interface", "host", "device", "port", "protocol", "tier", "event"] {
@@ -90,8 +90,7 @@ fn the_view_of_ports_names_sctp_in_a_database_of_before_too() {
     assert_eq!(named(&store.writer.connection), ["sctp"]);
 }
 
-/// A second version as there may be one: a column more, and a table that is made anew. The
-/// views would be in the way of that.
+/// A possible second version: adds a column, and makes a table anew, which the views would block.
 fn step_2(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute_batch(
         "ALTER TABLE tier ADD COLUMN note TEXT NOT NULL DEFAULT '';
@@ -132,7 +131,7 @@ fn a_migration_that_fails_leaves_the_database_as_it_was() {
     assert_eq!(version.unwrap(), 1);
 }
 
-/// The power went after the first tables were made and before there was any tier.
+/// A power cut after the first tables were made and before there was any tier.
 #[test]
 fn a_database_without_tiers_is_migrated_too() {
     let mut connection = Connection::open_in_memory().unwrap();

@@ -1,4 +1,4 @@
-//! Work that is not bounded by what arrives: it goes in steps, beats, and can be given up.
+//! Work that is not bounded by what arrives: it goes in steps, beats, and can be interrupted.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::decode::Mac;
 use crate::failure::Exit;
 use crate::store::*;
 
-/// Hosts of the network's history, and hardware addresses of hosts that never got any.
+/// Hosts with history, and hardware addresses of hosts that never had any.
 const HOSTS: i64 = 30_000;
 const INVENTED: i64 = 20_500;
 
@@ -33,8 +33,8 @@ fn flooded(path: &Path) {
         .unwrap();
 }
 
-/// 20,500 invented addresses and 300,000 hosts took 346 s of a commit, which nothing could
-/// end, at each start again.
+/// With 20,500 invented addresses and 300,000 hosts a commit took 346 s, could not be interrupted,
+/// and began again at each start.
 #[test]
 fn a_flood_of_hardware_addresses_is_forgotten_in_short_steps() {
     let directory = tempfile::tempdir().unwrap();
@@ -67,7 +67,7 @@ fn a_flood_of_hardware_addresses_is_forgotten_in_short_steps() {
     assert_eq!(sum(&store, without), 0);
 }
 
-/// An invented address that gets history while it is looked for keeps its hardware address.
+/// An invented address that gets history during the sweep keeps its hardware address.
 #[test]
 fn a_host_that_arrives_during_a_sweep_keeps_its_hardware_address() {
     let directory = tempfile::tempdir().unwrap();
@@ -99,7 +99,7 @@ fn a_start_that_takes_long_is_ended_by_a_stop_and_begins_again_the_next_time() {
     let mut store = Store::open(&path, two).unwrap();
     assert!(commit(&mut store, (0..600).map(|m| some(m * 60))));
     drop(store);
-    // A tier more is made of all minutes.
+    // The added tier is computed from all minutes.
     let pulse = Arc::new(Pulse::default());
     pulse.stop();
     let failure = Store::open_under(&path, usual(), &pulse).err().unwrap();

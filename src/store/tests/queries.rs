@@ -1,4 +1,4 @@
-//! Questions against what is known to have been written.
+//! Answers, compared with what was written.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +41,7 @@ fn tier(name: &str) -> Step {
     Step::Tier(name.to_owned())
 }
 
-/// A store with three days of minutes, of which the minutes of the last two hours are left.
+/// A store with three days of history; only the last two hours still have minutes.
 fn three_days() -> (tempfile::TempDir, Store) {
     let directory = tempfile::tempdir().unwrap();
     let options =
@@ -86,7 +86,7 @@ fn a_span_is_covered_with_the_coarsest_tiers_that_fit_and_what_waits_counts_too(
 #[test]
 fn a_span_that_is_finer_than_what_is_kept_is_answered_and_says_so() {
     let (_directory, store) = three_days();
-    // 25 minutes within an hour of which only the hour is left, as a drag over a graph asks.
+    // 25 minutes, as a drag over a graph asks for, within an hour whose minutes are gone.
     for step in [Step::Whole, Step::Auto(300), Step::Auto(2)] {
         let answer = ask(&store, &question(5_000, 6_500, step));
         assert_eq!((answer.from, answer.to, answer.widened), (3_600, 7_200, Some(3_600)));
@@ -99,7 +99,7 @@ fn a_span_that_is_finer_than_what_is_kept_is_answered_and_says_so() {
         (end - 3_590, end - 1_810, None),
         (end - 3_590, end - 3_560, Some(60)),
         (3_600, 7_200, None),
-        // An hour more than two days is not worth a word.
+        // To widen three days by less than an hour is not reported.
         (5_000, end, None),
     ] {
         let answer = ask(&store, &question(from, to, Step::Whole));
@@ -296,7 +296,7 @@ fn rows_of_several_commits_and_of_memory_come_out_in_one_series() {
     assert_eq!(answer.rows[1].total[1].bytes, 700 * 355);
 }
 
-/// What was counted for a row, each way.
+/// The bytes that were counted for a row, each way.
 fn bytes_of(label: &Label, intervals: &[&ClosedInterval]) -> Vec<u64> {
     let mut sums = vec![0; if matches!(label, Label::Interface(_)) { 5 } else { 2 }];
     for interval in intervals {
@@ -393,7 +393,7 @@ proptest! {
                 prop_assert_eq!(told, bytes_of(&row.label, &all), "{:?}", &row.label);
             }
         }
-        // What one host did adds up to what it did in all; who used a service is known.
+        // A host's services add up to its row; the hosts of a service are known.
         let of = |kind, only| {
             let span = question(asked.0, asked.1, step.clone());
             ask(&store, &Question { kind, only: Some(only), ..span })

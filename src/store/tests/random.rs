@@ -9,12 +9,12 @@ use crate::store::*;
 /// What may happen to a store.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Some intervals pass, so many intervals after the last.
+    /// Intervals with traffic, after a gap of so many intervals.
     Traffic(i64, Vec<Vec<Packet>>),
-    /// An interval comes late, by so many.
+    /// An interval that is so many intervals late.
     Late(i64, Vec<Packet>),
     Commit,
-    /// The daemon is killed: what waits is gone. The tiers may be other ones afterwards.
+    /// The daemon is killed, and what waits is lost. It starts again, perhaps with other tiers.
     Kill(Option<Schema>),
     /// The daemon is stopped and started again, perhaps with other tiers.
     Restart(Option<Schema>),
@@ -27,8 +27,8 @@ type Schema = Vec<(u32, u64)>;
 
 const DAY: u32 = 86_400;
 
-/// Any tiers that the configuration allows. Most have days, which are kept for good, so that
-/// in the end everything must be in them.
+/// Any tiers that the configuration allows. Most have days, which are kept for good: in the end
+/// everything must be in them.
 fn schema() -> impl Strategy<Value = Schema> {
     let between = vec![2, 3, 5, 10, 12];
     let lengths = (select(vec![10_u32, 60, 300]), subsequence(between, 0..4), 0..5);
@@ -96,9 +96,9 @@ proptest! {
         // The time, and what must be in the coarsest tier: committed, and waiting.
         let mut now = 100_000 * 60;
         let (mut committed, mut waiting) = (0, 0);
-        // What begins later was made of the tiers that there are.
+        // Intervals that begin later were computed from the current tiers.
         let mut since = i64::MIN;
-        // The latest that an interval may begin, and whether some may begin later yet.
+        // The latest start of an interval, and whether there may be later ones all the same.
         let (mut latest, mut stays) = (now, false);
         for step in steps {
             let base = options.tiers[0].seconds;
@@ -143,15 +143,15 @@ proptest! {
                 }
                 Step::SetBack(by) => {
                     now -= by;
-                    // What coarser rows were made of cannot be moved where the finer ones are
-                    // gone, or where the finer tier is younger: it stays, whatever tiers there
-                    // are later. All else moves, by whole intervals of the finest tier.
+                    // Coarser rows cannot be moved where their finer rows are gone or the finer
+                    // tier is younger: they stay, whatever tiers there are later. All else moves,
+                    // by whole intervals of the finest tier.
                     let tiers = &store.writer.tiers;
                     let from = tiers[0].start_of(now);
                     stays |= tiers.windows(2).any(|pair| pair[1].start_of(from) < pair[0].kept_since);
                     latest = now.max(latest - (by + length / 2).div_euclid(length) * length);
                     store.take(Message::SetBack { now, by }, &Status::default());
-                    // As the store thread does at once.
+                    // The store thread commits at once, too.
                     prop_assert!(store.commit(false, &Status::default()));
                     committed += std::mem::take(&mut waiting);
                 }
@@ -164,7 +164,7 @@ proptest! {
         committed += waiting;
         assert_conservation_since(&store, since);
         let coarsest = store.writer.tiers.last().unwrap();
-        // Where the coarsest tier has always been there and keeps everything, all is in it.
+        // A coarsest tier that was always there and keeps everything holds all.
         if coarsest.kept_since == 0 && coarsest.keep == YEAR as i64 {
             let all = format!("SELECT sum(bytes) FROM v_interface WHERE seconds = {}", coarsest.seconds);
             prop_assert_eq!(sum(&store, &all), committed);

@@ -1,4 +1,4 @@
-//! What is let go: when it is old, when the file is too large, when nobody needs it.
+//! What is deleted: when it is old, when the file is too large, when nobody needs it.
 
 use super::fixtures::*;
 use crate::account::{InOut, IntervalHost, Volume};
@@ -20,7 +20,7 @@ fn old_minutes_go_when_the_hours_have_them_and_young_ones_stay() {
     assert_eq!(sum(&store, "SELECT min(start) FROM v_host WHERE tier = 'minute'"), first);
     assert_eq!(sum(&store, "SELECT sum(bytes) FROM v_interface WHERE tier = 'hour'"), 600 * 642);
     assert_conservation(&store);
-    // What comes late, for an hour whose minutes are gone, is not lost.
+    // A late interval, for an hour whose minutes are gone, is not lost.
     assert!(commit(&mut store, [some(60)]));
     assert_eq!(sum(&store, "SELECT sum(bytes) FROM v_interface WHERE tier = 'hour'"), 601 * 642);
     assert_eq!(
@@ -42,7 +42,7 @@ fn a_file_that_is_too_large_loses_its_finest_rows_first() {
     for hour in 0..24 {
         assert!(commit(&mut store, (0..60).map(|m| closed(hour * 3_600 + m * 60, 60, &packets))));
         let pages = sum(&store, "PRAGMA page_count") - sum(&store, "PRAGMA freelist_count");
-        // Besides: what the open hour is made of is never let go.
+        // More than the limit: the minutes of the open hour are never deleted.
         assert!(pages * sum(&store, "PRAGMA page_size") < 3 << 20, "{pages}");
     }
     assert_eq!(sum(&store, "SELECT count(DISTINCT start) FROM v_interface WHERE tier = 'day'"), 1);
@@ -59,7 +59,7 @@ fn used(store: &Store) -> i64 {
     pages * sum(store, "PRAGMA page_size")
 }
 
-/// A commit let go of 960 intervals at most, which is fewer than the seconds of an hour.
+/// A commit deleted 960 intervals at most, which is fewer than the seconds of an hour.
 #[test]
 fn a_file_that_is_too_large_stays_small_however_much_a_commit_brings() {
     let directory = tempfile::tempdir().unwrap();
@@ -106,8 +106,8 @@ fn a_tier_that_is_not_configured_any_more_makes_room_too() {
     );
 }
 
-/// Rows of interfaces are let go some time after the others. When minutes were then kept
-/// for longer, one that came late brought them back into the view, or was added to them.
+/// Rows of interfaces were deleted some time after the others. When minutes were then kept for
+/// longer, a late one brought them back into the view, or was added to them.
 #[test]
 fn what_comes_after_its_time_has_been_let_go_is_added_up_all_the_same() {
     let directory = tempfile::tempdir().unwrap();
@@ -153,7 +153,7 @@ fn a_tier_that_is_dropped_goes_when_the_next_one_does_and_the_coarsest_stays() {
     assert_eq!(sum(&hours, "SELECT min(start) FROM v_interface WHERE tier = 'hour'"), 32 * 3_600);
 }
 
-/// A minute with so many hosts besides, which are there only then.
+/// A minute with `count` more hosts, which are there only then.
 fn flood(start: i64, seed: u32, count: u32) -> ClosedInterval {
     let mut interval = some(start);
     let one = Volume { packets: 1, bytes: 60 };
@@ -180,7 +180,7 @@ fn hardware_addresses_of_hosts_without_history_do_not_pile_up() {
         while store.tidy_up(&Status::default()) {}
         assert!(sum(&store, "SELECT count(*) FROM host_mac") <= 3_020);
     }
-    // Whoever has history has kept its own.
+    // Every host with history has kept its hardware address.
     let without = "SELECT count(*) FROM v_host WHERE mac IS NULL AND local IS NOT NULL";
     assert_eq!(sum(&store, without), 0);
     let forgotten = 0x0a00_0000 + 30 * 20;
@@ -188,8 +188,8 @@ fn hardware_addresses_of_hosts_without_history_do_not_pile_up() {
     assert_eq!(sum(&store, &its), 0);
 }
 
-/// Somebody invents addresses, and each has a service: their numbers are taken back when no
-/// tier has a row of theirs any more, a step with each commit, and nobody else's are.
+/// Somebody invents addresses, and each has a service. Their numbers are deleted when no tier has a
+/// row of theirs any more, a step with each commit; all other numbers stay.
 #[test]
 fn numbers_of_hosts_without_rows_do_not_pile_up() {
     let directory = tempfile::tempdir().unwrap();
@@ -217,7 +217,7 @@ fn numbers_of_hosts_without_rows_do_not_pile_up() {
         most = most.max(sum(&store, "SELECT count(*) FROM host"));
     }
     assert!(sweeps > 20, "{sweeps} commits went on with a sweep");
-    // While a sweep is under way hosts go on coming: 20 with each commit.
+    // During a sweep hosts keep arriving: 20 with each commit.
     assert!((3_000..4_500).contains(&most), "{most}");
     let without = format!(
         "SELECT count(*) FROM {} WHERE {} AND k1 NOT IN (SELECT id FROM host)",

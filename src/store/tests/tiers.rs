@@ -11,7 +11,7 @@ use crate::store::*;
 fn what_hosts_do_adds_up_to_each_host_in_the_views_of_every_tier() {
     let directory = tempfile::tempdir().unwrap();
     let tiers = [("minute", 60, YEAR), ("hour", 3_600, YEAR), ("day", 86_400, YEAR)];
-    // Few hosts and services are named: what is folded is in nobody's rows.
+    // Few hosts and services are named: the folded ones have no rows.
     let mut store = Store::open(&directory.path().join("b.db"), options(&tiers, 4)).unwrap();
     let packet = |source, destination, port| Packet { source, destination, port, bytes: 100 };
     for minute in 0..90_u8 {
@@ -100,7 +100,7 @@ fn a_spike_of_a_minute_shows_in_the_day_and_so_does_a_silent_minute() {
             ),
         )
     };
-    // Ten o'clock has no row at all: not covered, which is not the same as silent.
+    // Minute 10 has no row at all: not covered, which is not the same as silent.
     assert_eq!((least("hour", 0), least("hour", 3_600)), (8, 8));
     let mut silent = (180..240).map(|m| closed(m * 60, 60, if m == 200 { &[] } else { &quiet }));
     assert!(commit(&mut store, silent.by_ref()));
@@ -185,7 +185,7 @@ fn a_tier_that_is_added_later_is_made_from_what_is_there() {
     assert_eq!(sum(&again, "SELECT bytes FROM v_interface WHERE tier = 'day'"), 401 * 642);
     assert_conservation(&again);
     drop(again);
-    // Finer than before.
+    // With a finer tier than before.
     let fine = options(&[("ten", 10, YEAR), ("minute", 60, YEAR), ("day", 86_400, YEAR)], 200);
     let mut fine = Store::open(&path, fine).unwrap();
     assert!(commit(&mut fine, (0..30).map(|n| closed(400 * 60 + 30 + n * 10, 10, &[]))));
@@ -214,9 +214,8 @@ fn the_tier_in_memory_gives_back_what_it_was_given() {
     assert_eq!(back, sums[1_990..1_995]);
 }
 
-/// The day was six hours behind when the power went. Its minutes did not reach back to its
-/// beginning, so that without hours there was nothing to make it anew from: those hours were
-/// missing in the day for good.
+/// The day was six hours behind at the power cut. Its minutes did not reach back to its start, so
+/// that without the hours it could not be recomputed: those hours were missing in the day for good.
 #[test]
 fn what_a_crash_has_left_behind_is_made_good_before_the_tiers_change() {
     let directory = tempfile::tempdir().unwrap();
@@ -237,9 +236,9 @@ fn what_a_crash_has_left_behind_is_made_good_before_the_tiers_change() {
     assert_eq!(sum(&store, day), 660 * 642);
 }
 
-/// Hours were not written for a while, in which the clock was set back and all minutes of the
-/// newest hour went elsewhere. When hours came back, that hour was still there with its bytes,
-/// and they were in the hour that they had gone to as well.
+/// While hours were not written, the clock was set back, and all minutes of the newest hour were
+/// moved. When hours came back, that hour still had its bytes, and so had the hour to which they
+/// had been moved.
 #[test]
 fn a_tier_that_comes_back_forgets_what_was_moved_away_in_the_meantime() {
     let directory = tempfile::tempdir().unwrap();
@@ -260,7 +259,7 @@ fn a_tier_that_comes_back_forgets_what_was_moved_away_in_the_meantime() {
     assert_eq!(sum(&store, "SELECT sum(bytes) FROM v_interface WHERE tier = 'hour'"), 15 * 642);
 }
 
-/// `hour:3600` became `hour:7200`, and the views said twice the bytes for `tier = 'hour'`.
+/// `hour:3600` became `hour:7200`, and the views showed twice the bytes for `tier = 'hour'`.
 #[test]
 fn a_name_that_goes_to_another_length_is_that_of_one_tier() {
     let directory = tempfile::tempdir().unwrap();
@@ -282,7 +281,7 @@ fn a_name_that_goes_to_another_length_is_that_of_one_tier() {
             assert_eq!(bytes(&store, "hour-3600"), 240 * 642, "they are there under this name");
         }
     }
-    // A name like those that are given.
+    // A configured name like those given to old tiers.
     let mut store = Store::open(&path, with("hour-7200", 14_400)).unwrap();
     assert!(commit(&mut store, []));
     assert_eq!((bytes(&store, "hour-7200"), bytes(&store, "hour")), (240 * 642, 240 * 642));

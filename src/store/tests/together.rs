@@ -7,7 +7,7 @@ use crate::store::query::History;
 use crate::store::question::{Question, Step};
 use crate::store::*;
 
-/// What a question from another thread says of all bytes; `None` if it has to wait.
+/// All bytes, as another thread's question finds them; `None` if it has to wait.
 fn asked(path: &Path, recent: &Arc<Recent>) -> Option<u64> {
     let (path, recent) = (path.to_owned(), recent.clone());
     let (answered, answer) = std::sync::mpsc::channel();
@@ -29,7 +29,7 @@ fn asked(path: &Path, recent: &Arc<Recent>) -> Option<u64> {
     answer.recv_timeout(std::time::Duration::from_secs(20)).ok()
 }
 
-/// Readers waited for the disk as long as a commit did.
+/// Readers had to wait for the disk during a commit.
 #[test]
 fn a_question_during_a_commit_is_answered_at_once_and_sees_everything_once() {
     let directory = tempfile::tempdir().unwrap();
@@ -63,7 +63,7 @@ fn a_question_during_a_commit_is_answered_at_once_and_sees_everything_once() {
     assert_eq!(asked(&path, &store.recent()), all);
 }
 
-/// A transaction that began with reading failed when somebody else wrote before it did.
+/// A transaction that began with reading failed if another connection wrote before it did.
 #[test]
 fn nobody_writes_between_the_first_look_of_a_commit_and_its_first_row() {
     let directory = tempfile::tempdir().unwrap();

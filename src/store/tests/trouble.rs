@@ -26,8 +26,8 @@ fn what_lay_in_the_future_of_a_wrong_clock_is_moved() {
     assert_eq!(sum(&store, "SELECT count(*) FROM v_interface WHERE tier = 'minute'"), 156);
 }
 
-/// The clock was a day ahead for longer than minutes are kept. Hours of tomorrow stayed, and
-/// after a crash it was tomorrow that was made good, not today.
+/// The clock was a day ahead for longer than minutes are kept. Hours of tomorrow stayed, and after
+/// a crash tomorrow was recomputed, not today.
 #[test]
 fn what_a_crash_leaves_behind_is_made_good_though_there_are_hours_in_the_future() {
     let directory = tempfile::tempdir().unwrap();
@@ -54,8 +54,8 @@ fn what_a_crash_leaves_behind_is_made_good_though_there_are_hours_in_the_future(
     assert_conservation(&store);
 }
 
-/// The clock was a year ahead until the daemon was stopped. From then on all minutes and hours
-/// were older than they are kept, counted from the newest.
+/// The clock was a year ahead until the daemon was stopped. From then on all minutes and hours were
+/// too old, measured from the newest row.
 #[test]
 fn what_lies_in_the_future_does_not_make_the_present_look_old() {
     let directory = tempfile::tempdir().unwrap();
@@ -113,8 +113,8 @@ fn a_database_that_is_damaged_while_it_is_open_is_kept_aside_too() {
     );
 }
 
-/// The damaged file is renamed while it is open, and closed when the new one is in its place.
-/// Should SQLite then remove the log by its name, it would be that of the new database.
+/// The damaged file is renamed while it is open, and closed when the new one is in its place. If
+/// SQLite then removed the log by its name, it would remove that of the new database.
 #[test]
 fn what_is_written_after_a_damaged_database_was_put_aside_is_there_for_others() {
     let directory = tempfile::tempdir().unwrap();
@@ -132,7 +132,7 @@ fn what_is_written_after_a_damaged_database_was_put_aside_is_there_for_others() 
         let bytes: i64 = other.query_row(sql, [], |row| row.get(0)).unwrap();
         assert_eq!(bytes, (minute - 1) * 642);
     }
-    // Killed, so that nothing is put in order at the end.
+    // Killed: nothing is cleaned up at the end.
     kill(store);
     let again = self::store(&path);
     assert_eq!(sum(&again, "SELECT sum(bytes) FROM v_interface WHERE tier = 'day'"), 2 * 642);
@@ -163,7 +163,7 @@ fn what_cannot_be_written_waits_and_is_written_later() {
     let path = directory.path().join("b.db");
     let mut store = store(&path);
     let status = Status::default();
-    // A page limit is a full disk for SQLite.
+    // For SQLite a page limit is a full disk.
     let pages = sum(&store, "PRAGMA page_count");
     let limit = |store: &Store, pages: i64| sum(store, &format!("PRAGMA max_page_count = {pages}"));
     limit(&store, pages);
@@ -184,8 +184,8 @@ fn what_cannot_be_written_waits_and_is_written_later() {
     assert_conservation(&store);
 }
 
-/// An hour of large intervals was more than may wait, and the oldest were given up although
-/// the disk was well.
+/// An hour of large intervals was more than may wait, and the oldest were dropped although the disk
+/// was well.
 #[test]
 fn what_is_too_much_to_wait_for_the_next_commit_is_written_early() {
     let directory = tempfile::tempdir().unwrap();
@@ -232,7 +232,7 @@ fn a_disk_that_stays_full_costs_the_oldest_intervals_and_that_is_counted() {
     );
     let told = "SELECT count(*) FROM v_event WHERE kind = 'history_lost' AND message LIKE";
     assert_eq!(sum(&store, &format!("{told} '{} intervals were given up%'", status.lost())), 1);
-    // The next time is told as well.
+    // The next loss is reported as well.
     let before = status.lost();
     for minute in 200..400 {
         store.take(Message::Closed(closed(minute * 60, 60, &packets)), &status);
@@ -244,7 +244,7 @@ fn a_disk_that_stays_full_costs_the_oldest_intervals_and_that_is_counted() {
     assert!(sum(&store, &format!("{told} '{more} intervals were given up%'")) > 0);
 }
 
-/// Whether a coarse interval had ended was told by the interval that came last.
+/// The interval that came last decided whether a coarse interval had ended.
 #[test]
 fn what_came_late_is_in_coarser_intervals_after_a_crash() {
     let directory = tempfile::tempdir().unwrap();

@@ -67,8 +67,7 @@ fn a_file_that_is_mostly_free_is_made_small_when_it_is_opened() {
     assert!(std::fs::metadata(&path).unwrap().len() < 1_000_000);
 }
 
-/// With five minutes between commits, four closed minutes and the one that is open are all
-/// that a power cut takes.
+/// Commits are five minutes apart: a power cut loses at most four closed minutes and the open one.
 #[test]
 fn a_commit_comes_with_the_interval_that_makes_its_period_full() {
     let directory = tempfile::tempdir().unwrap();
@@ -78,7 +77,7 @@ fn a_commit_comes_with_the_interval_that_makes_its_period_full() {
     std::thread::scope(|scope| {
         scope.spawn(move || store.run(&messages, status));
         for minute in 0..23_i64 {
-            // It is taken when this returns; those before it are done with, it may be.
+            // Returns when the thread receives it: those before are done, this one may be.
             sender.send(Message::Closed(some(minute * 60))).unwrap();
             let full = |minutes: i64| minutes.cast_unsigned() / 5 * 5;
             let committed = status.committed();

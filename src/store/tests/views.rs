@@ -12,7 +12,7 @@ use crate::store::*;
 
 const PAGE: &str = include_str!("../views.md");
 
-/// What the queries take for the present: a Thursday.
+/// The present for the queries: a Thursday.
 const NOW: &str = "2026-11-05 15:30:00";
 
 /// Number of a remote host, and a port, that the counters have folded into "other".
@@ -272,7 +272,7 @@ fn the_page_documents_every_column_once_and_no_other() {
         documented.sort();
         assert_eq!(documented, columns, "{view}");
     }
-    // No view is documented that is not there.
+    // Every documented view exists.
     let headings = PAGE.lines().filter(|line| line.starts_with("### ")).flat_map(quoted);
     let headings: BTreeSet<&str> = headings.collect();
     assert_eq!(headings, views.iter().map(String::as_str).collect());
