@@ -130,7 +130,7 @@ pub(super) fn combine(
     for (at, (name, seconds)) in schema.iter().enumerate() {
         let named = keep.iter().find(|(known, _)| known.as_ref() == Some(name));
         let keep = named.map(|(_, time)| *time).or_else(|| positional.get(at).copied());
-        // Without the coarsest tier there is no history: it cannot live in memory only.
+        // History needs a tier on disk: the coarsest never lives in memory only.
         let in_memory = *seconds < SHORT && !store_seconds && at < last;
         tiers.push(Tier {
             name: name.clone(),
