@@ -18,8 +18,8 @@
 //!
 //! A clock far from the time known before (at a start: far past the newest row of history)
 //! must stay there for ten minutes, whoever vouches for it. A clock chip may have lost the
-//! time, an answer from the network may be forged, and retention deletes what is too old for
-//! the present. A machine that was off since yesterday waits these ten minutes, too.
+//! time, an answer from the network may be forged, and retention would delete history by that
+//! clock. A machine that was off since yesterday waits these ten minutes, too.
 //!
 //! A time before this program was written, or long after, is wrong in any case.
 

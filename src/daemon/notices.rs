@@ -10,7 +10,7 @@ use crate::capture::undecoded_notice;
 /// Where `brightstat import` writes mistakes in the settings on the card, at each boot. A
 /// reboot deletes it.
 pub const MISTAKES: &str = "/run/brightstat-import/mistakes";
-/// Bytes shown at most: nobody would read more.
+/// Bytes of that file shown at most: nobody would read more.
 const LONGEST: u64 = 8 << 10;
 
 /// One text for each notice, of any number of lines. `watched` has the name and the link type

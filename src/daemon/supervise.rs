@@ -135,8 +135,8 @@ impl Supervisor {
     /// Puts a configuration in force. Returns the settings that differ and need a restart.
     ///
     /// # Errors
-    /// An interface cannot be opened: nothing has changed. Or a new one can get no thread: all
-    /// the rest is in force.
+    /// An interface cannot be opened: nothing has changed. Or a new one gets no descriptor or
+    /// thread: all the rest is in force.
     fn apply(&mut self, mut new: Config) -> Result<Vec<String>, Failure> {
         let waiting = new.keep_until_restart(&self.config);
         for key in &waiting {
