@@ -113,7 +113,7 @@ pub(super) enum Event {
 
 #[derive(Clone, Copy)]
 enum State {
-    /// The system's clock was last stepped at this moment of the monotonic clock.
+    /// The clock has not been stepped since this moment of the monotonic clock.
     Waiting(i64),
     Trusted,
     /// The reading at the step, with the stepped clock's time.
@@ -255,7 +255,8 @@ impl Clock {
         if is_plausible(reading.real) { Event::Stepped { by } } else { Event::Absurd { by } }
     }
 
-    /// Whether to trust a clock whose last step was at `since` of the monotonic clock.
+    /// Whether to trust a clock that has not been stepped `since` a moment of the monotonic
+    /// clock.
     fn may_be_trusted(&mut self, since: i64, reading: Reading) -> bool {
         let is_trustworthy = self.is_trustworthy(reading);
         let has_lasted = reading.monotonic.saturating_sub(since) >= MORE_PATIENCE;

@@ -58,7 +58,7 @@ fn facts_below(root: &Path) -> Facts {
     let said = std::fs::metadata(root.join("run/systemd/timesync/synchronized"))
         .and_then(|metadata| metadata.modified())
         .map(|time| time.duration_since(UNIX_EPOCH).unwrap_or_default());
-    // chrony reports whether it has only over its socket.
+    // chrony reports a synchronisation only over its socket.
     let is_there = |path| root.join(path).exists();
     let synchroniser = match said {
         Ok(at) => Synchroniser::Done { at: i64::try_from(at.as_nanos()).unwrap_or(i64::MAX) },
