@@ -1,24 +1,24 @@
-# brightstat: the front door. `make` alone lists what can be done.
+# brightstat: start here. `make` alone lists the targets.
 #
-# On a fresh Debian machine with Rust, every target sets up what it needs by itself: it
-# installs missing Debian packages with apt, once, and says so.
+# On a fresh Debian machine with Rust, every target sets up what it needs: it installs missing
+# Debian packages with apt, once, and says so.
 
 CARGO ?= cargo
 # This machine's architecture in Debian's words, and the one to build for.
 NATIVE := $(shell dpkg --print-architecture 2>/dev/null || echo amd64)
 ARCH ?= $(NATIVE)
-# Those for a Pi, when this is none, are static with musl: nothing on the card has to fit.
+# Cross builds for a Pi are static, with musl: they need no library on the card.
 IS_CROSS := $(filter-out $(NATIVE),$(ARCH))
 TARGET_arm64 := aarch64-unknown-linux-musl
 TARGET_armhf := arm-unknown-linux-musleabihf
 BINARY := target/$(if $(IS_CROSS),$(TARGET_$(ARCH))/)release/brightstat
-# How these are built: "cross" (a container), "host" (this machine's cargo), or what is there.
+# How they are built: "cross" (a container), "host" (this machine's cargo), or "auto" (either).
 WAY ?= auto
 PREFIX ?= /usr/local
 ROOT = $(DESTDIR)$(PREFIX)
 # What `make run` adds to the command line, such as RUN="--interface wlan0".
 RUN ?=
-# A package is there if its command or file is there: command-or-file:package.
+# command-or-file:package; a package is installed if its command or file is there.
 BUILD_NEEDS := cc:build-essential /usr/include/pcap/pcap.h:libpcap-dev
 CHECK_NEEDS = $(BUILD_NEEDS) $(PAGE_NEEDS) shellcheck:shellcheck mandoc:mandoc
 TEST_NEEDS = $(CHECK_NEEDS) ip:iproute2 chromium:chromium slowhttptest:slowhttptest \
@@ -126,7 +126,7 @@ guide:
 			$$page > $(GUIDE)/$${page##*/} && chmod 644 $(GUIDE)/$${page##*/} || exit; done
 	install -m 644 src/config/brightstat.toml $(GUIDE)/examples/brightstat.toml
 
-# Where things go on Debian; the units name the binary by its path.
+# Debian's paths; the units name the binary by its path.
 install: build man ## install below PREFIX (/usr/local) of DESTDIR
 	install -D -m 755 $(BINARY) $(ROOT)/bin/brightstat
 	install -d $(ROOT)/share/man/man1 $(ROOT)/share/man/man5
@@ -159,7 +159,7 @@ deb: ## the Debian package of ARCH (this machine's), in target/deb
 	DEB_DESTINATION=$(CURDIR)/target/deb DEB_BUILD_PROFILES="$(if $(filter $(ARCH),$(NATIVE)),,cross )nocheck" \
 		dpkg-architecture --host-arch $(ARCH) --force --command debian/rules clean binary
 
-# One after the other: debhelper works in debian/.
+# One architecture at a time: debhelper works in debian/.
 dist: ## all packages, SHA256SUMS, SBOM and third-party licences, in target/dist
 	@for arch in amd64 arm64 armhf; do $(MAKE) --no-print-directory deb ARCH=$$arch || exit; done
 	@rm -rf target/dist
@@ -181,7 +181,7 @@ test-appliance: deb ## what the image holds, on booted machines: settings, port,
 	@./tests/need.sh $(APPLIANCE_NEEDS)
 	@./tests/as-root.sh ./tests/image/appliance.sh $(DEB)
 
-# The owner's key, as gpg knows it, and where the repository will be reached.
+# The owner's key, as gpg knows it, and where the repository will be published.
 KEY ?=
 URL ?=
 apt-repo: ## an apt repository of target/deb, in target/apt: KEY=fingerprint URL=https://...
@@ -189,9 +189,9 @@ apt-repo: ## an apt repository of target/deb, in target/apt: KEY=fingerprint URL
 	@[ -n "$(KEY)" ] && [ -n "$(URL)" ] || { echo "make apt-repo KEY=fingerprint URL=https://example.org/apt (see docs/package.md)" >&2; exit 64; }
 	./debian/apt/make-repo.sh "$(KEY)" "$(URL)" target/apt $(filter-out %dbgsym%,$(wildcard target/deb/brightstat_*.deb))
 
-# A flashable image. BASE is raspios (the product), debian (a stand-in), or an image of your own.
-# URL is the folder where it will be published; LEVEL is xz's, 0 to 9. KEYRING is the archive
-# keyring of `make apt-repo`: with it baked in, `apt upgrade` on the card upgrades brightstat, too.
+# BASE is raspios (the product), debian (a stand-in), or an image of your own. URL is the folder
+# where the image will be published; LEVEL is that of xz, 0 to 9. KEYRING is the archive keyring
+# of `make apt-repo`: with it baked in, `apt upgrade` on the card upgrades brightstat, too.
 BASE ?=
 KEYRING ?=
 LEVEL ?= 6

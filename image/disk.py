@@ -1,7 +1,7 @@
-"""The disk image as the steps see it: its table, its FAT and its ext4, all in place.
+"""The disk image for all steps: reads and writes its table, its FAT and its ext4, in place.
 
-Everything is done by e2fsprogs, mtools and sfdisk at an offset into one file: no root, no loop
-device, no mount. Names in the root file system are absolute paths.
+e2fsprogs, mtools and sfdisk work at an offset into one file: no root, no loop device, no mount.
+Names in the root file system are absolute paths.
 """
 
 import json
@@ -16,7 +16,7 @@ from pathlib import Path
 SECTOR = 512
 # sysexits: what was given is wrong; something is not there; it cannot be made.
 USAGE, DATA, NO_INPUT, UNAVAILABLE, CANNOT_CREATE = 64, 65, 66, 69, 73
-# Debian keeps these programs where not everybody looks.
+# Debian keeps these programs in sbin, which not every PATH has.
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 
 
@@ -27,7 +27,7 @@ def fail(text, code=DATA):
 
 
 def run(*command, **more):
-    """Runs a program; returns what it printed. Its failure is ours, with its words."""
+    """Runs a program; returns what it printed. If it fails, the step fails with its output."""
     done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True, errors="surrogateescape", check=False, **more)
     if done.returncode != 0:
@@ -128,12 +128,12 @@ class Image:
         to = Path(to)
         to.parent.mkdir(parents=True, exist_ok=True)
         if kind == "directory":
-            # rdump makes the folder's last name below where it is told.
+            # rdump creates the folder itself below the given one.
             _, errors = self.debugfs([f"rdump {quoted(path)} {quoted(str(to.parent))}"])
         else:
             _, errors = self.debugfs([f"dump -p {quoted(path)} {quoted(str(to))}"])
         errors = [line for line in errors.splitlines() if line and not line.startswith("debugfs 1.")]
-        # Without fakeroot or root nothing can be given away; the content is there.
+        # Only fakeroot or root can set owners; the content is complete.
         errors = [line for line in errors if "while changing ownership" not in line]
         if errors:
             fail(f"{path} could not be read from {self.path}:\n" + "\n".join(errors))
@@ -160,7 +160,7 @@ class Image:
         return found
 
     def architecture(self):
-        """The base's own architecture, by what its dpkg was built for."""
+        """The base's own architecture: that of its dpkg."""
         for fields in self.status().values():
             if fields["Package"] == "dpkg":
                 return fields["Architecture"]
@@ -174,7 +174,7 @@ class Image:
 
 
 def copy(source, to):
-    """Copies an image, holes and all; shares the blocks where the file system can."""
+    """Copies an image, keeping its holes; shares the blocks where the file system can."""
     if shutil.which("cp") is None:
         fail("cp is missing", UNAVAILABLE)
     run("cp", "--reflink=auto", "--sparse=always", source, to)

@@ -1,10 +1,10 @@
-"""A baked image, booted in QEMU without KVM: this is what `boot-test` and tests/image switch on.
+"""Boots a baked image in QEMU without KVM, for `boot-test` and tests/image.
 
 The image itself is not touched: the guest writes into an overlay. It boots the image's own
-kernel, initramfs and command line, read from its FAT partition. A root shell on a second serial
-port comes from systemd.debug_shell on the command line, so nothing has to be put into the image
-to look inside. The guest reaches nobody: QEMU's user network is closed except for the ports
-that are forwarded to it from 127.0.0.1.
+kernel, initramfs and command line, read from its FAT partition. systemd.debug_shell on the
+command line gives a root shell on a second serial port, so tests can look inside without putting
+anything into the image. The guest reaches nobody: QEMU's user network is closed except for the
+ports that are forwarded to it from 127.0.0.1.
 """
 
 import json
@@ -21,9 +21,10 @@ from pathlib import Path
 
 import disk
 
-# What differs between the machines. The second serial port has the shell.
-#   kernel  which files of bootfs, first that is there
-#   append  what is added to the image's command line
+# What differs between the machines.
+#   dtb     the device tree on bootfs, if the machine needs one
+#   serial  what QEMU's first and second serial port carry
+#   more    what is added to the image's command line
 MACHINES = {
     "virt": {
         "qemu": "qemu-system-aarch64", "arch": "arm64", "dtb": None,
@@ -36,7 +37,7 @@ MACHINES = {
         "options": ["-M", "raspi3b"],
         "disk": ["-device", "sd-card,drive=card"], "nic": "usb-net",
         "console": "ttyS1,115200", "shell": "ttyAMA0", "serial": ("shell", "console"),
-        # The emulated USB controller is asked too often without it.
+        # Without it, the emulated USB controller is polled too often.
         "more": "dwc_otg.fiq_fsm_enable=0",
     },
     "raspi0": {
@@ -44,7 +45,7 @@ MACHINES = {
         "options": ["-M", "raspi0"],
         "disk": ["-device", "sd-card,drive=card"], "nic": "usb-net",
         "console": "ttyAMA0,115200", "shell": "ttyS1", "serial": ("console", "shell"),
-        # QEMU has no power controller, and the driver waits for it for good.
+        # QEMU has no power controller, and the driver would wait for it forever.
         "more": "initcall_blacklist=bcm2835_power_driver_init",
     },
 }
@@ -58,7 +59,7 @@ def qemu(name, tools):
     """How to call a program of QEMU's: the tools root's own (newer, faster) or the machine's."""
     program = Path(tools) / "usr/bin" / name
     if program.exists():
-        # Its libraries with it; no chroot, so no root.
+        # Run it with its own libraries; a chroot would need root.
         return [str(Path(tools) / "usr/lib64/ld-linux-x86-64.so.2"), "--library-path",
                 f"{tools}/usr/lib/x86_64-linux-gnu", str(program)]
     if shutil.which(name):
@@ -67,7 +68,7 @@ def qemu(name, tools):
 
 
 class Cable:
-    """The cable of a second adapter: who holds this end sends and gets whole Ethernet frames."""
+    """The cable of a second adapter: this end sends and receives whole Ethernet frames."""
 
     def __init__(self):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -113,12 +114,12 @@ class Guest:
                     disk.fail(f"{image}: bootfs has no {name}: only a base of Debian's boots in QEMU")
                 self.files[name] = self.folder / name
                 self.files[name].write_bytes(content)
-        # The SD card of an emulated Pi has to be a power of two long.
+        # The size of an emulated Pi's SD card must be a power of two.
         size = 1 << (self.image.stat().st_size - 1).bit_length()
         self.run_qemu_img("create", "-q", "-f", "qcow2", "-b", self.image, "-F", "raw", self.card, str(size))
 
     def run_qemu_img(self, *words):
-        """qemu-img."""
+        """Runs qemu-img."""
         disk.run(*qemu("qemu-img", self.tools), *words)
 
     def __enter__(self):
@@ -146,7 +147,7 @@ class Guest:
         shell = self.folder / "shell"
         shell.unlink(missing_ok=True)
         cmdline = self.files["cmdline.txt"].read_text(encoding="utf8").strip()
-        # The Pi's firmware knows which port serial0 is; here we say it.
+        # The Pi's firmware knows which port serial0 is; QEMU has to be told.
         cmdline = re.sub(r"console=(serial0|ttyS\d+|ttyAMA\d+)\S*", "", cmdline)
         cmdline += (f" console={machine['console']} systemd.debug_shell={machine['shell']} {machine['more']}"
                     f" systemd.show_status=1 {self.append}")
@@ -165,7 +166,7 @@ class Guest:
             command += ["-netdev", f"user,id=net{number},restrict=on,net=10.0.{2 + number}.0/24{forward}",
                         "-device", f"{machine['nic']},netdev=net{number},mac=52:54:00:12:34:{0x56 + number:02x}"]
         if self.cable:
-            # Its address is lower than the built-in one's: a bridge would take it by itself.
+            # Its address is lower than the built-in one's: a bridge would choose it by itself.
             command += ["-netdev", f"socket,id=cable,udp=127.0.0.1:{self.cable.here},localaddr=127.0.0.1:{self.cable.there}",
                         "-device", f"{machine['nic']},netdev=cable,mac=52:54:00:12:34:10"]
         self.errors = open(self.folder / "qemu.log", "ab")  # pylint: disable=consider-using-with
@@ -247,7 +248,7 @@ class Guest:
                 continue
         text, self.seen = self.seen[:found.start()], self.seen[found.end():]
         lines = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)", b"", text).decode(errors="replace").replace("\r", "").splitlines()
-        # What comes after the last line that echoes the command is the answer.
+        # The answer begins after the last line that echoes the command.
         last = max((number for number, line in enumerate(lines) if f'"{mark}"' in line), default=-1)
         self.status = int(found.group(1))
         return "\n".join(lines[last + 1:])
@@ -262,7 +263,7 @@ class Guest:
         self.wait_for("the shell", answers, seconds)
 
     def qmp(self, command, **arguments):
-        """One order to QEMU itself."""
+        """Sends one command to QEMU itself; returns its answer."""
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(10)
             line.connect(str(self.folder / "qmp"))
@@ -287,13 +288,13 @@ class Guest:
         self.off()
 
     def stop(self, seconds=120):
-        """Shuts down in order."""
+        """Shuts down cleanly."""
         self.shell_socket.sendall(b"\nsystemctl poweroff\n")
         self.process.wait(seconds)
         self.off()
 
     def off(self):
-        """What is left of a machine that is off."""
+        """Cleans up after a machine that is off."""
         self.process.wait(30)
         self.process = None
         self.errors.close()
@@ -301,7 +302,7 @@ class Guest:
             self.shell_socket.close()
 
     def close(self):
-        """Takes everything away."""
+        """Ends the machine and deletes its files."""
         if self.process is not None:
             self.cut()
         if self.cable:

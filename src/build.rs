@@ -1,5 +1,5 @@
-//! Build script: puts into the program the page that `make ui` has built, and what it was
-//! built from.
+//! Build script: embeds the page that `make ui` has built, and the commit and target that
+//! `brightstat --version` names.
 
 #[path = "web/ui/embed.rs"]
 mod page;

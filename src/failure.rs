@@ -1,4 +1,4 @@
-//! What the program says when it cannot go on, and the exit code that goes with it.
+//! Errors for people, and their exit codes.
 //!
 //! Codes follow sysexits(3), so that systemd and scripts can tell a bad configuration
 //! (do not restart) from a passing trouble (do).
@@ -16,9 +16,9 @@ pub enum Exit {
     Data = 65,
     /// EX_NOINPUT: an input file or interface does not exist or cannot be read.
     NoInput = 66,
-    /// EX_UNAVAILABLE: something that is needed is not to be had, as a port that is taken.
+    /// EX_UNAVAILABLE: something needed is unavailable, such as a port that is taken.
     Unavailable = 69,
-    /// EX_CANTCREAT: an output file is there already.
+    /// EX_CANTCREAT: an output file exists already.
     CantCreate = 73,
     /// EX_IOERR: reading or writing failed.
     Io = 74,
@@ -52,9 +52,9 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Text as a terminal, a log or a spreadsheet may be given it: control characters (C0, DEL, C1:
-/// ECMA-48) and the characters that reorder text (Unicode's bidirectional controls) are written
-/// out as `\u001b`, which is valid inside JSON as well.
+/// Makes text safe for a terminal, a log or a spreadsheet. Control characters (C0, DEL, C1:
+/// ECMA-48) and characters that reorder text (Unicode's bidirectional controls) become escapes
+/// such as `\u001b`, which are valid inside JSON as well.
 ///
 /// Names come from strangers: from capture files, from databases, soon from the network. An
 /// escape sequence in one could rewrite the screen, or answer for the person at the keyboard.
@@ -82,7 +82,8 @@ fn escape(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Unicode Standard Annex 9, table 1, and the line separators, which C1's NEL is like.
+/// The controls of Unicode Standard Annex 9, table 1, and the line separators, which are like
+/// C1's NEL.
 fn reorders(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -1,8 +1,8 @@
-//! Doors for what others have made: one for each parser of foreign bytes.
+//! Entry points for hostile input: one for each parser of foreign bytes.
 //!
-//! The fuzzers in fuzz/ and the replay of their corpora (tests/hostile.rs) come in here, so that
-//! what they call need not be public. A door returns nothing: it panics where something that
-//! must hold does not. The programs do not contain this.
+//! The fuzzers in fuzz/ and the replay of their corpora (tests/hostile.rs) call these, so that
+//! the parsers need not be public. An entry point returns nothing, and panics when an invariant
+//! is broken. The programs do not contain this.
 
 use std::path::Path;
 
@@ -19,8 +19,8 @@ use crate::store::question::{Question, Step};
 use crate::web::names::Admission;
 use crate::web::request;
 
-/// A frame: its link type in two bytes (little-endian), how much longer it was on the wire
-/// in one, then what was captured of it.
+/// A frame: two bytes of link type (little-endian), one byte of how much longer it was on the
+/// wire, then the captured bytes.
 pub fn frame(bytes: &[u8]) {
     let [low, high, more, frame @ ..] = bytes else {
         return;
@@ -62,8 +62,8 @@ pub fn configuration(bytes: &[u8]) {
     }
 }
 
-/// The settings on the card, `brightstat.toml` of the FAT partition: what is made of them must
-/// be a sound configuration.
+/// The settings on the card, `brightstat.toml` of the FAT partition: they must give a valid
+/// configuration, or mistakes.
 pub fn card(bytes: &[u8]) {
     let Ok(text) = settings::decode(bytes) else {
         return;
@@ -90,7 +90,7 @@ pub fn moment(bytes: &[u8]) {
     }
 }
 
-/// A database file, asked for all there is.
+/// A database file, asked every kind of question.
 pub fn database(path: &Path) {
     let Ok(history) = History::open(path) else {
         return;
@@ -100,7 +100,7 @@ pub fn database(path: &Path) {
             let (from, to) = (1_700_000_000, 1_700_100_000);
             let question =
                 Question { kind, only: None, from, to, step, most: 1_000, top: 10, rows: None };
-            // A sentence for people is a good answer, too.
+            // An error message is a good answer, too.
             let _ = history.ask(&question, None);
         }
     }

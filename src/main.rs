@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             let code = if error.use_stderr() { Exit::Usage as u8 } else { 0 };
-            // A closed pipe is all that can go wrong here.
+            // Only a closed pipe can go wrong here.
             let _ = error.print();
             return ExitCode::from(code);
         }

@@ -1,6 +1,7 @@
 //! Writes the manual pages, the completions and the reference of the API, from the tables of
 //! options, settings and routes.
-//! A program of its own, run when a package is built: `cargo run --example manual -- FOLDER`.
+//!
+//! A separate program, run when a package is built: `cargo run --example manual -- FOLDER`.
 
 use std::error::Error;
 use std::fs::{self, File};

@@ -1,8 +1,8 @@
 #!/bin/sh
 # make-keyring.sh FINGERPRINT URL RELEASE DEB - makes brightstat-archive-keyring for a release.
 #
-# It sets apt up on a user's machine: the key, the source, and the word to
-# unattended-upgrades. A key is changed by shipping the new one beside the old one here.
+# It sets apt up on a user's machine: the key, the source, and the setting for
+# unattended-upgrades. To change the key, ship the new one beside the old one here.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)

@@ -1,12 +1,12 @@
 #!/bin/sh
-# make-repo.sh KEY URL TO DEB... - an apt repository as static files, below TO.
+# make-repo.sh KEY URL TO DEB... - makes an apt repository of static files below TO.
 #
-# KEY is the fingerprint (or address) of a signing key in the owner's gpg keyring (GNUPGHOME
-# counts), URL where TO will be reached from outside. Every package goes into each of the
-# releases; the keyring packages, which set apt up on a user's machine, are made here.
+# KEY is the fingerprint (or address) of a signing key in the owner's gpg keyring (of GNUPGHOME,
+# if set). URL is where TO will be published. Every package goes into each of the releases; the
+# keyring packages, which set apt up on a user's machine, are made here.
 # The lists are valid for VALID days (90): apt refuses older ones, so that nobody can hold a
-# machine back on an old version by serving an old copy. Make the repository anew before.
-# TO/.reprepro holds the state; all the rest is to be put on a web server as it is.
+# machine back on an old version by serving an old copy. Make the repository again before then.
+# TO/.reprepro holds the state; put everything else on a web server as it is.
 set -eu
 
 RELEASES="bookworm trixie"
@@ -51,7 +51,7 @@ reprepro() {
 }
 for release in $RELEASES; do
     "$here/make-keyring.sh" "$fingerprint" "$url" "$release" "$to/brightstat-archive-keyring-$release.deb"
-    # What was there under the same version is replaced: a repository is made from its packages.
+    # Replace packages of the same version: the given packages make the repository.
     for deb in "$to/brightstat-archive-keyring-$release.deb" "$@"; do
         reprepro remove "$release" "$(dpkg-deb --field "$deb" Package)"
     done
@@ -62,7 +62,7 @@ for release in $RELEASES; do
         reprepro --ignore=extension includedeb "$release" "$deb"
     done
 done
-# A release whose packages are as they were is signed anew as well: its time runs out.
+# Sign a release again even if its packages have not changed: its lists expire.
 reprepro export
 gpg --batch --export "$fingerprint" > "$to/brightstat-archive-keyring.pgp"
 echo "$to: a repository for $RELEASES, signed by $fingerprint, valid for ${VALID:-90} days"

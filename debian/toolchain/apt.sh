@@ -1,7 +1,7 @@
 #!/bin/sh
-# apt.sh FOLDER SUITE... -- ARGUMENTS... - apt-get with other suites of Debian than those of
-# this machine, from the mirror that this machine uses. Settings, lists and downloads stay in
-# FOLDER; nothing is installed and the machine's own settings are only read.
+# apt.sh FOLDER SUITE... -- ARGUMENTS... - runs apt-get with other suites of Debian than this
+# machine's, from this machine's mirror. Settings, lists and downloads stay in FOLDER. Nothing
+# is installed, and the machine's own settings are only read.
 set -eu
 
 folder=$1

@@ -1,15 +1,16 @@
 #!/bin/sh
-# build.sh ARCH [WAY] - the release binary for a Debian architecture: amd64, arm64 or armhf.
+# build.sh ARCH [WAY] - builds the release binary for a Debian architecture: amd64, arm64 or
+# armhf.
 #
-# For this machine's own architecture that is cargo as it is, with glibc; libpcap is the one of
-# pins.sh on all of them (libpcap.sh, setup.sh).
-# For the Pis there are two ways that make equivalent programs, as both use the toolchain of
+# Plain cargo builds for this machine's own architecture, with glibc. All architectures use the
+# libpcap of pins.sh (libpcap.sh, setup.sh).
+# For the Pis there are two ways. They make equivalent programs, as both use the toolchain of
 # setup.sh and the flags of .cargo/config.toml:
 #
 #   cross  in a container, by `cross`; needs Docker or Podman
 #   host   with this machine's cargo
 #
-# Without WAY it is cross if that is installed and can run, else host.
+# Without WAY, build.sh uses cross if that is installed and can run, else host.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -28,7 +29,7 @@ mkdir -p "$tools"
 tools=$(cd "$tools" && pwd)
 if [ "$arch" = "$own" ]; then
     ./tests/need.sh flex:flex bison:bison xz:xz-utils make:make
-    # One at a time makes it; the others find it.
+    # One process at a time builds it; the others find it.
     exec 9> "$tools/lock"
     flock 9
     "$here/libpcap.sh" "$tools/own"
@@ -39,7 +40,7 @@ elif [ -z "$triple" ]; then
     exit 64
 fi
 
-# What dpkg and others set for their own compilers.
+# dpkg and others set these for their own compilers.
 unset CC CXX AR CFLAGS CPPFLAGS CXXFLAGS LDFLAGS MAKEFLAGS MAKEOVERRIDES
 
 engine() { # prints the container engine, as cross would choose it
@@ -69,7 +70,7 @@ case $way in
 esac
 echo "Building for $triple by way of '$way': $why"
 
-# One at a time makes the toolchain; the others find it.
+# One process at a time builds the toolchain; the others find it.
 exec 9> "$tools/lock"
 flock 9
 if [ "$way" = host ]; then
@@ -78,7 +79,7 @@ if [ "$way" = host ]; then
         aarch64-linux-gnu-strip:binutils-aarch64-linux-gnu
     "$here/download.sh" "$tools/downloads"
     "$here/setup.sh" "$tools/pi" "$tools/downloads"
-    # STD=rustc-web takes the last resort at once.
+    # STD=rustc-web goes straight to the last resort.
     if [ "${STD:-}" = rustc-web ] || ! sysroot=$("$here/std.sh" "$tools/rust" "$triple"); then
         RUSTC=$("$here/rustc-web.sh" "$tools/rust")
         export RUSTC
@@ -90,7 +91,7 @@ if [ "$way" = host ]; then
         exec "$here/cargo-release.sh" --target "$triple"
 fi
 
-# git cannot be asked in there.
+# The container cannot ask git.
 if [ -z "${BRIGHTSTAT_COMMIT:-}" ] && [ -e .git ]; then
     made_of="src Cargo.toml Cargo.lock .cargo" # as in src/command/source.rs
     # shellcheck disable=SC2086
@@ -109,6 +110,6 @@ export CARGO_TARGET_DIR="$PWD/target/cross"
 mkdir -p "$CARGO_TARGET_DIR"
 BUILDER=cross PROJECT_AT=/project HOME_AT=/cargo TARGET_AT=/target SYSROOT=$sysroot \
     "$here/cargo-release.sh" --target "$triple"
-# Not onto the file that is there, which cargo has linked to others.
+# Replace an existing file instead of writing to it: cargo has linked it to others.
 mkdir -p "target/$triple/release"
 cp --remove-destination "target/cross/$triple/release/brightstat" "target/$triple/release/brightstat"

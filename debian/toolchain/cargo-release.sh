@@ -1,13 +1,13 @@
 #!/bin/sh
-# cargo-release.sh ARGUMENTS... - "cargo build --release ARGUMENTS" whose result is the same
-# to the bit wherever it runs: no path of the machine gets into the program, neither from
-# Rust nor from the C of SQLite. CARGO names another cargo, such as "cargo +beta"; SYSROOT is
-# where std is, unless rustc knows. BUILDER is what builds in cargo's place (cross), which sees
-# the project, cargo's home and the target folder at PROJECT_AT, HOME_AT and TARGET_AT.
+# cargo-release.sh ARGUMENTS... - runs "cargo build --release ARGUMENTS" so that the result is
+# the same to the bit on every machine: no path of the machine gets into the program, neither
+# from Rust nor from the C of SQLite. CARGO names another cargo, such as "cargo +beta"; SYSROOT
+# is where std is, unless rustc knows. BUILDER builds in cargo's place (cross) and sees the
+# project, cargo's home and the target folder at PROJECT_AT, HOME_AT and TARGET_AT.
 set -eu
 
-# These would not add to the flags of .cargo/config.toml, but replace them without a word,
-# and with them those that make a program right for a Pi.
+# These would not add to the flags of .cargo/config.toml but silently replace them, including
+# those that make a program right for a Pi.
 for name in RUSTFLAGS CARGO_ENCODED_RUSTFLAGS; do
     if printenv "$name" >/dev/null; then
         echo "cargo-release.sh: $name is set; it would replace the flags of .cargo/config.toml. Unset it." >&2
@@ -23,14 +23,14 @@ home_at=${HOME_AT:-$home}
 $cargo fetch --quiet --locked
 
 rust="" c=""
-remap() { # FROM TO; of several that match, the last holds
+remap() { # FROM TO; if several match, the last one wins
     rust="$rust'--remap-path-prefix=$1=$2',"
     c="$c -ffile-prefix-map=$1=$2"
 }
 remap "$project" brightstat
 remap "${TARGET_AT:-$project/target}" brightstat/target
 remap "$home_at" cargo
-# What lies between is named after the registry, or the mirror of it that is used here.
+# The folder between them is named after the registry, or the mirror of it that is used here.
 for registry in "$home"/registry/src/*; do
     remap "$home_at/registry/src/${registry##*/}" crates
 done

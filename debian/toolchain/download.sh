@@ -1,7 +1,7 @@
 #!/bin/sh
 # download.sh FOLDER [libpcap] - fetches what setup.sh needs into FOLDER, by name and sha256: Zig
-# from PyPI, and libpcap's source from Debian; or only that. What is there already is not fetched
-# again.
+# from PyPI, and libpcap's source from Debian. With "libpcap" it fetches only the latter. Files
+# that are there already are not fetched again.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)

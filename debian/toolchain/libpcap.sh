@@ -1,7 +1,7 @@
 #!/bin/sh
-# libpcap.sh FOLDER - libpcap of pins.sh for this machine, static, in FOLDER/lib. As in the programs
-# for the Pis: the newest one reads what strangers send, and it comes without what Debian's brings
-# along for USB, D-Bus and RDMA, 900 kB of libraries in the daemon's memory.
+# libpcap.sh FOLDER - builds libpcap of pins.sh for this machine, static, in FOLDER/lib. As in the
+# programs for the Pis, it is the newest, as it reads what strangers send. And it lacks Debian's
+# support for USB, D-Bus and RDMA, which puts 900 kB of libraries into the daemon's memory.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -9,7 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/pins.sh"
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
-# Made anew when it is another version, or is to be made in another way.
+# Rebuild when this script or pins.sh has changed.
 made_of=$(cat "$0" "$here/pins.sh" | sha256sum)
 if [ "$(cat "$folder/made-of" 2>/dev/null)" = "$made_of" ]; then
     exit 0

@@ -1,7 +1,7 @@
 #!/bin/sh
-# rustc-web.sh FOLDER - prints a rustc that Debian keeps current for its browsers, with the
-# source of its std: for a toolchain whose own std for the Pis is nowhere to be had. It is
-# unpacked into FOLDER, as its package would not go with another Rust, and used once.
+# rustc-web.sh FOLDER - prints the path of the rustc that Debian keeps current for its browsers,
+# with the source of its std: for a toolchain whose own std for the Pis is not available. It is
+# unpacked into FOLDER once, as its package conflicts with another Rust.
 set -eu
 
 mkdir -p "$1"

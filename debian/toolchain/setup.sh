@@ -1,12 +1,11 @@
 #!/bin/sh
-# setup.sh PREFIX DOWNLOADS - makes the C toolchain for both kinds of Pi in PREFIX, out of
-# what download.sh has put into DOWNLOADS: wrappers around `zig cc`, and a static libpcap.
+# setup.sh PREFIX DOWNLOADS - makes the C toolchain for both kinds of Pi in PREFIX, from the
+# files that download.sh has put into DOWNLOADS: wrappers around `zig cc`, and a static libpcap.
 # The way with containers (Dockerfile) and the way without (build.sh) both run this.
 #
-# Why not Debian's own cross compilers: its armhf means ARMv7, and so do the start-up code
-# and the libraries that its compiler links, whatever -march says. The first Pi and the Zero
-# would end with "illegal instruction". Zig brings musl as source and compiles it for the
-# very CPU.
+# Why not Debian's own cross compilers: its armhf means ARMv7. Its compiler links start-up code
+# and libraries for ARMv7, whatever -march says. The first Pi and the Zero would end with
+# "illegal instruction". Zig brings musl as source and compiles it for the exact CPU.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -32,7 +31,7 @@ END
 mv "$prefix/build/ziglang" "$prefix/zig"
 chmod +x "$prefix/zig/zig"
 
-# $0's folder, so that the prefix may be found elsewhere (a container mounts it).
+# Relative to $0, so that the prefix may move (a container mounts it elsewhere).
 for name in ar ranlib; do
     cat > "$prefix/bin/pi-$name" <<END
 #!/bin/sh
@@ -43,8 +42,8 @@ compiler() { # NAME TARGET CPU BINUTILS
     cat > "$prefix/bin/pi-cc-$1" <<END
 #!/bin/sh
 # zig cc for one CPU. Rust's crates name the target, and sometimes the CPU, in words that Zig
-# does not know; those are left out. What is to be linked without its symbols stays with
-# them as PROGRAM.symbols, for those who look inside: Zig would strip, but link other code.
+# does not know; those are left out. A stripped program keeps an unstripped copy as
+# PROGRAM.symbols, for debugging. Zig itself could strip, but would link other code.
 set -eu
 strip="" out="" before=""
 for argument; do
@@ -95,7 +94,7 @@ pcap() { # NAME TRIPLE HOST
 pcap armv6 arm-unknown-linux-musleabihf arm-linux-musleabihf
 pcap aarch64 aarch64-unknown-linux-musl aarch64-linux-musl
 
-# What is linked into the program, and under which terms.
+# The licences of what is linked into the program.
 cp "$source/LICENSE" "$prefix/licences/libpcap-$LIBPCAP_VERSION"
 cp "$prefix/zig/lib/libc/musl/COPYRIGHT" "$prefix/licences/musl"
 cp "$prefix/zig/lib/libunwind/LICENSE.TXT" "$prefix/licences/llvm-libunwind"

@@ -5,9 +5,9 @@
 # 1. the target's std is there (`rustup target add TRIPLE`): that one;
 # 2. else it is built from its source, once, into FOLDER: from the source beside the compiler
 #    (`rustup component add rust-src`), else from Debian's rust-src of exactly the compiler's
-#    version, whichever suite has it. Who finds neither takes rustc-web.sh.
+#    version, whichever suite has it. Without either, build.sh falls back to rustc-web.sh.
 #
-# rustup itself is never called: what is fetched here comes from Debian.
+# rustup itself is never called: everything fetched here comes from Debian.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -24,7 +24,7 @@ fi
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
 version=$($rustc -vV | sed -n 's/^release: //p')
-# cargo looks at the path of a sysroot, not at what is in it: another std is another path.
+# cargo compares the path of a sysroot, not its content: another std needs another path.
 inputs=$( ($rustc -vV && cat "$here/std.sh" "$top/.cargo/config.toml") | sha256sum | cut -c 1-12)
 sysroot=$folder/sysroot-$inputs
 done=$sysroot/lib/rustlib/$triple/done
@@ -34,9 +34,9 @@ if [ -e "$done" ]; then
     exit 0
 fi
 
-# What std's parts are called in the program, and with it their order there, depends on where
-# their source lies, as cargo sees it from the compiler's sysroot. So the source is in a folder
-# of its own, and a rustc in front of the real one gives that out as the sysroot to cargo.
+# The names of std's parts in the program, and with them their order, depend on where their
+# source lies, as cargo sees it from the compiler's sysroot. So the source gets a folder of its
+# own, and a wrapper around rustc reports that folder to cargo as the sysroot.
 std=$folder/std
 library=$std/library
 if [ "$(cat "$std/version" 2>/dev/null)" != "$version" ]; then
@@ -85,9 +85,9 @@ case " \$* " in *" --print=sysroot "*) set -- "\$@" "--sysroot=$std" ;; esac
 exec $rustc "\$@"
 END
 chmod +x "$std/rustc"
-# The flags of .cargo/config.toml hold here too, as the crate lies below it. Bitcode is for
+# The flags of .cargo/config.toml apply here too, as the crate lies below it. Bitcode is for
 # the link-time optimisation of the program. The bootstrap variable lets a stable compiler
-# take the flags that std, and only std, is built with. Paths go as in cargo-release.sh.
+# accept the flags that only std is built with. Paths are remapped as in cargo-release.sh.
 home=${CARGO_HOME:-$HOME/.cargo}
 (
     cd "$std"

@@ -14,7 +14,7 @@ pub use super::value::{prefix, socket_address, whole};
 
 /// One setting.
 pub struct Key {
-    /// The section it stands in.
+    /// Its section.
     pub section: &'static str,
     /// Its name.
     pub name: &'static str,
@@ -24,21 +24,21 @@ pub struct Key {
     pub meaning: &'static str,
     /// Reads a value into the configuration.
     pub set: fn(&mut Config, &DeValue<'_>) -> Result<(), String>,
-    /// When a new value is in force.
+    /// When a new value takes effect.
     pub applies: Applies,
 }
 
-/// When a new value of a setting is in force.
+/// When a new value of a setting takes effect.
 #[derive(Clone, Copy)]
 pub enum Applies {
     /// At a reload.
     AtOnce,
-    /// At a restart. Puts the value of the configuration in force, which is given second, into
-    /// the new one; whether they differed.
+    /// At a restart. The function copies the value of the configuration in force (second) into
+    /// the new one (first), and returns whether they differed.
     AtRestart(fn(&mut Config, &Config) -> bool),
 }
 
-/// A setting that takes a restart, by the fields of [`Config`] that hold it.
+/// A setting that needs a restart, given the fields of [`Config`] that hold it.
 macro_rules! at_restart {
     ($($field:ident),+) => {
         Applies::AtRestart(|new, old| {
@@ -53,7 +53,7 @@ macro_rules! at_restart {
 }
 
 impl Key {
-    /// What it means, and when a new value is in force: for the sample file and the manual
+    /// What it means, and when a new value takes effect: for the sample file and the manual
     /// page.
     pub fn text(&self) -> String {
         let restart = match self.applies {

@@ -1,8 +1,8 @@
 //! `brightstat.toml`: every setting typed, with a default, a meaning and checks.
 //!
-//! One table, [`keys::KEYS`], holds them all: reading a file, the shipped sample and the
-//! manual page are made from it, so that they cannot disagree. Files beside the main one
-//! in `conf.d/` are read after it in the order of their names, and the last word counts.
+//! One table, [`keys::KEYS`], holds them all. Reading a file, the shipped sample and the
+//! manual page use this table, so they cannot disagree. The files in `conf.d/` beside the
+//! main one are read after it, in the order of their names; the last value counts.
 
 pub mod keys;
 mod tiers;
@@ -24,10 +24,10 @@ use crate::failure::{Exit, Failure};
 pub use tiers::Tier;
 pub use value::seconds;
 
-/// Where the configuration is looked for when nobody says otherwise.
+/// The main configuration file by default.
 pub const DEFAULT_PATH: &str = "/etc/brightstat/brightstat.toml";
 
-/// All settings. The meaning of each is told in [`keys::KEYS`].
+/// All settings. [`keys::KEYS`] has the meaning of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// `capture.interfaces`; empty leaves the choice to the daemon.
@@ -82,14 +82,14 @@ pub struct Config {
     pub log_level: LevelFilter,
 }
 
-/// A configuration that has been read, and what should be said about it.
+/// A configuration that has been read, and where it came from.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
     /// The settings.
     pub config: Config,
     /// The files they came from, in the order in which they were read.
     pub files: Vec<PathBuf>,
-    /// Things that are odd but stop nothing, each with file and line.
+    /// Mistakes that stop nothing, such as unknown keys; each with file and line.
     pub warnings: Vec<String>,
     /// Where each setting was written last, "file:line", by section and name.
     places: BTreeMap<(String, String), String>,
@@ -109,8 +109,8 @@ impl Config {
         tiers::combine(&self.schema, &self.keep, self.store_seconds, true).unwrap_or_default()
     }
 
-    /// Takes over from the configuration in force what takes a restart to change. Returns the
-    /// names of the settings that differed, "section.name".
+    /// Copies the settings that need a restart from the configuration in force. Returns the
+    /// names of those that differed, "section.name".
     pub fn keep_until_restart(&mut self, in_force: &Config) -> Vec<String> {
         let mut differed = Vec::new();
         for key in keys::KEYS {
@@ -157,8 +157,8 @@ pub fn load(path: Option<&Path>) -> Result<Loaded, Failure> {
     Ok(loaded)
 }
 
-/// The files `*.toml` of a directory in the order of their names; none if it is not there.
-/// Any other trouble is told: settings that cannot be read are not settings that are absent.
+/// The files `*.toml` of a directory in the order of their names; none if it is not there. Any
+/// other trouble is an error: unreadable settings must not pass for absent ones.
 fn extra_files(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
@@ -193,7 +193,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 impl Loaded {
-    /// Checks what only shows once all files have been read.
+    /// Checks the tiers, whose settings may come from several files.
     pub(crate) fn check_tiers(&self) -> Result<(), Failure> {
         let c = &self.config;
         let place = self.place("history", "keep");
@@ -206,7 +206,7 @@ impl Loaded {
         Ok(())
     }
 
-    /// Reads one file over what is known already.
+    /// Reads one file on top of the settings so far.
     pub(crate) fn merge(&mut self, path: &Path, text: &str) -> Result<(), Failure> {
         let shown = path.display();
         let line = |at: usize| text[..at.min(text.len())].matches('\n').count() + 1;
@@ -215,7 +215,7 @@ impl Loaded {
             let what = e.message().replace('\n', ", ");
             Failure::new(Exit::Config, format!("{shown}:{}: not valid TOML: {what}", line(at)))
         })?;
-        // The table is in the order of names; people read files in the order of lines.
+        // The table is sorted by name; people read warnings in the order of lines.
         let mut warnings = BTreeMap::new();
         for (section, content) in table.get_ref() {
             let name = section.get_ref();

@@ -1,3 +1,5 @@
+//! Reading configuration files: what is accepted, what is refused, and with which message.
+
 use super::*;
 
 fn read(text: &str) -> Result<Loaded, Failure> {
@@ -115,7 +117,7 @@ fn units_are_understood() {
     assert_eq!(config.tiers()[1].keep.as_secs(), 14 * 86_400);
 }
 
-/// 0x10000000 was taken for 10,000,000.
+/// 0x10000000 was read as 10,000,000.
 #[test]
 fn numbers_of_every_radix_are_what_they_say() {
     let size = |text: &str| read(&format!("[history]\nmax_size = {text}")).unwrap().config.max_size;
@@ -157,7 +159,7 @@ fn conf_d_is_read_in_the_order_of_names_and_the_last_word_counts() {
     assert_eq!(loaded.files.len(), 3);
 }
 
-/// An unreadable `conf.d` was taken for an empty one, and its settings were gone in silence.
+/// An unreadable `conf.d` passed for an empty one, and its settings were lost silently.
 #[test]
 fn only_a_conf_d_that_is_not_there_is_empty() {
     let directory = tempfile::tempdir().unwrap();
@@ -165,7 +167,7 @@ fn only_a_conf_d_that_is_not_there_is_empty() {
     let extra = directory.path().join("conf.d");
     fs::write(&main, "").unwrap();
     assert_eq!(load(Some(&main)).unwrap().files.len(), 1);
-    // Root may read everything, so that a mode of 0 shows nothing there; a file does.
+    // Root can read a directory of mode 0, so put a file in its place.
     fs::write(&extra, "").unwrap();
     let failure = load(Some(&main)).unwrap_err();
     assert!(failure.message.contains("conf.d: is not a directory"), "{failure}");
@@ -182,8 +184,8 @@ fn a_named_file_must_be_there() {
     assert!(failure.message.contains("no such file"), "{}", failure.message);
 }
 
-/// A reload stored what takes a restart as if it were in force: the size of another database
-/// was shown, and a second reload no longer said that a restart was due.
+/// A reload stored settings that need a restart as if they were in force: the size of another
+/// database was shown, and a second reload no longer said that a restart was due.
 #[test]
 fn what_takes_a_restart_stays_as_it_is_and_is_named() {
     let mut new = read(

@@ -19,9 +19,9 @@ pub struct Tier {
     pub in_memory: bool,
 }
 
-/// Tiers of intervals shorter than this wear a card and live in memory unless wanted.
+/// Tiers of intervals shorter than this, seconds, wear a card: they live in memory by default.
 const SHORT: u32 = 60;
-/// Tiers at most; each costs disk writes.
+/// Tiers at most; each one costs disk writes.
 const MOST: usize = 8;
 const LONGEST: u64 = 366 * 86_400;
 
@@ -87,7 +87,7 @@ pub(super) fn keep(value: &DeValue<'_>) -> Read<Keep> {
     items(value)?.into_iter().map(one).collect()
 }
 
-/// How long a tier is kept if nobody says.
+/// How long a tier is kept by default.
 fn usual_keep(seconds: u32) -> Duration {
     Duration::from_secs(match seconds {
         0..60 => 3_600,
@@ -97,8 +97,8 @@ fn usual_keep(seconds: u32) -> Duration {
     })
 }
 
-/// Puts schema and keep together. `is_default` says that `keep` was not written by anybody,
-/// so that names in it which the schema does not have mean nothing.
+/// Combines schema and keep. `is_default` says that `keep` is the default: its names may then
+/// be missing in the schema.
 pub(super) fn combine(
     schema: &Schema,
     keep: &Keep,
@@ -130,7 +130,7 @@ pub(super) fn combine(
     for (at, (name, seconds)) in schema.iter().enumerate() {
         let named = keep.iter().find(|(known, _)| known.as_ref() == Some(name));
         let keep = named.map(|(_, time)| *time).or_else(|| positional.get(at).copied());
-        // The coarsest is what history is made of: it cannot live in memory only.
+        // History needs a tier on disk: the coarsest never lives in memory only.
         let in_memory = *seconds < SHORT && !store_seconds && at < last;
         tiers.push(Tier {
             name: name.clone(),

@@ -22,7 +22,7 @@ pub(super) fn boolean(value: &DeValue<'_>) -> Read<bool> {
     value.as_bool().ok_or_else(|| format!("expected true or false, found {}", found(value)))
 }
 
-/// A number as in the file: TOML knows `0x`, `0o` and `0b` (TOML 1.0, "Integer").
+/// A number as written in the file: TOML has `0x`, `0o` and `0b` (TOML 1.0, "Integer").
 fn written(number: &DeInteger<'_>) -> String {
     let prefix = match number.radix() {
         16 => "0x",

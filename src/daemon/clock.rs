@@ -1,42 +1,41 @@
 //! What time it is: the timeline of history.
 //!
-//! A pure state machine; it is fed with readings of the clocks and with what is known of
-//! how the machine keeps time, and says what that means for the intervals.
+//! A pure state machine, run by the worker thread. It gets readings of the clocks and the
+//! facts about how the machine keeps time, and says what they mean for the intervals.
 //!
 //! Theory of operation: our own timeline is the monotonic clock, which never jumps, plus an
-//! offset. The system's clock gives the offset. As long as the two differ by a second at
-//! most, the offset follows: that is how a clock is slewed, and nobody sees it. A larger
-//! difference is a step, and then the question is which of the two is right:
+//! offset. The system's clock gives the offset. A change of up to a second is slewing: the
+//! offset follows it silently. A larger change is a step, and one of the two clocks is wrong.
+//! What happens then depends on the state:
 //!
-//! - *Waiting*: the clock is not to be trusted yet, as the machine has booted without one
-//!   and has not heard from the network. Every step is for the better and is followed;
-//!   intervals are held, and move with it.
+//! - *Waiting*: the clock is not trusted yet: the machine has no battery for it, and no time
+//!   from the network. Every step counts as an improvement: our time follows it, and
+//!   intervals are held and move with it.
 //! - *Trusted*: intervals go to the store as they are closed.
-//! - *Stepped*: a trusted clock has jumped. Time goes on as before, and intervals are held,
-//!   until the clock jumps back (then nothing happened) or it has stayed for a while or
-//!   the synchroniser vouches for it (then the held intervals move with it).
+//! - *Stepped*: a trusted clock has jumped. Our time goes on as before, and intervals are
+//!   held. If the clock jumps back, nothing happened. If it stays for a while, or the
+//!   synchroniser vouches for it, the held intervals move with it.
 //!
-//! A clock that is far from what was known before, at a start far past the newest row of
-//! history, must have stayed there for longer, whoever vouches for it: a clock chip may have
-//! lost the time and an answer from the network may be forged, and history is kept for so long
-//! before the present. A machine that was off since yesterday waits these ten minutes, too.
+//! A clock far from the time known before (at a start: far past the newest row of history)
+//! must stay there for ten minutes, whoever vouches for it. A clock chip may have lost the
+//! time, an answer from the network may be forged, and retention would delete history by that
+//! clock. A machine that was off since yesterday waits these ten minutes, too.
 //!
-//! A clock that shows a time before this program was written, or long after, is wrong in
-//! any case.
+//! A time before this program was written, or long after, is wrong in any case.
 
 /// A second in nanoseconds, the unit of all times here.
 pub(super) const SECOND: i64 = 1_000_000_000;
 /// 2026-01-01: this program is younger, and so is everything it sees. Seconds since 1970.
 pub(super) const FIRST_DAY: i64 = 1_767_225_600;
-/// 2200-01-01: whoever shows a later time has lost it. Seconds since 1970.
+/// 2200-01-01: a clock that shows a later time is wrong. Seconds since 1970.
 const LAST_DAY: i64 = 7_258_118_400;
 /// Differences up to this are slewing.
 const SLEW: i64 = SECOND;
-/// How long a step must stay.
+/// How long a step must last to be accepted.
 const PATIENCE: i64 = 60 * SECOND;
-/// How long a clock must stay where it is if that is [`FAR`] away.
+/// How long a clock that is [`FAR`] away must stay there.
 pub(super) const MORE_PATIENCE: i64 = 600 * SECOND;
-/// Less than a day: the finest tier may be kept for no longer than two.
+/// Less than a day: by default the finest tier on disk is kept for only two.
 const FAR: i64 = 12 * 3_600 * SECOND;
 
 /// Both clocks at one moment, nanoseconds.
@@ -53,9 +52,9 @@ pub struct Reading {
 pub enum Synchroniser {
     /// Nothing that we know.
     Absent,
-    /// It runs, and has not said that the clock is right.
+    /// It runs, and has not reported that the clock is right.
     Waiting,
-    /// It has said so.
+    /// It has set the clock.
     Done {
         /// The last time it did, nanoseconds since 1970 UTC by the system's clock.
         at: i64,
@@ -71,16 +70,16 @@ pub struct Facts {
     pub synchroniser: Synchroniser,
 }
 
-/// Whether the system's clock is believed, for people to see.
+/// Whether the system's clock is trusted, as shown to people.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(u8)]
 pub enum ClockState {
-    /// It is.
+    /// Yes.
     #[default]
     Trusted = 0,
-    /// Not before it has been set.
+    /// Not until it is set, or the machine has waited long enough.
     Waiting = 1,
-    /// It has jumped, and it is not clear yet whether that was right.
+    /// It has jumped, or is far past the end of history, and has not lasted yet.
     Stepped = 2,
 }
 
@@ -98,54 +97,53 @@ impl ClockState {
 /// What a reading of the clocks means for the intervals. Differences are in nanoseconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Event {
-    /// The clock, not trusted yet, was set: all that is held happened `by` later.
+    /// The clock was set before it was trusted: held intervals happened `by` later.
     Set { by: i64 },
-    /// The clock is trusted from now on: what is held may go.
+    /// The clock is trusted from now on: held intervals may go to the store.
     Trusted,
-    /// The clock was stepped and is now ahead `by`. What is closed from now on is held.
+    /// The clock was stepped and is now `by` ahead. Intervals closed from now on are held.
     Stepped { by: i64 },
-    /// The clock shows a time that cannot be, and is `by` ahead. Ours goes on: what is held
-    /// may go.
+    /// The clock shows an impossible time, `by` ahead. Ours goes on: held intervals may go.
     Absurd { by: i64 },
-    /// The step stays: all that is held happened `by` later, and may go.
+    /// The step is accepted: held intervals happened `by` later, and may go.
     Accepted { by: i64 },
-    /// The clock is back where it was: what is held may go.
+    /// The clock is back where it was: held intervals may go.
     TakenBack,
 }
 
 #[derive(Clone, Copy)]
 enum State {
-    /// Since this moment of the monotonic clock the system's clock has not been stepped.
+    /// The clock has not been stepped since this moment of the monotonic clock.
     Waiting(i64),
     Trusted,
-    /// The clock was stepped at this moment, by the stepped clock.
+    /// The reading at the step, with the stepped clock's time.
     Stepped(Reading),
 }
 
 /// Our timeline.
 pub(super) struct Clock {
-    /// Our time less the monotonic clock.
+    /// Our time minus the monotonic clock.
     offset: i64,
-    /// The system's clock less the monotonic one, at the last reading.
+    /// The system's clock minus the monotonic one, at the last reading.
     real_offset: i64,
     state: State,
     facts: Facts,
-    /// How long after booting a clock that nobody has set is believed.
+    /// How long after booting a clock is trusted although nothing has set it.
     wait: i64,
-    /// When history ends, if there is any.
+    /// The end of history, if there is any.
     known: Option<i64>,
     /// Waiting only because the clock is far past the end of history.
     is_doubted: bool,
 }
 
-/// Whether a time, nanoseconds since 1970 UTC, can be at all.
+/// Whether a time, nanoseconds since 1970 UTC, is possible at all.
 pub(crate) fn is_plausible(time: i64) -> bool {
     (FIRST_DAY * SECOND..LAST_DAY * SECOND).contains(&time)
 }
 
 impl Clock {
-    /// Begins. `wait` is how long after booting the clock of a machine without a battery for
-    /// it is doubted, nanoseconds; `known` is when history ends, nanoseconds since 1970 UTC.
+    /// Starts the timeline. `wait` is how long after booting an unset clock without a battery
+    /// is distrusted, nanoseconds; `known` is the end of history, nanoseconds since 1970 UTC.
     pub(super) fn new(reading: Reading, facts: Facts, wait: i64, known: Option<i64>) -> Clock {
         let offset = reading.real.saturating_sub(reading.monotonic);
         let state = State::Waiting(reading.monotonic);
@@ -204,13 +202,13 @@ impl Clock {
         }
     }
 
-    /// Whether [`Clock::observe`] wants to know how the machine keeps time.
+    /// Whether [`Clock::observe`] needs the facts.
     pub(super) fn wants_facts(&self) -> bool {
         !matches!(self.state, State::Trusted)
     }
 
-    /// Takes in a reading. Facts must be older than the reading: a synchroniser sets the
-    /// clock first and says so then.
+    /// Processes a reading. Facts must be older than the reading: a synchroniser sets the
+    /// clock first and reports it afterwards.
     pub(super) fn observe(&mut self, reading: Reading, facts: Option<Facts>) -> Vec<Event> {
         self.facts = facts.unwrap_or(self.facts);
         let offset = reading.real.saturating_sub(reading.monotonic);
@@ -257,7 +255,7 @@ impl Clock {
         if is_plausible(reading.real) { Event::Stepped { by } } else { Event::Absurd { by } }
     }
 
-    /// Whether to believe a clock that has not been stepped `since` a moment of the monotonic
+    /// Whether to trust a clock that has not been stepped `since` a moment of the monotonic
     /// clock.
     fn may_be_trusted(&mut self, since: i64, reading: Reading) -> bool {
         let is_trustworthy = self.is_trustworthy(reading);
@@ -266,7 +264,7 @@ impl Clock {
         is_trustworthy && !self.is_doubted
     }
 
-    /// Whether to believe the clock, wherever it is.
+    /// Whether to trust the clock, however far it is from the end of history.
     fn is_trustworthy(&self, reading: Reading) -> bool {
         is_plausible(reading.real)
             && (self.facts.has_battery
@@ -274,10 +272,10 @@ impl Clock {
                 || reading.monotonic >= self.wait)
     }
 
-    /// Whether a step is there to stay.
+    /// Whether to accept a step.
     fn stays(&self, step: Reading, reading: Reading) -> bool {
-        // The step was seen a second after it was made, at the latest. A later word than
-        // now was given before a clock was set back.
+        // We see a step at most a second after it was made. A report from later than now
+        // was made before a clock was set back.
         let vouched = step.real.saturating_sub(2 * SECOND)..=reading.real.saturating_add(SECOND);
         let is_vouched_for = match self.facts.synchroniser {
             Synchroniser::Done { at } => vouched.contains(&at),

@@ -1,4 +1,5 @@
-//! Which interfaces are watched, and their capture threads.
+//! Chooses the interfaces to watch, and starts, changes and ends their capture threads. The
+//! main thread runs this. A reload opens all new handles before it changes anything.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{self, Sender};
@@ -17,16 +18,16 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::ring::ring;
 
-/// An interface opens within a fraction of a second; a driver in trouble must not keep the
-/// others and the page waiting for longer than this.
+/// An interface opens within a fraction of a second. A driver in trouble may delay the others
+/// and the page for at most this long.
 const OPENING: Duration = Duration::from_secs(5);
 
 /// The interfaces to watch: those of the configuration, else the [`usual`] one. Tries each
-/// once, so that what will never work is said at the start.
+/// once, to report at the start what will never work.
 ///
 /// # Errors
-/// An interface that somebody has just typed (`is_typed`) and that does not exist; no
-/// permission to capture; a filter that does not compile.
+/// An interface of the command line (`is_typed`) that does not exist; no permission to
+/// capture; a filter that does not compile.
 pub(super) fn choose(config: &Config, is_typed: bool) -> Result<Vec<String>, Failure> {
     let names = names(config, None);
     if names.is_empty() {
@@ -50,14 +51,14 @@ pub(super) fn choose(config: &Config, is_typed: bool) -> Result<Vec<String>, Fai
             Trouble::NoPermission | Trouble::Filter(_) => {
                 return Err(refusal(name, config, &trouble));
             }
-            // It may change: the capture thread goes on trying, and says so.
+            // This may pass: the capture thread keeps trying, and says so.
             _ => {}
         }
     }
     Ok(names)
 }
 
-/// A trouble with an interface that waiting does not mend.
+/// The failure for a trouble that waiting does not cure.
 fn refusal(name: &str, config: &Config, trouble: &Trouble) -> Failure {
     match trouble {
         Trouble::Filter(text) => bad_filter(config, text),
@@ -76,8 +77,8 @@ fn bad_filter(config: &Config, text: &str) -> Failure {
     )
 }
 
-/// Checks what can be known of [capture] without the right to capture: that the filter is one
-/// for the frames of the interfaces.
+/// Checks what can be known of [capture] without the right to capture: whether the filter
+/// compiles for the interfaces' link types.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -85,7 +86,7 @@ pub fn check(config: &Config) -> Result<(), Failure> {
     check_filter(&config.filter, &names(config, None)).map_err(|text| bad_filter(config, &text))
 }
 
-/// What the configuration wants watched, given what is watched now.
+/// The interfaces that the configuration wants watched; `current` is watched now.
 fn names(config: &Config, current: Option<&str>) -> Vec<String> {
     if config.interfaces.is_empty() {
         return usual(current).into_iter().collect();
@@ -134,12 +135,12 @@ pub(super) struct Interfaces {
     worker: Thread,
 }
 
-/// What a configuration wants watched, and all that may fail about it done: what is new or
-/// other than now is open.
+/// The interfaces that a configuration wants watched. Those that are new or have other settings
+/// are already open, as opening may fail.
 pub(super) struct Prepared {
     wanted: Vec<String>,
     options: Options,
-    /// None for one that is absent, which is waited for.
+    /// `None` for an absent interface, which its capture thread waits for.
     handles: BTreeMap<String, Option<Handle>>,
 }
 
@@ -158,8 +159,7 @@ impl Interfaces {
     }
 
     /// Starts a capture thread for an interface, and waits until it captures or knows why not:
-    /// whoever is told that we are ready may rely on being counted. `handle` is the interface
-    /// if it is open already.
+    /// once the daemon is ready, it counts. `handle` is the interface if it is open already.
     ///
     /// # Errors
     /// No descriptor or thread is left.
@@ -200,11 +200,10 @@ impl Interfaces {
         Ok(())
     }
 
-    /// Opens what the configuration wants, as far as it is new or other than now. Nothing has
-    /// changed by then.
+    /// Opens the interfaces that are new or get other settings. Changes nothing yet.
     ///
     /// # Errors
-    /// An interface that is there and cannot be captured so.
+    /// An interface that is there and cannot be captured with these settings.
     pub(super) fn prepare(&self, config: &Config) -> Result<Prepared, Failure> {
         let wanted = names(config, self.captures.keys().next().map(String::as_str));
         let options = options(config);
@@ -225,7 +224,7 @@ impl Interfaces {
         Ok(Prepared { wanted, options, handles })
     }
 
-    /// Puts in force what has been prepared, and waits until it is. Tells what failed all the
+    /// Puts the prepared change in force, and waits until it is. Returns what failed all the
     /// same; the other interfaces are as wanted.
     pub(super) fn apply(&mut self, prepared: Prepared, config: &Config) -> Vec<Failure> {
         let Prepared { wanted, options, mut handles } = prepared;

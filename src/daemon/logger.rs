@@ -1,8 +1,8 @@
-//! Logging to standard error: for people with a time, for the journal with a priority.
+//! Logs to standard error: with a time for people, with a priority for the journal.
 //!
 //! Standard error may be a pipe that nobody reads, and a write to it then blocks. So once the
-//! daemon has threads, a thread of its own writes, from a bounded queue: whoever logs never
-//! waits, and lines that find no room are counted and told.
+//! daemon has threads, one of them writes the log, from a bounded queue. Logging never blocks.
+//! Lines that find the queue full are counted, and the log says how many are missing.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,18 +15,18 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::failure::Failure;
 
-/// Lines that wait to be written at most.
+/// Lines that may wait to be written.
 const LINES: usize = 256;
-/// At the end, a reader who has stopped reading is not waited for any longer.
+/// How long each of the two steps of a flush waits for a reader that has stopped reading.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Set once the thread runs that writes.
+/// Set once the log thread runs.
 static QUEUE: OnceLock<Queue> = OnceLock::new();
 
 use crate::failure::printable;
 
 struct Logger {
-    /// Standard error leads to the journal, which has its own clock and wants sd-daemon(3)
+    /// Standard error is the journal, which has its own clock and wants sd-daemon(3)
     /// priorities.
     is_journal: bool,
 }
@@ -34,16 +34,16 @@ struct Logger {
 /// Starts logging at `level`. Later calls change the level.
 pub fn start(level: LevelFilter) {
     let is_journal = is_journal();
-    // Fails if a logger is set already: then only the level is new.
+    // Fails if a logger is set already: then only the level changes.
     let _ = log::set_boxed_logger(Box::new(Logger { is_journal }));
     log::set_max_level(level);
 }
 
-/// From now on a thread of its own writes. To be called once no right is to be given up any
-/// more, which must happen before there are threads.
+/// Starts the log thread, which writes from now on. Call this after privileges are given up,
+/// which must happen before there are threads.
 ///
 /// # Errors
-/// There can be no more threads.
+/// The thread cannot be started.
 pub fn hand_to_thread() -> Result<(), Failure> {
     let (queue, lines, lost) = Queue::new();
     super::spawn("log", move || write_all(&lines, &lost, &mut std::io::stderr()))?;
@@ -51,7 +51,7 @@ pub fn hand_to_thread() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Waits until all is written, but not for long.
+/// Waits until everything is written, for two seconds at most.
 pub fn flush() {
     if let Some(queue) = QUEUE.get() {
         queue.flush();
@@ -60,7 +60,7 @@ pub fn flush() {
 
 enum Line {
     Text(String),
-    /// All before it is written: says so.
+    /// Replies once all lines before it are written.
     Flush(SyncSender<()>),
 }
 
@@ -98,8 +98,8 @@ impl Queue {
     }
 }
 
-/// The body of the thread that writes. One write a line, so that lines do not mix with those
-/// of others. If standard error is gone there is nobody to tell.
+/// The body of the log thread. It writes each line with one call, so that lines do not mix
+/// with those of others. If standard error is gone, there is no place left to report it.
 fn write_all(lines: &Receiver<Line>, lost: &AtomicU64, out: &mut impl Write) {
     for line in lines {
         match line {
@@ -120,7 +120,7 @@ fn write_all(lines: &Receiver<Line>, lost: &AtomicU64, out: &mut impl Write) {
 
 /// A line as it is written.
 fn formatted(is_journal: bool, level: Level, text: &dyn std::fmt::Display) -> String {
-    // One line each: a line feed in a name must not begin an entry of its own.
+    // One line each: a line feed in a name must not start a new entry.
     let text = text.to_string();
     let text = printable(&text);
     let (priority, word) = match level {
@@ -137,8 +137,8 @@ fn formatted(is_journal: bool, level: Level, text: &dyn std::fmt::Display) -> St
     format!("{time} {word}{text}\n")
 }
 
-/// Whether standard error leads to the journal: the device and inode that systemd names are
-/// its own (systemd.exec(5)); the variable alone may have been inherited.
+/// Whether standard error is the journal: systemd names its device and inode in a variable
+/// (systemd.exec(5)). The variable alone proves nothing, as it may be inherited.
 pub fn is_journal() -> bool {
     let stream = std::env::var("JOURNAL_STREAM");
     stream.is_ok_and(|stream| {
@@ -176,7 +176,7 @@ mod tests {
 
     use super::*;
 
-    /// Writes only what it is let.
+    /// Writes once for each message.
     struct Valve(Receiver<()>, Vec<u8>);
 
     impl Write for Valve {
@@ -192,7 +192,7 @@ mod tests {
         }
     }
 
-    /// The worker logged to standard error itself: a pipe that nobody read stopped the counting.
+    /// The worker itself wrote to standard error: a pipe that nobody read stopped the counting.
     #[test]
     fn a_reader_who_stands_still_holds_nobody_up_and_what_is_missing_is_told() {
         let (queue, lines, lost) = Queue::new();

@@ -1,4 +1,5 @@
-//! The machine that the monitor runs on, as far as its sandbox lets it see.
+//! The machine that the monitor runs on, as far as the sandbox shows it. Read by the web
+//! thread that answers the status.
 
 use std::fs;
 
@@ -7,10 +8,10 @@ use nix::unistd::gethostname;
 use serde_json::{Value, json};
 
 /// Its name and model, CPU temperature (degrees Celsius), load (of the last minute), memory
-/// and the room on the disk that holds `path` (bytes). What is not known is null.
+/// and the room on the disk that holds `path` (bytes). Unknown values are null.
 pub(super) fn machine(path: &std::path::Path) -> Value {
     let disk = path.parent().and_then(|directory| statvfs(directory).ok());
-    // The sizes of these numbers differ between machines.
+    // The types of these numbers differ between machines.
     #[allow(clippy::useless_conversion)]
     let sizes = disk.map(|disk| {
         let size = u64::from(disk.fragment_size());
@@ -28,7 +29,7 @@ pub(super) fn machine(path: &std::path::Path) -> Value {
     })
 }
 
-/// A small file of the kernel's, without the zero and the line end that it may have.
+/// The text of a small kernel file, without trailing zeros and line feeds.
 fn read(path: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     let text = text.trim_end_matches(['\0', '\n']);

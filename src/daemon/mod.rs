@@ -1,8 +1,8 @@
 //! Puts the rooms together: threads, signals, privileges, systemd.
 //!
-//! Order of a start: everything that needs root (listeners), then root is given up, then
-//! the database, then the threads, and last the word to systemd that we are ready. The
-//! main thread then waits for signals and looks after the others.
+//! The main thread starts the daemon in this order: what needs root (listeners), giving up
+//! root, the database, the threads, and last "ready" to systemd. After that it waits for
+//! signals and supervises the others.
 
 pub mod clock;
 mod interfaces;
@@ -46,17 +46,17 @@ use interfaces::Interfaces;
 use status::Status;
 use worker::{Plan, Published, Worker};
 
-/// The stacks of the threads that answer requests: reading a file of time zone rules, or
-/// packing an answer, takes more than 256 KiB in a debug build (measured). What is not
-/// touched is not resident.
+/// Stack of the threads that answer requests, bytes. Reading a file of time zone rules, or
+/// compressing an answer, takes more than 256 KiB in a debug build (measured). Untouched
+/// stack is not resident.
 const ANSWERING_STACK: usize = 1 << 20;
 const STACK: usize = 256 << 10;
-/// Of the store thread, which also brings old databases to a new schema.
+/// Stack of the store thread, which also migrates old databases.
 const STORE_STACK: usize = 1 << 20;
-/// How often a start that takes long looks whether it is to stop.
+/// How often a slow start checks for a signal to stop.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// How the daemon was called: what on the command line goes before the configuration.
+/// Options of the command line, which override the configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// `--config`.
@@ -70,7 +70,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Reads the configuration and puts the command line over it.
+    /// Reads the configuration and applies the command line on top.
     ///
     /// # Errors
     /// See [`config::load`].
@@ -94,11 +94,11 @@ impl Options {
     }
 }
 
-/// Checks what a configuration says beyond the single values: what only the parts of the
-/// daemon can tell, without changing anything and without any right.
+/// Checks what only the daemon's own parts can judge, such as the capture filter. Changes
+/// nothing and needs no privilege.
 ///
 /// # Errors
-/// What is wrong, with file and line where that is known.
+/// What is wrong, with file and line if known.
 pub fn check(loaded: &Loaded) -> Result<(), Failure> {
     interfaces::check(&loaded.config).map_err(|failure| match loaded.place("capture", "filter") {
         Some(place) => Failure::new(failure.exit, format!("{place}: {failure}")),
@@ -109,12 +109,12 @@ pub fn check(loaded: &Loaded) -> Result<(), Failure> {
 /// Runs the daemon until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// Whatever keeps it from starting. Once it runs, nothing but a signal ends it.
+/// Anything that prevents the start. Once it runs, only a signal ends it.
 pub fn run(options: &Options) -> Result<(), Failure> {
     let inherited = sockets::inherited()?;
     let waiting: Vec<TcpListener> = inherited.iter().filter_map(|l| l.try_clone().ok()).collect();
     let outcome = start(options, inherited).inspect_err(|failure| {
-        // What `systemctl status` shows of a service that could not start.
+        // `systemctl status` shows this for a service that could not start.
         supervise::tell(&[NotifyState::Status(&failure.to_string())]);
         sockets::excuse(&waiting, failure);
     });
@@ -126,12 +126,12 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
     logger::start(log::LevelFilter::Info);
     let config = options.load()?;
     logger::start(config.log_level);
-    // Blocked before the first thread is made, so that only our descriptor gets them.
+    // Block the signals before the first thread starts, so that only our descriptor gets them.
     let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]);
     let no_signals = |e| Failure::new(Exit::Unavailable, format!("cannot watch for signals: {e}"));
     signals.thread_block().map_err(no_signals)?;
-    // A file that reaches the unit's LimitFSIZE= is then an error of write(2), which the store
-    // tells and survives, and not the end of the process (setrlimit(2)).
+    // A file that reaches the unit's LimitFSIZE= then fails write(2), which the store reports
+    // and survives. Unblocked, the signal would end the process (setrlimit(2)).
     SigSet::from(Signal::SIGXFSZ).thread_block().map_err(no_signals)?;
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK).map_err(no_signals)?;
 
@@ -159,7 +159,7 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
         Err(failure) => drop(opened.send(Err(failure))),
     };
     let store = spawn_with("store", STORE_STACK, body)?;
-    // To bring a large database to other tiers takes a while.
+    // Converting a large database to other tiers takes a while.
     let (recent, newest) = loop {
         match is_open.recv_timeout(LOOK) {
             Ok(Err(_)) if store_status.pulse().is_stopping() => {
@@ -167,7 +167,7 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
                 return Ok(());
             }
             Ok(result) => break result?,
-            // The configuration has just been read: there is nothing to reload.
+            // Ignore SIGHUP: the configuration has just been read.
             Err(RecvTimeoutError::Timeout) => {
                 let signal = signals.read_signal().ok().flatten();
                 let stops = |signal: siginfo| signal.ssi_signo != Signal::SIGHUP as u32;
@@ -244,10 +244,10 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
     supervisor.run(&signals);
 
     let written = store_status;
-    // Who has asked gets his answer while everybody is there to give it.
+    // Stop the web server first: its open requests still need the worker and the store.
     over.stop();
     join("guard", guarding);
-    // Down the flow, each room finishing what the one before has given it.
+    // Then down the flow: each thread finishes what the one before has handed over.
     supervisor.stop();
     drop(supervisor);
     join("worker", worker);
@@ -263,7 +263,7 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Who may ask the web server, by this configuration.
+/// Who may use the web server under this configuration.
 fn admission(config: &Config, watched: &[String]) -> Admission {
     let near = nearby::nearby(&list(), watched, nearby::forwards());
     let number = |name: &String| nix::net::if_::if_nametoindex(name.as_str()).ok();

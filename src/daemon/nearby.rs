@@ -1,15 +1,15 @@
-//! Which networks may open the page when nobody says otherwise: those that this machine is in.
+//! Which networks may open the page by default: those that this machine is in.
 //!
-//! Being local (counted as inside) lets nobody in: a private address may be anybody's behind the
-//! same provider. Let in are the prefixes of the interfaces that are watched; and of the other
-//! Ethernet and Wi-Fi interfaces, as behind a mirror port or a bridge the page is reached by
-//! another interface than the watched one. Not let in by itself is
-//! - the shared address space of providers, 100.64.0.0/10 (RFC 6598), whoever has it;
-//! - the side of a router that leads to the provider: an interface with the default route that
-//!   is not watched, where this machine forwards and a watched interface has an IPv4 address;
-//! - what comes through a tunnel that is not watched.
+//! Being local (counted as inside) lets nobody in: any customer of the same provider may have a
+//! private address. The page admits the prefixes of the watched interfaces, and of the other
+//! Ethernet and Wi-Fi interfaces: with a mirror port or a bridge, people reach the page through
+//! another interface than the watched one. It does not admit by default
+//! - the shared address space of providers, 100.64.0.0/10 (RFC 6598), on any interface;
+//! - the provider's side of a router: an interface with the default route that is not watched,
+//!   if this machine forwards and a watched interface has an IPv4 address;
+//! - a tunnel that is not watched.
 //!
-//! `web.allow` adds to all this.
+//! `web.allow` adds to these.
 
 use std::net::IpAddr;
 
@@ -17,15 +17,15 @@ use ipnet::{IpNet, Ipv4Net};
 
 use crate::capture::interfaces::Interface;
 
-/// The prefixes that are let in, and the interfaces on which link-local addresses are.
+/// The prefixes that are let in, and the interfaces whose link-local addresses are let in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Nearby {
     pub(super) prefixes: Vec<IpNet>,
     pub(super) interfaces: Vec<String>,
 }
 
-/// What is near, of all interfaces of this machine (`all`), of which some are watched. `forwards`:
-/// whether this machine routes IPv4 for others.
+/// Finds what is near among `all` interfaces of this machine. `watched` names the watched ones;
+/// `forwards` is whether this machine routes IPv4 for others.
 pub(super) fn nearby(all: &[Interface], watched: &[String], forwards: bool) -> Nearby {
     let is_watched = |interface: &Interface| watched.contains(&interface.name);
     let is_usual = |net: &IpNet| matches!(net.addr(), IpAddr::V4(v4) if !v4.is_link_local());
@@ -99,7 +99,7 @@ mod tests {
             )),
             interface("lo", &["127.0.0.1/8", "::1/128"]),
         ];
-        // Whether containers made it forward or not.
+        // Containers may switch forwarding on.
         for forwards in [false, true] {
             let near = prefixes(&all, &["eth0"], forwards);
             assert_eq!(near, ["192.168.1.0/24", "2001:db8::/64"]);

@@ -1,4 +1,5 @@
-//! What the owner should know and see to, besides what the capture itself says.
+//! Notices to the owner: mistakes in the settings on the card, bridges with one end,
+//! interfaces whose frames are not decoded. Made by the web thread that answers the status.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -6,14 +7,14 @@ use std::path::Path;
 
 use crate::capture::undecoded_notice;
 
-/// Where `brightstat import` leaves what is wrong with the settings on the card. Written at
-/// each boot, gone with it.
+/// Where `brightstat import` writes mistakes in the settings on the card, at each boot. A
+/// reboot deletes it.
 pub const MISTAKES: &str = "/run/brightstat-import/mistakes";
-/// More would not be read by anybody.
+/// Bytes of that file shown at most: nobody would read more.
 const LONGEST: u64 = 8 << 10;
 
-/// One text for each thing, of any number of lines. Of what is watched, name and link type are
-/// given.
+/// One text for each notice, of any number of lines. `watched` has the name and the link type
+/// of each interface.
 pub(super) fn notices<'a>(watched: impl Iterator<Item = (&'a String, String)>) -> Vec<String> {
     collect(Path::new("/"), watched)
 }
@@ -35,7 +36,7 @@ fn mistakes(root: &Path) -> Option<String> {
     (!text.is_empty()).then(|| format!("The settings on the card have a mistake.\n{text}"))
 }
 
-/// A bridge with one end shows as much as its cable alone.
+/// A notice for a bridge with fewer than two ends: it sees no more than a single cable.
 fn lonely_bridge(root: &Path, name: &str) -> Option<String> {
     let ends = fs::read_dir(root.join("sys/class/net").join(name).join("brif")).ok()?;
     let ends: Vec<String> =

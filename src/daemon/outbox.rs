@@ -1,9 +1,9 @@
-//! The way to the store thread, which may be behind but never holds the worker up.
+//! The worker's queue to the store thread. A slow store blocks the worker only at the end.
 //!
-//! Messages keep their order. What must wait for the clock is held at the end of the line;
-//! its times can still be changed. Memory is bounded: when there are too many rows, the oldest
-//! fine intervals go, whose counts are in the base intervals too; then the rows of the largest
-//! base intervals are folded into "other", half of them at a time, which keeps every sum.
+//! Messages keep their order. Intervals that wait for the clock are held at the end of the
+//! queue, where their times can still change. Memory is bounded. With too many rows, the
+//! oldest fine intervals are dropped, whose counts are in the base intervals too. Then the
+//! largest base interval folds half of its rows into "other", which keeps every sum.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{SyncSender, TrySendError};
@@ -12,25 +12,24 @@ use super::clock::SECOND;
 use crate::account::ClosedInterval;
 use crate::store::Message;
 
-/// Rows that wait at most, a few megabytes: ten minutes of seconds and minutes on a busy
-/// network, many hours on a quiet one.
+/// Rows that may wait, a few megabytes: ten minutes of seconds and minutes on a busy network,
+/// many hours on a quiet one.
 const ROWS_MOST: usize = 60_000;
 
-/// Hosts, and ports, of which no more are folded: what is left is little beside the rest.
+/// So many hosts, ports and services are never folded: they cost little beside the rest.
 const FOLDED_LEAST: usize = 2;
 
-/// Fine intervals gather for this long, seconds: one a second would wake the store thread
-/// all the time on an idle network.
+/// Fine intervals are collected for this long, seconds: one a second would wake the store
+/// thread all the time on an idle network.
 const GATHER: u32 = 5;
 
 pub(super) struct Outbox {
     store: SyncSender<Message>,
-    /// Messages that are sent when something else than fine intervals is among them, or this
-    /// many.
+    /// Fine intervals wait until there are this many, or until another message is ready.
     least: usize,
     ready: VecDeque<Message>,
     held: VecDeque<Message>,
-    /// Of all that waits.
+    /// Rows of all waiting messages.
     rows: usize,
     lost: u64,
 }
@@ -56,8 +55,8 @@ pub(super) fn start_of(time: i64, length: u32) -> i64 {
     second - second.rem_euclid(i64::from(length))
 }
 
-/// Where an interval goes that began at `start` and happened `by` nanoseconds later: to the
-/// nearest one, but not after the one that is open at `now`.
+/// The new start of an interval that began at `start` but happened `by` nanoseconds later: that
+/// of the nearest interval, but not after the one open at `now`.
 pub(super) fn moved(start: i64, length: u32, by: i64, now: i64) -> i64 {
     let middle = (start * SECOND + i64::from(length) * SECOND / 2).saturating_add(by);
     start_of(middle, length).min(start_of(now, length))
@@ -70,7 +69,7 @@ impl Outbox {
         Outbox { store, least, ready: VecDeque::new(), held: VecDeque::new(), rows: 0, lost: 0 }
     }
 
-    /// Intervals that had to be given up, in all.
+    /// Intervals dropped since the start.
     pub(super) fn lost(&self) -> u64 {
         self.lost
     }
@@ -80,8 +79,8 @@ impl Outbox {
         self.held.len()
     }
 
-    /// Adds an interval. If there are too many rows, the oldest fine intervals go, then rows
-    /// are folded, and only when nothing is left to fold the oldest intervals go.
+    /// Adds a message. With too many rows, drops the oldest fine intervals, then folds rows.
+    /// Only when nothing is left to fold does it drop the oldest base intervals.
     pub(super) fn push(&mut self, message: Message, is_held: bool) {
         self.rows += rows(&message);
         if is_held {
@@ -126,7 +125,7 @@ impl Outbox {
         gone.is_some()
     }
 
-    /// What is held happened `by` nanoseconds later; it is `now`.
+    /// Moves the held intervals by `by` nanoseconds; the time is `now`.
     pub(super) fn shift_held(&mut self, by: i64, now: i64) {
         for message in &mut self.held {
             if let Message::Fine(interval) | Message::Closed(interval) = message {
@@ -135,18 +134,18 @@ impl Outbox {
         }
     }
 
-    /// When the first of what is held began, seconds since 1970 UTC.
+    /// The earliest start of a held interval, seconds since 1970 UTC.
     pub(super) fn first_held(&self) -> Option<i64> {
         self.held.iter().filter_map(interval).map(|interval| interval.start).min()
     }
 
-    /// What is held may go; `first` goes before it.
+    /// Lets the held messages go, after `first`.
     pub(super) fn release(&mut self, first: Option<Message>) {
         self.ready.extend(first);
         self.ready.append(&mut self.held);
     }
 
-    /// Hands over what may go, as far as the store thread takes it.
+    /// Sends what may go, until the channel to the store thread is full.
     pub(super) fn send(&mut self) {
         if self.ready.len() < self.least && self.ready.iter().all(is_fine) {
             return;
@@ -163,11 +162,11 @@ impl Outbox {
         }
     }
 
-    /// Hands over all that may go, and waits for the store thread to take it: at the end.
+    /// Sends everything that may go, and waits for room in the channel: for the end.
     pub(super) fn send_all(&mut self) {
         for message in self.ready.drain(..) {
             if self.store.send(message).is_err() {
-                // The store thread is gone, which nobody planned.
+                // The store thread has died.
                 self.lost += 1;
             }
         }

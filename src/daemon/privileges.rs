@@ -1,8 +1,8 @@
-//! Giving up root: all that stays is the right to capture (CAP_NET_RAW).
+//! Gives up root and keeps only the right to capture (CAP_NET_RAW).
 //!
 //! Under systemd the unit has done this already. Outside it, a daemon started as root
 //! becomes an ordinary user before it reads the first frame or answers the first request.
-//! Must run before any other thread is started: capabilities belong to threads.
+//! The main thread runs this before it starts any other: capabilities belong to threads.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -20,7 +20,7 @@ use nix::unistd::{Gid, Uid, fchown, fchownat, geteuid, setgid, setgroups, setuid
 
 use crate::failure::{Exit, Failure};
 
-/// Who the daemon is to become.
+/// The user that the daemon becomes.
 #[derive(Debug)]
 struct Account {
     name: String,
@@ -28,8 +28,8 @@ struct Account {
     gid: Gid,
 }
 
-/// Makes the database's directory if need be and, when running as root, gives it to the
-/// daemon's user and becomes that user, keeping CAP_NET_RAW only.
+/// Creates the database's directory if it is missing. When running as root, gives it to the
+/// daemon's user, becomes that user and keeps only CAP_NET_RAW.
 ///
 /// `user` is `daemon.user` of the configuration.
 ///
@@ -66,7 +66,7 @@ pub fn drop_root(user: &str, database: &Path) -> Result<(), Failure> {
                 return Ok(true);
             }
         }
-        // Root without capabilities is a user like any other: what was given away is out of reach.
+        // Root without capabilities is an ordinary user: it needs to own the files again.
         give_to(&root).map(|()| false)
     };
     let is_given = give().map_err(|e| match e {
@@ -81,8 +81,8 @@ pub fn drop_root(user: &str, database: &Path) -> Result<(), Failure> {
         e => refused("chown", &e),
     })?;
     if !is_given {
-        // Better a working daemon with bare hands than none: root without capabilities may
-        // write only what is root's.
+        // Better to stay root without capabilities, which can write only root's own files,
+        // than not to run.
         warn!(
             "{}: user {} cannot come there; staying root without capabilities but CAP_NET_RAW",
             directory.display(),
@@ -95,7 +95,7 @@ pub fn drop_root(user: &str, database: &Path) -> Result<(), Failure> {
     setgid(account.gid).map_err(|e| refused("group", &e))?;
     setuid(account.uid).map_err(|e| refused("user", &e))?;
     keep_only_capture().map_err(|e| refused("capabilities", &e))?;
-    // Without this the process would be neither dumpable nor open to its own user in /proc.
+    // Otherwise the process could not be dumped, and its /proc would be closed to its own user.
     let _ = prctl::set_dumpable(true);
     info!("running as user {} with CAP_NET_RAW only", account.name);
     Ok(())
@@ -107,12 +107,12 @@ fn keep_only_capture() -> Result<(), caps::errors::CapsError> {
     let keep: CapsHashSet = held.intersection(&capture).copied().collect();
     caps::set(None, CapSet::Effective, &keep)?;
     caps::set(None, CapSet::Permitted, &keep)?;
-    // Nothing that is ever executed from here gains anything.
+    // No program that this process executes can gain privileges.
     let _ = prctl::set_no_new_privs();
     Ok(())
 }
 
-/// The user to become: the configured one; else `_brightstat`, who called sudo, `nobody`.
+/// The user to become: the configured one, else `_brightstat`, the caller of sudo, or `nobody`.
 fn account(user: &str) -> Result<Account, Failure> {
     if !user.is_empty() {
         return by_name(user).ok_or_else(|| {
@@ -133,8 +133,8 @@ fn account(user: &str) -> Result<Account, Failure> {
     )
 }
 
-/// Looks a user up in /etc/passwd, where sysusers and adduser put system users. The name
-/// service would load a dozen libraries into a process that is to stay small.
+/// Finds a user in /etc/passwd, where sysusers and adduser put system users. The name service
+/// would load a dozen libraries into a process that must stay small.
 fn by_name(name: &str) -> Option<Account> {
     let text = fs::read_to_string("/etc/passwd").ok()?;
     text.lines().find_map(|line| {
@@ -149,9 +149,8 @@ fn by_name(name: &str) -> Option<Account> {
     })
 }
 
-/// Opens a directory by its path, one name after the other, and follows no link on the way:
-/// `ELOOP` if there is one. (openat2(2) does the same in one call; kernels before 5.6 and
-/// emulators do not have it.)
+/// Opens a directory name by name along its path, without following links: `ELOOP` if there is
+/// one. (openat2(2) does the same in one call; kernels before 5.6 and emulators lack it.)
 fn open_directory(directory: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let start = if directory.is_absolute() { "/" } else { "." };
@@ -163,7 +162,7 @@ fn open_directory(directory: &Path) -> Result<OwnedFd, Errno> {
             Component::RootDir | Component::CurDir | Component::Prefix(_) => continue,
         };
         opened = openat(&opened, name, flags, Mode::empty()).map_err(|e| {
-            // For a link too it is "not a directory", as O_DIRECTORY is looked at first.
+            // The kernel checks O_DIRECTORY first: a link, too, is "not a directory".
             let stat = fstatat(&opened, name, AtFlags::AT_SYMLINK_NOFOLLOW);
             let is_link =
                 |stat: FileStat| stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFLNK.bits();
@@ -173,16 +172,15 @@ fn open_directory(directory: &Path) -> Result<OwnedFd, Errno> {
     Ok(opened)
 }
 
-/// What SQLite adds to the name of a database for the files beside it.
+/// What SQLite appends to a database's name for its companion files; "" is the database itself.
 const COMPANIONS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 
-/// Gives the database and its companions to the account, and their directory too if it
-/// holds nothing else and is root's own.
+/// Gives the database and its companions to the account, and their directory too if root
+/// owns it and it holds nothing else.
 ///
-/// The account may own the directory, or one above it, and put there whatever it likes. So
-/// links are followed nowhere on the way, and only plain files of exactly these names that
-/// have no other name are given away: by descriptors, so that what was looked at is what is
-/// given.
+/// The account may own the directory or one above it, and may put anything there. So this
+/// follows no link. It gives away only plain files of exactly these names with one hard link,
+/// and does so by descriptor: the file that was checked is the file that is given.
 fn hand_over(
     directory: &Path,
     database: &Path,
@@ -218,17 +216,17 @@ fn hand_over(
     Ok(())
 }
 
-/// What there is of a name in a directory.
+/// What a directory holds under a name.
 enum Found {
     Nothing,
-    /// A plain file that has no other name. The descriptor can neither read nor write it.
+    /// A plain file with one hard link. The descriptor can neither read nor write it.
     Plain(OwnedFd),
-    /// A link, a directory, a pipe, or a file with another name somewhere.
+    /// A symbolic link, a directory, a pipe, or a file with a second hard link.
     Other,
 }
 
 fn plain_file(directory: &OwnedFd, name: &str) -> Result<Found, Errno> {
-    // O_PATH: what it is is not known yet, and to open a device or a pipe may do something.
+    // O_PATH: it may be a device or a pipe, and opening one of those may have effects.
     let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let file = match openat(directory, name, flags, Mode::empty()) {
         Ok(file) => file,
@@ -240,19 +238,19 @@ fn plain_file(directory: &OwnedFd, name: &str) -> Result<Found, Errno> {
     Ok(if is_plain && st_nlink == 1 { Found::Plain(file) } else { Found::Other })
 }
 
-/// Whether the account gets as far as a directory: search permission on the way.
+/// Whether the account can reach a directory: search permission on all those above it.
 fn can_come(directory: &Path, account: &Account) -> bool {
     directory.canonicalize().is_ok_and(|directory| {
         directory.ancestors().skip(1).all(|above| allows(above, account, 0o1))
     })
 }
 
-/// Whether the account can make files in a directory that it gets to.
+/// Whether the account can create files in a directory that it can reach.
 fn can_write(directory: &Path, account: &Account) -> bool {
     allows(directory, account, 0o3)
 }
 
-/// Whether the bits of a mode are set for the account.
+/// Whether the mode of `path` grants the account the bits of `need`.
 fn allows(path: &Path, account: &Account, need: u32) -> bool {
     fs::metadata(path).is_ok_and(|m| {
         let shift = match m {

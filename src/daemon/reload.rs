@@ -1,9 +1,9 @@
-//! How the last reload went, for all who should know: the page, systemd, and the command
-//! `brightstat reload`, which is what `systemctl reload` runs and waits for.
+//! How the last reload went, for the page, systemd, and the command `brightstat reload`, which
+//! `systemctl reload` runs and waits for.
 //!
-//! The daemon answers the command through a file in the directory that systemd has made for
-//! the service (RUNTIME_DIRECTORY of systemd.exec(5)): a signal carries no answer, and inside
-//! the unit neither of the two may open a socket for it.
+//! The daemon answers the command through a file in the directory that systemd makes for the
+//! service (RUNTIME_DIRECTORY of systemd.exec(5)): a signal carries no answer, and inside the
+//! unit neither of the two may open an IP socket.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use crate::failure::{Exit, Failure};
 
-/// Opening every interface anew takes a second or two; a driver in trouble takes longer.
+/// How long the command waits. Opening every interface again takes a second or two; a driver
+/// in trouble takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
 const FILE: &str = "reload";
 
@@ -49,7 +50,8 @@ impl Reloads {
         notices
     }
 
-    /// Notes how a reload went: the settings that take a restart, or why nothing has changed.
+    /// Records how a reload went (the settings that need a restart, or why it failed), and
+    /// answers the waiting command.
     pub(super) fn note(&self, outcome: &Result<Vec<String>, Failure>) {
         if let Ok(waiting) = outcome {
             let mut held = self.waits_for_restart.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,25 +69,25 @@ fn path() -> Option<PathBuf> {
     Some(PathBuf::from(directory).join(FILE))
 }
 
-/// Leaves the answer for the command that waits for it: the exit code, then the message.
+/// Writes the answer for the waiting command: the exit code, then the message.
 fn answer(failure: Option<&Failure>) {
     let Some(path) = path() else { return };
     let text =
         failure.map_or_else(|| "0 ".to_owned(), |f| format!("{} {}", f.exit as u8, f.message));
     let new = path.with_extension("new");
-    // Another inode each time, so that the answer is known from the one before.
+    // A new inode each time tells this answer from the one before.
     let _ = fs::write(&new, text).and_then(|()| fs::rename(&new, &path));
 }
 
-/// The answer to a reload that is yet to be asked for.
+/// The answer to a reload that has not been requested yet.
 pub struct Awaited {
     path: PathBuf,
     before: Option<(u64, i64, i64)>,
 }
 
 impl Awaited {
-    /// To be made before the daemon is told to reload. `None` outside systemd, where nobody
-    /// says where the answer will be.
+    /// Make this before the daemon is told to reload. `None` outside systemd, where there is
+    /// no known place for the answer.
     pub fn new() -> Option<Awaited> {
         let path = path()?;
         let before = Awaited::look(&path);
@@ -96,10 +98,10 @@ impl Awaited {
         fs::metadata(path).ok().map(|m| (m.ino(), m.ctime(), m.ctime_nsec()))
     }
 
-    /// Waits for it.
+    /// Waits for the answer.
     ///
     /// # Errors
-    /// Why the daemon goes on with the old configuration, or that it has not answered.
+    /// The daemon keeps the old configuration, and why; or it has not answered.
     pub fn wait(&self) -> Result<(), Failure> {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {

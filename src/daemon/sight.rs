@@ -1,11 +1,11 @@
-//! Tells the owner when the monitor sees only itself: a port of a switch that is not mirrored
-//! looks healthy otherwise, with traffic and hosts.
+//! Tells the owner when the monitor sees only its own traffic. A switch port that is not
+//! mirrored otherwise looks healthy: it has traffic and hosts.
 //!
-//! Theory of operation: the counters know no single frame, but each IP packet is received by one
-//! host and sent by another. So what is neither of this machine's addresses nor to a group is
-//! the traffic of others; what this machine sends to a group is taken off twice, which is too
-//! little to matter. It is judged over the last minutes, from the counters at two moments. This
-//! runs on the web thread that answers for the status, and takes no time of the worker's.
+//! Theory of operation: the counters hold no single frame, but each IP packet has one sender
+//! and one receiver. The traffic of others is all IP packets minus those of this machine's
+//! addresses and those to groups. What this machine sends to a group is subtracted twice, which
+//! is too little to matter. The verdict covers the last minutes, from the counters at two
+//! moments. The web thread that answers the status runs this; it costs the worker no time.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use crate::account::Snapshot;
 use crate::capture::sight::{NOTHING_REMEDY, Sight, View, own_remedy};
 use crate::decode::Addr;
 
-/// So long it must have been so before it is told.
+/// How long the monitor must have seen nothing else before the owner is told.
 const LEAST: Duration = Duration::from_secs(300);
-/// Time between two counts that are kept.
+/// Least time between two counts that are kept.
 const APART: Duration = Duration::from_secs(30);
-/// Counts that are kept: those of the last minutes.
+/// Counts that are kept at most: those of the last minutes.
 const KEPT: usize = 16;
-/// libpcap's name of Ethernet, and of Wi-Fi as a station has it. A tunnel or a modem has no
-/// other port to be plugged into.
+/// libpcap's name for Ethernet, and for Wi-Fi in station mode. Other links are not judged: a
+/// tunnel or a modem cannot be plugged into another port.
 const ETHERNET: &str = "EN10MB";
 /// Where the package installs docs/plug-in.md.
 const GUIDE: &str = "/usr/share/doc/brightstat/plug-in.md";
@@ -56,13 +56,13 @@ impl Watch {
             snapshot.interfaces.iter().filter(|interface| interface.is_capturing).collect();
         let is_judged = !capturing.is_empty()
             && capturing.iter().all(|interface| interface.link_type == ETHERNET)
-            // With hosts folded the rows do not hold everything.
+            // Once hosts are folded, the rows do not hold everything.
             && snapshot.folded_hosts == 0
             && now.0 >= LEAST;
         if !is_judged {
             return None;
         }
-        // Who looks for the first time judges by all since the start.
+        // Without an old count, judge everything since the start.
         let old = self.counts.iter().rev().find(|(at, _)| *at + LEAST <= now.0);
         let (since, before) = old.copied().unwrap_or_default();
         let sight = now.1.since(&before);
@@ -88,7 +88,7 @@ impl Watch {
     }
 }
 
-/// Frames by whose they are, since the start.
+/// Counts the frames since the start by whose they are.
 fn count(snapshot: &Snapshot, own: &[Addr]) -> Sight {
     let mut sight = Sight { frames: snapshot.total.packets, ..Sight::default() };
     for row in &snapshot.hosts {
@@ -170,13 +170,13 @@ mod tests {
         assert!(include_str!("../../docs/plug-in.md").starts_with("# Where do I plug it in?\n"));
         world.is_promiscuous = false;
         assert!(world.look(311).unwrap().contains("capture.promiscuous"));
-        // Plugged into the right port: soon nothing is told any more, whatever was before.
+        // Plugged into the right port: the notice soon ends.
         for uptime in (330..900).step_by(30) {
             world.count(100, [192, 168, 1, 7], [9, 9, 9, 9]);
             world.look(uptime);
         }
         assert_eq!(world.look(900), None);
-        // And back.
+        // Plugged back into the wrong one.
         for uptime in (900..1_500).step_by(30) {
             world.count(100, [192, 168, 1, 7], [192, 168, 1, 255]);
             world.look(uptime);

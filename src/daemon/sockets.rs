@@ -1,8 +1,8 @@
 //! The public listeners: those that systemd hands over, else our own.
 //!
-//! Under systemd, `brightstat.socket` holds the listener and the service may not open any:
-//! that way nobody who breaks into the process that reads packets can talk to the network.
-//! And clients that come while the daemon restarts wait in the kernel's queue.
+//! Under systemd, `brightstat.socket` holds the listener and the service may not open IP
+//! sockets: an attacker in the process that reads packets can then open no connection. And
+//! clients that connect while the daemon restarts wait in the kernel's queue.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::web::answer::safety_headers;
 
-/// The listeners: inherited ones (sd_listen_fds(3)) go before `web.listen`.
+/// The listeners: inherited ones (sd_listen_fds(3)), else those of `web.listen`.
 ///
 /// # Errors
 /// An address that is taken or may not be used.
@@ -38,9 +38,9 @@ pub(super) fn listen(
     Ok(inherited)
 }
 
-/// Answers those who wait at listeners of systemd's that the daemon cannot start, and why.
+/// Tells the clients waiting at systemd's listeners why the daemon cannot start.
 ///
-/// A connection that nobody takes would have systemd start the service over and over. And so
+/// systemd would start the service over and over for a connection that is never accepted. And
 /// the person who opens the page learns what is wrong.
 pub(super) fn excuse(listeners: &[TcpListener], failure: &Failure) {
     const MOST: usize = 64;
@@ -66,14 +66,14 @@ pub(super) fn excuse(listeners: &[TcpListener], failure: &Failure) {
             }
             let _ = client.set_read_timeout(Some(Duration::from_millis(100)));
             let _ = client.set_write_timeout(Some(Duration::from_millis(100)));
-            // What lies unread when a socket is closed makes the kernel reset the connection.
+            // Closing a socket with unread data would reset the connection.
             let _ = client.read(&mut [0; 4_096]);
             let _ = client.write_all(answer.as_bytes());
         }
     }
 }
 
-/// The listeners that systemd has handed over. Tells them once only.
+/// The listeners that systemd has handed over; a second call gets none.
 ///
 /// # Errors
 /// A descriptor that is no TCP listener.
@@ -141,8 +141,8 @@ fn open(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Failure> {
         .collect()
 }
 
-/// The address of the page, as one can type it on another machine: of a listener on all
-/// addresses, that of the first watched interface which has one.
+/// The page's address to type on another machine. For a listener on all addresses, it has one
+/// of the watched interfaces: rather not loopback, and rather IPv4.
 pub(super) fn url(listener: SocketAddr, watched: &[String]) -> String {
     let own = || {
         let interfaces = list().into_iter().filter(|i| watched.contains(&i.name));

@@ -1,4 +1,5 @@
-//! The answer of `GET /api/v1/status`: how the daemon itself is doing.
+//! What the web threads get from the daemon: snapshots, history, and the answer of
+//! `GET /api/v1/status`, which is how the daemon itself is doing.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ use crate::store::{self, Recent};
 use crate::web::guard::Guard;
 use crate::web::source::{IsOver, Source};
 
-/// Everything that is worth a line in the status.
+/// What the answers are made from.
 pub(super) struct Status {
     database: PathBuf,
     /// Finest first.
@@ -128,7 +129,7 @@ impl Source for Status {
         told.extend(notices(captures.iter().map(|(name, status)| (name, status.link_type()))));
         told.extend(blind);
         let written = written_bytes();
-        // An hour tells something of a day; less does not.
+        // Less than an hour is too short to extrapolate to a day.
         let uptime = snapshot.uptime.as_secs();
         let a_day = written.filter(|_| uptime >= 3_600).map(|bytes| bytes * 86_400 / uptime);
         json!({
@@ -179,7 +180,7 @@ pub(super) fn database_size(database: &Path) -> u64 {
     size("") + size("-wal")
 }
 
-/// Bytes that this process has had the kernel write to a disk since it started
+/// Bytes that the kernel has written to disk for this process since it started
 /// (`/proc/self/io`, write_bytes; `None` where the kernel does not count).
 fn written_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/io").ok()?;

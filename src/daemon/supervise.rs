@@ -1,4 +1,6 @@
 //! The main thread once everything runs: signals, reload, the watchdog, systemd's status.
+//!
+//! It feeds the watchdog only while every capture thread, the worker and the store progress.
 
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
@@ -26,7 +28,7 @@ use crate::failure::Failure;
 use crate::store;
 use crate::web::guard::Guard;
 
-/// How often the addresses of the interfaces are looked at, and systemd's status written.
+/// How often the interfaces' addresses are read and systemd's status is written.
 const LOOK: Duration = Duration::from_secs(10);
 
 pub(super) struct Supervisor {
@@ -42,7 +44,7 @@ pub(super) struct Supervisor {
     pub(super) reloads: Arc<Reloads>,
 }
 
-/// How far each thread had got.
+/// How far each thread has got.
 #[derive(Clone, PartialEq, Eq)]
 struct Progress {
     captures: BTreeMap<String, u64>,
@@ -65,7 +67,7 @@ impl Supervisor {
     /// Waits for signals until one says to stop.
     pub(super) fn run(&mut self, signals: &SignalFd) {
         let watchdog = sd_notify::watchdog_enabled();
-        // systemd wants to hear within its time; half of it is the custom (sd_notify(3)).
+        // systemd recommends a ping at half of its timeout (sd_watchdog_enabled(3)).
         let pause = watchdog.map_or(LOOK, |time| (time / 2).min(LOOK));
         let mut before = self.progress();
         let mut next_look = Instant::now();
@@ -98,7 +100,7 @@ impl Supervisor {
         }
     }
 
-    /// Ends the capture threads, then lets the worker finish.
+    /// Ends long work of the store and the capture threads, then lets the worker finish.
     pub(super) fn stop(&mut self) {
         self.store.stop();
         self.captures.stop();
@@ -116,8 +118,8 @@ impl Supervisor {
         }
     }
 
-    /// Reads the configuration anew. If any of it cannot be, the old one stays in force as a
-    /// whole, and everybody is told who asks: log, systemd, `systemctl reload`, page.
+    /// Reads the configuration again and reports the outcome to the log, systemd,
+    /// `systemctl reload` and the page. A bad configuration leaves the old one in force.
     fn reload(&mut self) {
         tell(&[NotifyState::Reloading]);
         let outcome = self.options.load().and_then(|new| self.apply(new));
@@ -130,14 +132,17 @@ impl Supervisor {
         tell(&[NotifyState::Ready]);
     }
 
-    /// Puts a configuration in force, or nothing of it. Returns the settings that differ and
-    /// take a restart.
+    /// Puts a configuration in force. Returns the settings that differ and need a restart.
+    ///
+    /// # Errors
+    /// An interface cannot be opened: nothing has changed. Or a new one gets no descriptor or
+    /// thread: all the rest is in force.
     fn apply(&mut self, mut new: Config) -> Result<Vec<String>, Failure> {
         let waiting = new.keep_until_restart(&self.config);
         for key in &waiting {
             warn!("{key} has changed; that takes a restart");
         }
-        // All that may fail, before anything is changed.
+        // Do what may well fail before anything changes.
         let prepared = self.captures.prepare(&new)?;
         let failures = self.captures.apply(prepared, &new);
         logger::start(new.log_level);
@@ -151,8 +156,8 @@ impl Supervisor {
         failures.into_iter().next().map_or(Ok(waiting), Err)
     }
 
-    /// Takes over addresses that the interfaces have got since, by DHCP for example; and, if
-    /// the configuration leaves the choice to us, the interface that is now the one to watch.
+    /// Follows the interfaces' addresses, which DHCP may change. If the configuration names no
+    /// interface, also follows the choice of the one to watch.
     fn follow_interfaces(&mut self) {
         if self.config.interfaces.is_empty() {
             let failures = match self.captures.prepare(&self.config) {
@@ -170,7 +175,7 @@ impl Supervisor {
         self.follow_admission();
     }
 
-    /// Lets in whom the configuration and the addresses of the interfaces let in now.
+    /// Updates who is let in, by the configuration and the interfaces' current addresses.
     fn follow_admission(&self) {
         let new = admission(&self.config, &self.captures.names());
         let mut now = self.guard.admission.write().unwrap_or_else(PoisonError::into_inner);
@@ -185,7 +190,7 @@ impl Supervisor {
         self.worker.unpark();
     }
 
-    /// What a person has to see to, each with a semicolon before it.
+    /// Everything that a person must fix, each item after a semicolon.
     fn troubles(&self) -> String {
         let mut text = String::new();
         let statuses = self.captures.statuses();
@@ -227,7 +232,7 @@ impl Supervisor {
     }
 }
 
-/// Tells systemd, if it is there to hear.
+/// Notifies systemd, if it runs this process.
 pub(super) fn tell(state: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(state);
 }

@@ -1,4 +1,4 @@
-//! Reading the machine's clocks, and finding out how it keeps time.
+//! Reads the machine's clocks, and finds out how it keeps time. Runs on the worker thread.
 
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -11,7 +11,7 @@ use super::clock::{Facts, Reading, SECOND, Synchroniser, is_plausible};
 pub(crate) trait Times {
     /// Both clocks.
     fn read(&mut self) -> Reading;
-    /// How the machine keeps time; looks at a few files.
+    /// How the machine keeps time; reads a few files.
     fn facts(&mut self) -> Facts;
 }
 
@@ -20,8 +20,8 @@ pub(crate) struct SystemTimes;
 
 impl Times for SystemTimes {
     fn read(&mut self) -> Reading {
-        // Between the two readings the thread may lose the CPU, which must not look like a
-        // step. The last attempt is as good as it gets.
+        // The thread may lose the CPU between the two readings, which must not look like a
+        // step: try again, and accept the last attempt.
         const SOON: i64 = SECOND / 1_000;
         let mut reading = Reading { monotonic: 0, real: 0 };
         for _ in 0..10 {
@@ -41,7 +41,7 @@ impl Times for SystemTimes {
 }
 
 fn clock(id: ClockId) -> i64 {
-    // Linux has both clocks. The sizes of these numbers differ between machines.
+    // Linux has both clocks. The types of these numbers differ between machines.
     #[allow(clippy::useless_conversion)]
     let (seconds, rest): (i64, i64) =
         clock_gettime(id).map_or((0, 0), |t| (t.tv_sec().into(), t.tv_nsec().into()));
@@ -49,8 +49,8 @@ fn clock(id: ClockId) -> i64 {
 }
 
 fn facts_below(root: &Path) -> Facts {
-    // A Raspberry Pi 5 has a clock chip, but a battery for it only if somebody has bought
-    // one; without one the chip begins in 1970.
+    // A Raspberry Pi 5 has a clock chip, but its battery is sold separately; without one the
+    // chip starts in 1970.
     let chip = std::fs::read_to_string(root.join("sys/class/rtc/rtc0/since_epoch"));
     let chip = chip.ok().and_then(|text| text.trim().parse::<i64>().ok());
     let has_battery = chip.is_some_and(|time| is_plausible(time.saturating_mul(SECOND)));
@@ -58,7 +58,7 @@ fn facts_below(root: &Path) -> Facts {
     let said = std::fs::metadata(root.join("run/systemd/timesync/synchronized"))
         .and_then(|metadata| metadata.modified())
         .map(|time| time.duration_since(UNIX_EPOCH).unwrap_or_default());
-    // chrony tells whether it has only to those who ask over its socket.
+    // chrony reports a synchronisation only over its socket.
     let is_there = |path| root.join(path).exists();
     let synchroniser = match said {
         Ok(at) => Synchroniser::Done { at: i64::try_from(at.as_nanos()).unwrap_or(i64::MAX) },

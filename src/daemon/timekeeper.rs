@@ -1,11 +1,11 @@
-//! Cuts what is counted into seconds, fine and base intervals, by our own timeline (see
-//! [`super::clock`]), and sends them on their way to the store.
+//! Cuts the counts into seconds, fine and base intervals, by our own timeline (see
+//! [`super::clock`]), and queues them for the store. Runs on the worker thread.
 //!
 //! Theory of operation: a frame is counted in the open intervals as long as its time stamp
 //! lies in the open second or a little before it; that is one comparison per frame. Any
-//! other time stamp makes us look at the clocks: if time has gone on, intervals are closed;
-//! if the clock was stepped, the time stamp is translated; if it makes no sense, the frame
-//! is counted in the open intervals all the same. So no frame is lost, and none opens an
+//! other time stamp makes us read the clocks. If time has passed, intervals are closed. If
+//! the clock was stepped, the time stamp is translated. If it makes no sense, the frame is
+//! counted in the open intervals all the same. So no frame is lost, and none opens an
 //! interval in the future or in the past. Once a second [`Timekeeper::tick`] does the same
 //! without a frame.
 
@@ -26,19 +26,18 @@ use crate::decode::PacketRecord;
 use crate::export::time::readable;
 use crate::store::Message;
 
-/// The kernel hands over a capture block at the latest after this time (see
-/// [`crate::capture::live::BLOCK_TIMEOUT`]); only then is a second complete.
+/// The kernel hands over a capture block after this time at the latest (see
+/// [`crate::capture::live::BLOCK_TIMEOUT`]). Only then is a second complete.
 const LATENESS: i64 = SECOND * 3 / 10;
 /// A frame's time stamp may be this much before the open second: rings are drained one
 /// after the other.
 const LATE: i64 = 2 * SECOND;
-/// Without a look at the clock for longer than this the machine was asleep or stopped, and
+/// If the clocks were not read for longer than this, the machine was asleep or stopped, and
 /// nothing was captured.
 const ASLEEP: i64 = 10 * SECOND;
 /// Closed seconds that are kept for the live graph.
 const SECONDS_KEPT: usize = 300;
-/// Rows of a fine interval that are named at most; the memory of an hour of seconds has to
-/// hold them.
+/// Rows of a fine interval that are named at most, as memory holds an hour of seconds.
 const FINE_HOSTS: usize = 50;
 const FINE_PORTS: usize = 20;
 const FINE_SERVICES: usize = 30;
@@ -58,7 +57,7 @@ pub struct Plan {
     pub ports: usize,
     /// Services of hosts, all hosts together.
     pub services: usize,
-    /// How long after booting the clock of a machine without a battery for it is doubted.
+    /// How long after booting an unset clock without a battery is distrusted.
     pub clock_wait: Duration,
     /// When the newest interval in the database began, seconds since 1970 UTC.
     pub newest: Option<i64>,
@@ -68,15 +67,15 @@ pub(super) struct Timekeeper {
     clock: Clock,
     times: Box<dyn Times + Send>,
     plan: Plan,
-    /// Time stamps from here to `end` are of the open second; nanoseconds since 1970 UTC by
-    /// the system's clock.
+    /// Time stamps from here up to `end` count as the open second; nanoseconds since 1970 UTC
+    /// by the system's clock.
     floor: i64,
     end: i64,
     /// The open second and the starts of the open intervals, seconds by our clock.
     second: i64,
     fine: i64,
     base: i64,
-    /// The monotonic clock until which coverage has been counted.
+    /// Coverage has been counted up to this moment of the monotonic clock.
     covered_until: i64,
     /// The interfaces that are being captured.
     captured: Vec<usize>,
@@ -88,7 +87,7 @@ pub(super) struct Timekeeper {
 }
 
 impl Timekeeper {
-    /// Begins now.
+    /// Starts now.
     pub(super) fn new(
         plan: Plan,
         mut times: Box<dyn Times + Send>,
@@ -158,7 +157,7 @@ impl Timekeeper {
         self.outbox.held()
     }
 
-    /// Intervals that had to be given up, in all.
+    /// Intervals dropped since the start.
     pub(super) fn lost(&self) -> u64 {
         self.outbox.lost()
     }
@@ -173,12 +172,12 @@ impl Timekeeper {
         self.busiest.clone()
     }
 
-    /// Says which interfaces are being captured, from the last tick to the next.
+    /// Sets which interfaces are being captured, from the last tick to the next.
     pub(super) fn set_captured(&mut self, interfaces: Vec<usize>) {
         self.captured = interfaces;
     }
 
-    /// Counts frames of an interface, each in the intervals that it belongs to.
+    /// Counts frames of an interface, each in the intervals of its time stamp.
     #[inline]
     pub(super) fn count(
         &mut self,
@@ -186,8 +185,8 @@ impl Timekeeper {
         interface: usize,
         mut records: &[PacketRecord],
     ) {
-        // A run of records of the open second, then the clock, then the next run. The clocks
-        // are read once at most: all these frames were there before.
+        // Count the records of the open second, then read the clocks, then count on. Read
+        // them once at most: all these frames arrived before.
         let mut reading = None;
         while let Some(first) = records.first() {
             if !self.is_open(first.timestamp) {
@@ -210,7 +209,8 @@ impl Timekeeper {
         (self.floor..self.end).contains(&time)
     }
 
-    /// A frame's time stamp lies outside the open second.
+    /// Handles a time stamp outside the open second: closes what is over by then, unless it
+    /// lies more than a second in the future.
     #[cold]
     fn look(&mut self, time: i64, reading: Reading, accounts: &mut Accounts) {
         let time = time.saturating_sub(self.clock.skew());
@@ -220,7 +220,7 @@ impl Timekeeper {
         }
     }
 
-    /// Looks at the clocks, closes what is over and hands over what may go: once a second.
+    /// Once a second: reads the clocks, closes what is over and sends what may go.
     pub(super) fn tick(&mut self, accounts: &mut Accounts) {
         let reading = self.observe(accounts, true);
         let time = self.clock.at(reading.monotonic) - LATENESS;
@@ -242,7 +242,7 @@ impl Timekeeper {
         let now = self.clock.at(reading.monotonic);
         self.roll(now, accounts);
         self.cover_to(now, accounts);
-        // A clock that was slewed back may not have come to them yet.
+        // After a slew back, the open intervals may lie ahead of the clock.
         self.fine = self.fine.min(start_of(now, self.plan.fine.unwrap_or(1)));
         self.base = self.base.min(start_of(now, self.plan.base));
         self.close_second(accounts);
@@ -250,7 +250,7 @@ impl Timekeeper {
         self.close_base(accounts, true);
         let is_unknown = !is_plausible(now) || self.clock.is_far_ahead(reading);
         if let Some(first) = self.outbox.first_held().filter(|_| is_unknown) {
-            // It stays unknown when all this was, but it was after everything before.
+            // Nobody knows when all this was, only that it came after earlier history.
             let base = i64::from(self.plan.base);
             let newest = self.plan.newest.map_or(0, |start| start.saturating_add(base));
             let to = newest.max(FIRST_DAY);
@@ -332,7 +332,7 @@ impl Timekeeper {
         }
     }
 
-    /// All that is held, and what is open, happened `by` nanoseconds later.
+    /// Moves the held and the open intervals by `by` nanoseconds.
     fn shift(&mut self, by: i64, reading: Reading, accounts: &mut Accounts) {
         let now = self.clock.at(reading.monotonic);
         self.outbox.shift_held(by, now);
@@ -353,14 +353,14 @@ impl Timekeeper {
         self.second = now.div_euclid(SECOND);
     }
 
-    /// Time stamps of the open second, in the system's time.
+    /// Sets the time stamps of the open second, in the system's time.
     fn set_window(&mut self) {
         let start = (self.second * SECOND).saturating_add(self.clock.skew());
         self.floor = start.saturating_sub(LATE);
         self.end = start.saturating_add(SECOND);
     }
 
-    /// It is `time`, by our clock: closes what is over.
+    /// Closes what is over at `time`, by our clock.
     fn roll(&mut self, time: i64, accounts: &mut Accounts) {
         let new = time.div_euclid(SECOND);
         if new <= self.second {
@@ -376,7 +376,7 @@ impl Timekeeper {
         self.set_window();
     }
 
-    /// Ends the open second, and the intervals that do not reach until `second`.
+    /// Ends the open second and the intervals that are over at `second`, and opens the next.
     fn go_to(&mut self, second: i64, accounts: &mut Accounts) {
         let time = second * SECOND;
         self.cover_to(time, accounts);
@@ -408,10 +408,10 @@ impl Timekeeper {
         }
     }
 
-    /// The interfaces have been captured until `time`, by our clock.
+    /// Counts the interfaces as captured until `time`, by our clock.
     fn cover_to(&mut self, time: i64, accounts: &mut Accounts) {
         const MILLISECOND: i64 = SECOND / 1_000;
-        // To the nearest: a second must not be told as 999 ms because of a few microseconds.
+        // Round to the nearest: a few microseconds must not turn a second into 999 ms.
         let passed = self.clock.monotonic(time) - self.covered_until + MILLISECOND / 2;
         let Ok(milliseconds) = u64::try_from(passed / MILLISECOND) else { return };
         for interface in &self.captured {
@@ -421,12 +421,12 @@ impl Timekeeper {
     }
 
     fn close_second(&mut self, accounts: &mut Accounts) {
-        // The live page goes by the system's clock.
+        // The live page uses the system's clock.
         let start = self.second + self.clock.skew().div_euclid(SECOND);
         self.seconds.push_back(accounts.close_second(start));
     }
 
-    /// Ends the open fine interval. What saw nothing and was not captured is nothing to tell.
+    /// Ends the open fine interval. One without capture, drops and traffic is not stored.
     fn close_fine(&mut self, accounts: &mut Accounts, is_held: bool) {
         let Some(length) = self.plan.fine else { return };
         let mut interval = accounts.close_fine(self.fine, length);

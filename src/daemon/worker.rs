@@ -51,8 +51,8 @@ impl Default for Published {
 }
 
 impl Published {
-    /// How old the latest snapshot is, seconds; below two seconds 0, as one comes each second.
-    /// By a clock that is never stepped.
+    /// How old the latest snapshot is, seconds, by a clock that is never stepped. Below two
+    /// seconds it is 0, as one comes each second.
     pub fn age(&self) -> u64 {
         let age = self.since_begun().saturating_sub(self.published_at.load(Ordering::Relaxed));
         if age < 2_000 { 0 } else { age / 1_000 }
@@ -67,7 +67,7 @@ impl Published {
         self.latest.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Counts up whenever the worker has gone round; the watchdog looks at it.
+    /// Increases with every round of the worker's loop; the watchdog reads it.
     pub fn heartbeat(&self) -> u64 {
         self.heartbeat.load(Ordering::Relaxed)
     }
@@ -97,13 +97,13 @@ impl Published {
     }
 }
 
-/// What the main thread may tell the worker.
+/// A command from the main thread to the worker.
 pub enum Command {
-    /// Another interface: its name, its ring, its capture thread's status.
+    /// Watch an interface: its name, its ring, its capture thread's status.
     Watch(String, Receiver, Arc<Status>),
-    /// An interface is no longer to be captured; its capture thread has ended.
+    /// Stop watching an interface; its capture thread has ended.
     Leave(String),
-    /// Other local networks.
+    /// Use other local networks.
     Local(LocalNetworks),
     /// No more interfaces will come: finish when all rings have ended.
     Stop,
@@ -119,12 +119,12 @@ struct Source {
 pub struct Worker {
     accounts: Accounts,
     sources: Vec<Source>,
-    /// What was lost by capture threads that have ended, by interface.
+    /// Drops of capture threads that have ended, by interface.
     lost_before: BTreeMap<usize, Drops>,
 }
 
 impl Worker {
-    /// A worker without any source yet.
+    /// A worker without sources.
     pub fn new(accounts: Accounts) -> Worker {
         Worker { accounts, sources: Vec::new(), lost_before: BTreeMap::new() }
     }
@@ -135,13 +135,13 @@ impl Worker {
         self.sources.push(Source { interface, receiver, status: None });
     }
 
-    /// Says what the frames of a source are, if that was not known when it was added.
+    /// Sets the link type of a source, if that was unknown when it was added.
     pub fn set_link_type(&mut self, name: &str, link_type: &str) {
         self.accounts.interface(name, link_type);
     }
 
-    /// Drains every ring once; returns the number of frames counted. Without a timekeeper
-    /// nothing is ever closed.
+    /// Drains every ring once; returns the number of frames counted. Without a timekeeper no
+    /// interval is ever closed.
     fn drain(&mut self, mut keeper: Option<&mut Timekeeper>) -> usize {
         let Worker { accounts, sources, .. } = self;
         let mut drained = 0;
@@ -159,8 +159,8 @@ impl Worker {
         self.sources.iter().all(|source| source.receiver.is_finished())
     }
 
-    /// Counts until every source has ended: how capture files are read. `look` is called
-    /// now and then, with the counters as they stand.
+    /// Counts until every source has ended: how capture files are read. Calls `look` with the
+    /// counters after every round.
     pub fn run_to_end(&mut self, mut look: impl FnMut(&Accounts)) {
         loop {
             let drained = self.drain(None);
@@ -234,8 +234,8 @@ impl Worker {
         }
     }
 
-    /// Takes over what the capture threads have noted: drops, state, link type. Returns the
-    /// interfaces that are being captured.
+    /// Copies the capture threads' drops, state, errors and link type into the counters.
+    /// Returns the interfaces that are being captured.
     fn read_states(&mut self) -> Vec<usize> {
         let Worker { accounts, sources, lost_before } = self;
         let mut lost = lost_before.clone();
@@ -244,7 +244,7 @@ impl Worker {
             let (interface, Some(status)) = (source.interface, &source.status) else {
                 return true;
             };
-            // Before the look at the counters: a thread that has ended changes nothing more.
+            // Checked before the counters are read: an ended thread no longer changes them.
             let is_over = source.receiver.is_finished();
             let drops = status.drops(source.receiver.dropped().0);
             let sum = lost.entry(interface).or_default();
@@ -306,7 +306,7 @@ mod tests {
         assert_eq!((earlier(1).age(), earlier(42).age()), (0, 42));
     }
 
-    /// What a capture had dropped was forgotten when the interface was opened anew.
+    /// The drops of an interface were forgotten when it was opened again.
     #[test]
     fn drops_add_up_over_the_captures_of_an_interface() {
         let local = LocalNetworks::private_and(Vec::new());

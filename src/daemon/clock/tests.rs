@@ -1,3 +1,5 @@
+//! The states of the clock, with readings set by hand.
+
 use super::*;
 
 const NOW: i64 = 1_800_000_000 * SECOND;
@@ -13,7 +15,7 @@ struct Machine {
 }
 
 impl Machine {
-    /// Booted `up` ago, the clock showing `real`.
+    /// A machine that booted `up` ago and whose clock shows `real`.
     fn booted(up: i64, real: i64, has_battery: bool, synchroniser: Synchroniser) -> Machine {
         let facts = Facts { has_battery, synchroniser };
         let reading = Reading { monotonic: up, real };
@@ -131,7 +133,7 @@ fn a_step_far_away_has_to_stay_for_longer_whoever_vouches_for_it() {
     }
 }
 
-/// Started with the clock 20 years ahead, 367 days of history became 1 in 70 seconds.
+/// A start with the clock 20 years ahead cut 367 days of history to 1 within 70 seconds.
 #[test]
 fn a_start_far_past_the_end_of_history_is_held_whoever_vouches_for_it() {
     let start = |real, known: Option<i64>| {

@@ -1,4 +1,4 @@
-//! What the timekeeper makes of clocks that go wrong.
+//! The timekeeper with clocks that go wrong, one story a test.
 
 mod fixtures;
 mod random;
@@ -14,7 +14,7 @@ fn minutes_and_seconds_are_whole_when_nothing_happens() {
     let mut world = World::new(NOW, BATTERY, plan());
     world.pass(181);
     assert_eq!(world.starts(NOW), [0, 60, 120]);
-    // The first frame comes as the first tick does.
+    // The first frame comes with the first tick.
     assert_eq!(world.closed[1].total().packets, 60);
     assert_eq!(world.closed[1].interfaces[0].covered, 60_000);
     assert_eq!(world.fine.len(), 180);
@@ -41,7 +41,7 @@ fn an_idle_interface_has_empty_intervals_and_one_that_is_down_has_none() {
     idle(&mut world, 61);
     assert_eq!(world.starts(NOW), [0, 60, 180, 240]);
     let covered: Vec<u64> = world.closed.iter().map(|i| i.interfaces[0].covered).collect();
-    // A tick knows what was until 0.3 s ago.
+    // A tick covers the time until 0.3 s ago.
     assert_eq!(covered, [60_000, 29_700, 300, 60_000]);
     assert!(world.closed.iter().all(ClosedInterval::is_empty));
     assert_eq!(world.fine.len(), 90 + 61);
@@ -68,7 +68,7 @@ fn time_asleep_is_not_covered() {
     world.pass(60);
     world.finish();
     assert_eq!(world.starts(NOW), [0, 600, 660]);
-    // Ticks come 0.3 s after a second, and nobody knows what was between the last one and the nap.
+    // Ticks come 0.3 s after a second; the time between the last one and the sleep is unknown.
     let covered: Vec<u64> = world.closed.iter().map(|i| i.interfaces[0].covered / 1_000).collect();
     assert_eq!(covered, [29, 29, 29]);
 }
@@ -85,7 +85,7 @@ fn booted_in_1970_history_waits_for_the_clock_and_moves_to_the_right_time() {
     world.say(Synchroniser::Done { at: NOW + 200 * SECOND });
     world.pass(1);
     assert_eq!((world.keeper.state(), world.keeper.held()), (ClockState::Trusted, 0));
-    // It had run for 220 s, and NOW is a whole minute.
+    // The machine had run for 220 s, and NOW is a whole minute.
     assert_eq!(world.starts(NOW), [0, 60, 120]);
     world.pass(60);
     world.finish();
@@ -102,7 +102,7 @@ fn the_time_saved_at_the_last_shutdown_is_mended_when_the_network_knows_better()
     world.step(by);
     world.say(Synchroniser::Done { at: NOW + by });
     world.pass(1);
-    // 17 s later a minute is nearest to itself; the open one was cut.
+    // A minute moved by 17 s stays the nearest; the open one was cut.
     assert_eq!(world.starts(NOW + 3 * DAY), [0]);
     assert_eq!(world.fine[0].start, (NOW + by) / SECOND);
     world.pass(100);
@@ -131,7 +131,7 @@ fn an_hour_back_moves_what_came_since_and_tells_the_store() {
     assert_eq!(world.starts(NOW), [0]);
     world.pass(6);
     assert_eq!(world.keeper.state(), ClockState::Trusted);
-    // The minute in which it was stepped, an hour earlier; the store was told before.
+    // The minute of the step moved back an hour; the store got SetBack before it.
     let [(now, by)] = world.set_back[..] else { panic!("{:?}", world.set_back) };
     assert_eq!((now, by), (world.now() / SECOND, 3_600));
     assert_eq!(world.starts(NOW)[1], 60 - 3_600);
@@ -159,7 +159,7 @@ fn a_year_forward_and_back_never_was() {
     world.pass(300);
     assert_eq!(world.keeper.state(), ClockState::Stepped);
     assert_eq!(world.starts(NOW), [0]);
-    // The live page goes by the system's clock.
+    // The live page uses the system's clock.
     assert!(world.keeper.seconds().iter().all(|second| second.start >= (NOW + YEAR) / SECOND));
     world.step(-YEAR);
     world.pass(1);
@@ -231,7 +231,7 @@ fn a_frame_with_a_senseless_time_is_counted_in_the_open_second() {
     assert_eq!((large, world.fine.len()), (1, 12));
 }
 
-/// Each of them cost three readings of the clocks: whoever sends them could stop the worker.
+/// Each such frame cost three readings of the clocks: a sender could stop the worker.
 #[test]
 fn frames_with_senseless_times_cost_one_look_at_the_clocks_however_many_come_at_once() {
     let mut world = World::new(NOW, BATTERY, plan());

@@ -1,5 +1,5 @@
-//! A machine with clocks that are moved by hand, real counters, and an end of the channel in
-//! place of the store.
+//! A machine with clocks set by hand, real counters, and the channel's receiver in place of
+//! the store.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -95,7 +95,7 @@ impl World {
         self.keeper.clock.at(self.hands.0.lock().unwrap().0.monotonic)
     }
 
-    /// A frame of `bytes` whose time stamp is this.
+    /// A frame of `bytes` with this time stamp.
     pub fn frame_at(&mut self, time: i64, host: u8, bytes: u32) {
         let mut frame = [0; 40];
         frame[0] = 0x45;
@@ -146,7 +146,7 @@ impl World {
     }
 
     pub fn step(&mut self, by: i64) {
-        // An interval that has been closed, or opened, does not follow a clock that is slewed.
+        // Closed and open intervals do not follow a clock that is slewed.
         self.slewed += if by > -2 * SECOND { (-by).max(0) } else { 0 };
         self.hands.0.lock().unwrap().0.real += by;
     }
@@ -155,12 +155,12 @@ impl World {
         self.hands.0.lock().unwrap().1.synchroniser = synchroniser;
     }
 
-    /// Takes what the store has been sent, and checks that it is no nonsense.
+    /// Receives what the store would get, and checks that it makes sense.
     pub fn collect(&mut self) {
         let now = self.now();
         let messages: Vec<Message> = self.store.try_iter().collect();
         let is_set_back = |message: &Message| matches!(message, Message::SetBack { .. });
-        // What goes before that word is of the future, and the store is told so.
+        // Intervals before a SetBack may lie in the future: it tells the store so.
         let told = messages.iter().rposition(is_set_back).unwrap_or(0);
         for (at, message) in messages.into_iter().enumerate() {
             if let Some(store) = &self.also {
@@ -183,7 +183,7 @@ impl World {
         }
     }
 
-    /// Ends it; every byte must have arrived once.
+    /// Ends the timekeeper; every byte must have arrived once.
     pub fn finish(&mut self) {
         self.keeper.finish(&mut self.accounts);
         self.collect();
@@ -194,7 +194,7 @@ impl World {
         assert_eq!((self.keeper.held(), self.keeper.lost()), (0, 0));
     }
 
-    /// The starts of what arrived, relative to a time, seconds.
+    /// The starts of the base intervals that arrived, relative to `time`, seconds.
     pub fn starts(&self, time: i64) -> Vec<i64> {
         self.closed.iter().map(|interval| interval.start - time / SECOND).collect()
     }

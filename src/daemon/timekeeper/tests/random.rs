@@ -1,4 +1,4 @@
-//! Anything may happen to the clock, in any order.
+//! Property tests: anything may happen to the clock, in any order.
 
 use std::sync::mpsc::sync_channel;
 use std::thread;
@@ -56,7 +56,7 @@ fn happenings(most: usize) -> impl Strategy<Value = Vec<Happening>> {
     prop::collection::vec(one, 1..most)
 }
 
-/// Lets it happen; `passed` is how long it has been since the start, nanoseconds.
+/// Makes it happen; `passed` is the time since the start, nanoseconds.
 fn happen(world: &mut World, passed: &mut i64, happenings: Vec<Happening>) {
     for happening in happenings {
         match happening {
@@ -138,7 +138,7 @@ proptest! {
         let facts = Facts { has_battery, ..NO_BATTERY };
         let mut real = if starts_in_1970 { 5 * SECOND } else { NOW };
         let (mut passed, mut bytes) = (0, 0);
-        // The daemon is started and stopped; so is the machine, whose clock goes on.
+        // Each life starts and stops the daemon and the machine; the clock goes on.
         for happenings in lives {
             let status = Status::new(Duration::from_millis(period));
             let store = Store::open(&path, options.clone()).unwrap();
@@ -156,8 +156,8 @@ proptest! {
             });
             prop_assert_eq!((status.lost(), status.waiting(), status.trouble()), (0, 0, None));
         }
-        // Each split of each interval adds up, and each tier to the next.
-        // What a clock that was ahead has left in the future is in a file of its own.
+        // Each split of each interval adds up, and each tier to the next. A clock that was
+        // ahead may have left rows in the future: they are in a file of their own.
         let mut all = 0;
         for path in [path.clone(), directory.path().join("b.db.ahead")] {
             if !path.exists() {
