@@ -1,8 +1,8 @@
 #!/bin/sh
-# foreign.sh DEB ARCH - a package for another architecture than this machine's: its name and
-# contents, lintian, whether apt would install it on a Debian of this release, and its life in a
-# root of that architecture, from installation to purge. Nothing of that root is run but the
-# program itself, by QEMU; the package's scripts are for use from outside (DPKG_ROOT).
+# foreign.sh DEB ARCH - tests a package for another architecture: its name and contents, lintian,
+# whether apt would install it on this release of Debian, and its life in a root of that
+# architecture, from installation to purge. Only the program itself is run from that root, by QEMU;
+# the package's scripts support use from outside (DPKG_ROOT).
 set -eu
 
 deb=$(realpath "$1")
@@ -24,7 +24,7 @@ bad() {
 echo "== $arch: names"
 [ "$(dpkg-deb --field "$deb" Architecture)" = "$arch" ] || bad "is for $(dpkg-deb --field "$deb" Architecture)"
 case $(basename "$deb") in *_"$arch".deb) ;; *) bad "has another architecture in its name" ;; esac
-# Static: nothing but what its scripts need.
+# Static: depends only on what its scripts need.
 depends=$(dpkg-deb --field "$deb" Depends)
 case $depends in *libc* | *libpcap*) bad "depends on $depends" ;; esac
 
