@@ -24,7 +24,7 @@ const HOSTS: i64 = 30;
 /// Memory that a question may take, kB.
 const MOST: u64 = 8_192;
 
-/// What, by, points, rows; and the host for services.
+/// Words of a question: what, by, points and top; and the host for services.
 type Asked<'a> = (&'a str, &'a str, &'a str, &'a str, &'a str);
 const SMALL: Asked<'_> = ("protocols", "none", "2", "1", "");
 const QUESTIONS: [Asked<'_>; 9] = [

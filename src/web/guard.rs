@@ -39,7 +39,7 @@ const STACK: usize = 256 << 10;
 
 /// The settings and counters of the guard.
 pub struct Guard {
-    /// Who may ask, and under which names; replaced by a reload.
+    /// Who may ask, and under which names; replaced when the networks or the settings change.
     pub admission: RwLock<Admission>,
     /// Connections at the same time.
     pub connections: usize,

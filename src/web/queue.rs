@@ -270,7 +270,7 @@ impl<J> State<J> {
             self.floor = Duration::ZERO;
             return;
         }
-        // Each answered question halves the weight of the others' refused ones.
+        // Each answered question halves the weight of refused ones.
         for flow in self.flows.values_mut().filter(|flow| flow.waiting.is_empty()) {
             flow.asked /= 2;
         }

@@ -43,7 +43,7 @@ class Appliance(Machine):
         for service in ("NetworkManager", "systemd-networkd"):
             run("systemctl", "--quiet", f"--root={self.root}", "enable" if service == manager else "disable",
                 service + ".service")
-        # Part of the bases; one of them has its own bridge ports for wired networks.
+        # As in the bases: one of them configures wired networks itself.
         self.write("/etc/systemd/network/80-wired.network", "[Match]\nName=eth* en*\n\n[Network]\nDHCP=yes\n")
         run("dpkg", f"--root={self.root}", "--force-script-chrootless", "--install", OPTIONS.deb)
         run("cp", "-R", os.path.join(TOP, "image/files/."), self.root)

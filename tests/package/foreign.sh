@@ -48,7 +48,7 @@ mkdir -p "$root/var/lib/dpkg/info" "$root/var/lib/dpkg/updates" "$root/etc" "$ro
 : > "$root/var/lib/dpkg/status"
 echo "root:x:0:0::/root:/bin/sh" > "$root/etc/passwd"
 echo "root:x:0:" > "$root/etc/group"
-on_root() { # what the scripts need is this machine's
+on_root() { # the scripts use this machine's tools
     dpkg --root="$root" --force-script-chrootless --force-depends --log="$work/dpkg.log" "$@"
 }
 state() { dpkg-query --admindir="$root/var/lib/dpkg" --show --showformat '${Architecture} ${Status}' "brightstat:$arch" 2>/dev/null || true; }

@@ -76,7 +76,7 @@ class Inside:
 
     def __exit__(self, *_):
         if libc.setns(self.home, CLONE_NEWNET) != 0:
-            os._exit(70)  # Whatever came next would be done in the wrong network.
+            os._exit(70)  # Anything after this would run in the wrong network.
         os.close(self.home)
 
     @staticmethod

@@ -33,7 +33,7 @@ EACH = 15  # connections of an address
 DAYS, HOSTS = 3_600, 150  # days with history, and hosts in each
 SERVER, VICTIM = "10.66.0.1", "10.66.0.200"
 NETWORKS = 9  # /64s: fd66::, fd66:0:0:1::, ...
-# They take some ten seconds here, and one.
+# LONG takes some ten seconds here, SHORTER one.
 LONG = "/api/v1/history?what=hosts&from=10y&by=auto&points=500&top=100"
 SHORTER = "/api/v1/history?what=hosts&from=365d&by=auto&points=500&top=100"
 ATTACKS = ("nobody", "history", "shorter history", "patient history", "slow requests", "slow readers",
@@ -192,7 +192,7 @@ class World:
 
     def __init__(self, binary, directory):
         self.binary, self.directory = binary, Path(directory)
-        self.directory.chmod(0o755)  # the daemon's user has to come there
+        self.directory.chmod(0o755)  # the daemon's user must reach it
         self.sender, self.receiver = (f"brightstat-{side}-{os.getpid()}" for side in ("tx", "rx"))
         self.daemon = None
         self.children = []

@@ -124,7 +124,7 @@ fn long_questions_to_the_history_hold_up_nobody_else() {
             let ask_history = || ask(answers, "192.0.2.1", HISTORY).0;
             let asked: Vec<_> =
                 (0..QUESTIONS_PER_CLIENT).map(|_| scope.spawn(ask_history)).collect();
-            // Each lane is answering one; they overtook the others when those exceeded their slice.
+            // Each lane is answering one; the other two exceeded their slice.
             let is_so = || answers.history.waiting() == 0 && answers.long.waiting() == 2;
             wait_for("questions in both lanes", is_so);
             for path in ["/api/v1/live", "/api/v1/status", "/"] {

@@ -191,7 +191,7 @@ impl Connection<'_> {
     }
 
     /// Checks the request in the buffer; `None` if it is incomplete. Checks the client's address
-    /// for each request, because a reload may change the rules while a connection stays open.
+    /// for each request, because the rules may change while a connection stays open.
     fn check(&self) -> Result<Option<Request>, Refused> {
         let admission = self.guard.admission.read().unwrap_or_else(PoisonError::into_inner);
         if !admission.admits(self.from) {
