@@ -1,5 +1,5 @@
 #!/bin/sh
-# as-root.sh COMMAND... - runs a command as root, through sudo if need be.
+# as-root.sh COMMAND... - runs a command as root, with sudo if necessary.
 set -eu
 
 if [ "$(id -u)" = 0 ]; then

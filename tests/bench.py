@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
-"""The benchmark: brightstat beside Debian's darkstat and a bare libpcap loop, in one run.
+"""The benchmark: brightstat, Debian's darkstat and a bare libpcap loop, compared in one run.
 
     tests/bench.py --binary target/release/brightstat
                    [--only instructions|live|memory|web] [--quick] [--check]
 
-Prints a table: each figure of the three programs, the ratios, the target and whether it is
-met. Instruction counts are sound on any machine; what is measured live is noisy on a busy
-one, so a live loss is judged only where tcpdump, just before, lost nothing ("void"
-otherwise), in up to three rounds.
+Prints a table: each figure of the three programs, the ratios, the target, and whether it is
+met. Instruction counts are reliable on any machine. Live figures are noisy on a busy one, so a
+live loss is judged only if tcpdump, run just before, lost nothing (otherwise it is "void"),
+in up to three rounds.
 
 --only          one group of figures: "instructions" (callgrind), "live" (loss, CPU, idle),
                 "memory", "web" (answers a second, latency)
---quick         shorter runs: for a look, not for the record
+--quick         shorter runs: for a first look, not for the record
 --check         exit 1 if a target is missed or void; without it the benchmark only reports
 
-The traffic is made up (tests/bench/traffic.c) and sent by tests/bench/blast.c.
+The traffic is synthetic (tests/bench/traffic.c); tests/bench/blast.c sends it.
 Needs root (network namespaces), and cc, libpcap-dev, darkstat, valgrind, tcpdump, iproute2,
 wrk.
 All traffic stays between two private namespaces, which are removed at the end. Captures are
@@ -47,7 +47,7 @@ NEEDS = {
     "valgrind": "valgrind", "tcpdump": "tcpdump", "ip": "iproute2", "wrk": "wrk",
     "taskset": "util-linux",
 }  # fmt: skip
-# Instructions a frame that brightstat may take, by profile of traffic.c.
+# Target: instructions of brightstat for a frame, by profile of traffic.c.
 INSTRUCTIONS = {"home": 640, "busy": 760, "scan": 790}
 COLLIDING_HOSTS = 900
 
@@ -58,7 +58,7 @@ def fail(code, problem, remedy):
 
 
 def say(text):
-    """One line of progress."""
+    """Prints one line of progress."""
     print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
@@ -74,8 +74,8 @@ class Table:
         self, figure, ours, darkstat=None, libpcap=None, target=None, form="{:,.0f}",
         verdict=None, sign="<=",
     ):  # fmt: skip
-        """A figure; met if it is at most the target, or with ">=" at least, unless the caller
-        has a verdict."""
+        """Adds a figure. It is met if it is at most the target (with ">=" at least), unless the
+        caller gives a verdict."""
 
         def show(value):
             return "" if value is None else form.format(value)
@@ -93,7 +93,7 @@ class Table:
         )
 
     def exact(self, figure, is_exact):
-        """A sum that must come out to the frame."""
+        """Adds a sum that must be exact to the frame."""
         row = (figure, "yes" if is_exact else "NO", "", "", "", "")
         self._row(row, "exact", "met" if is_exact else "MISSED")
 
@@ -140,7 +140,7 @@ class Bench:
             fail(UNAVAILABLE, f"{self.binary}: no such program", "Build it: make build")
 
     def build_tools(self):
-        """Builds our helpers; captures of an older generator are made anew."""
+        """Builds our helpers; deletes the captures of an older generator."""
         WORK.mkdir(parents=True, exist_ok=True)
         generator = WORK / "traffic"
         before = generator.read_bytes() if generator.exists() else b""
@@ -169,7 +169,7 @@ class Bench:
             os.rename(f"{path}.part", path)
         return path
 
-    # What the three programs are called to read a file.
+    # The commands with which the three programs read a file.
     def report(self, path):
         return [self.binary, "report", "--json", path]
 
@@ -181,7 +181,7 @@ class Bench:
 
 
 def instructions(command):
-    """Instructions that a command takes, over all its threads."""
+    """Instructions that a command executes, over all its threads."""
     argv = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *map(str, command)]
     run = subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=400)
     found = re.search(rb"Collected : (\d+)", run.stderr)
@@ -192,7 +192,7 @@ def instructions(command):
 
 
 def slope(command, short, long):
-    """Instructions a frame, without what starting and ending cost. Each is (path, frames)."""
+    """Instructions a frame, without the cost of start and end. Each argument is (path, frames)."""
     more = instructions(command(long[0])) - instructions(command(short[0]))
     return more / (long[1] - short[1])
 
@@ -209,7 +209,7 @@ def measure_instructions(bench):
 def hosts_capture(path, addresses, frames):
     """Writes frames of 62 bytes, IPv6 and UDP, between random pairs of these addresses.
 
-    The pairs depend on nothing but the number of addresses."""
+    The pairs depend only on the number of addresses."""
     choose = random.Random(900)
     ethernet = bytes.fromhex("020000000001" "020000000002" "86dd")
     with open(path, "wb") as out:
@@ -224,12 +224,12 @@ def hosts_capture(path, addresses, frames):
 
 
 def measure_collisions(bench):
-    """What 900 hosts cost whose addresses collide in naive hashes, beside 900 random ones."""
+    """Compares the cost of 900 hosts that collide in naive hashes with that of 900 random ones."""
     mask = 0x3FF << 10
 
     def colliding(number):
-        # Two words share out the bits of a mask: their sum, exclusive or, union and low
-        # bits are the same for all hosts; the other two words are the same anyway.
+        # Two words share the bits of a mask: their sum, exclusive or, union and low bits are the
+        # same for all hosts. The other two words are the same anyway.
         word = number << 10
         return struct.pack(">IIII", 0xFD000000, word, mask ^ word, 1)
 
@@ -261,7 +261,7 @@ STAGES = {
 
 
 def machine():
-    """One line about the machine."""
+    """Describes the machine in one line."""
     info = Path("/proc/cpuinfo").read_text()
     model = re.search(r"^(?:model name|Model)\s*:\s*(.*)$", info, re.M)
     load = os.getloadavg()[0]
@@ -280,7 +280,7 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args()
-    # So that `finally` cleans up.
+    # Makes `finally` clean up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
     bench = Bench(arguments)

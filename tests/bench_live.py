@@ -1,8 +1,8 @@
 """The live half of the benchmark (see bench.py): loss, CPU, idling, memory.
 
 Each trial has two private network namespaces and a cable (veth) between them: `blast` sends
-from one, one reader runs in the other. Nothing else is on the wire, so that what the kernel
-says has arrived is what the reader must have counted.
+from one, one reader runs in the other. Nothing else is on the wire, so the reader must have
+counted exactly the frames that arrived according to the kernel.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from pathlib import Path
 RATE_FULL, RATE_MIXED, RATE_MEMORY = 81_000, 200_000, 100_000  # frames a second
 ROUNDS = 3
 RUNS_MEMORY = 5
-# The kernel hands over a block that is not full only after a while.
+# The kernel delivers a block that is not full only after a timeout.
 SETTLE = 1.6
 PORT = 6667
 FETCH = """
@@ -34,7 +34,7 @@ sys.exit(answer.status != 200)
 
 
 class Cable:
-    """Two namespaces and a cable between them: snd0 in the one, cap0 in the other."""
+    """Two namespaces and a cable between them: snd0 in one, cap0 in the other."""
 
     def __init__(self, bench):
         self.bench = bench
@@ -63,7 +63,7 @@ class Cable:
             subprocess.run(["ip", "netns", "del", name], capture_output=True, timeout=20)
 
     def blast(self, path, rate, frames):
-        """Sends that many frames at that rate; returns how many the kernel took."""
+        """Sends that many frames at that rate; returns how many the kernel accepted."""
         command = ["ip", "netns", "exec", self.sender, self.bench.helpers / "blast"]
         command += ["snd0", path, str(rate), str(frames)]
         timeout = 60 + 3 * frames / rate
@@ -71,7 +71,7 @@ class Cable:
         return int(run.stdout)
 
     def arrived(self):
-        """Frames that have come out of the cable."""
+        """Frames that have arrived at the end of the cable."""
         show = ip("-n", self.receiver, "-s", "-j", "link", "show", "dev", "cap0")
         return json.loads(show)[0]["stats64"]["rx"]["packets"]
 
@@ -121,7 +121,7 @@ class Reader:
         return self.log.read_text(errors="replace")
 
     def stop(self):
-        """Asks it to end and waits; kills it if it does not."""
+        """Asks it to end and waits; kills it if it does not end."""
         if self.process is None or self.process.poll() is not None:
             return
         self.process.send_signal(self.stop_signal)
@@ -132,7 +132,7 @@ class Reader:
             self.process.wait()
 
     def counts(self):
-        """Frames counted and frames known to be lost. May stop the reader."""
+        """Frames counted, and frames known to be lost. May stop the reader."""
         raise NotImplementedError
 
     def cpu_seconds(self):
@@ -156,7 +156,7 @@ class Reader:
 
 
 class Brightstat(Reader):
-    """At its defaults: the configuration file is empty."""
+    """With its defaults: the configuration file is empty."""
 
     ready = "cap0: capturing"
 
@@ -173,7 +173,7 @@ class Brightstat(Reader):
         return json.loads(self.cable.get(f"/api/v1/{path}"))
 
     def counts(self):
-        """As shown once two snapshots, a second apart, agree."""
+        """The counts, once two snapshots, a second apart, agree."""
         before = None
         for _ in range(15):
             live = self.json("live?top=0")
@@ -208,8 +208,8 @@ class Darkstat(Reader):
 
 
 class WakefulDarkstat(Darkstat):
-    """With its nap removed (see nonap.c), room for many hosts, and a filter, without which
-    libpcap hands it whole frames."""
+    """Without its nap (see nonap.c), with room for many hosts, and with a filter. Without a filter,
+    libpcap delivers whole frames to it."""
 
     extra = ("--hosts-max", 40_000, "--hosts-keep", 30_000, "-f", "ip or not ip")
 
@@ -219,7 +219,7 @@ class WakefulDarkstat(Darkstat):
 
 
 class UnfilteredWakefulDarkstat(WakefulDarkstat):
-    """With its nap removed, and no more."""
+    """Without its nap, otherwise as shipped."""
 
     extra = ()
 
@@ -251,7 +251,7 @@ class Count(Reader):
 
 @contextlib.contextmanager
 def running(bench, kind):
-    """A reader on a fresh cable; all is gone afterwards."""
+    """A reader on a fresh cable; removes both afterwards."""
     with tempfile.TemporaryDirectory(prefix="brightstat-bench-") as directory, Cable(bench) as cable:
         os.chmod(directory, 0o755)  # the daemon gives up root
         reader = kind(cable, directory)
@@ -289,7 +289,7 @@ def lost_percent(one):
 
 
 def contest(bench, path, rate, seconds):
-    """tcpdump, then brightstat, until a round is good or all are used up."""
+    """tcpdump, then brightstat, until a round has no loss or no rounds are left."""
     rounds = []
     for _ in range(ROUNDS):
         rounds.append([trial(bench, kind, path, rate, seconds) for kind in (Tcpdump, Brightstat)])
@@ -299,7 +299,7 @@ def contest(bench, path, rate, seconds):
 
 
 def judge(bench, figure, rounds, darkstat):
-    """Adds the loss of a contest, and whether all sums came out, to the table."""
+    """Adds the loss of a contest to the table, and whether all sums are exact."""
     fair = [ours for reference, ours in rounds if reference.counted == reference.arrived]
     reference, ours = rounds[-1]
     if fair:
@@ -327,7 +327,7 @@ def measure_loss(bench):
 
 
 def measure_cpu(bench):
-    """Loss and CPU at many frames of mixed sizes."""
+    """Loss and CPU at a high rate of frames of mixed sizes."""
     path = bench.capture("home", 20_000)
     seconds = 4 if bench.quick else 10
     rounds = contest(bench, path, RATE_MIXED, seconds)
@@ -338,7 +338,7 @@ def measure_cpu(bench):
     judge(bench, f"{RATE_MIXED:,} mixed frames/s", rounds, napping)
 
     def cost(one):
-        """Microseconds of CPU a frame that was counted."""
+        """Microseconds of CPU for each counted frame."""
         return 1e6 * one.cpu / one.counted
 
     ours = cost(rounds[-1][1])
@@ -383,7 +383,7 @@ def resident(bench, kind, profile, frames):
 
 
 def measure_memory(bench):
-    """Resident memory at home, the worst of five runs, and what a host costs beyond that."""
+    """Resident memory at home, the worst of five runs, and the additional cost of a host."""
     frames = RATE_MEMORY * (2 if bench.quick else 5)
     ours = [resident(bench, Brightstat, "home", frames)[0] for _ in range(RUNS_MEMORY)]
     others = [resident(bench, kind, "home", frames)[0] for kind in (Darkstat, Count)]

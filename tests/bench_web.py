@@ -1,7 +1,7 @@
-"""The web half of the benchmark (see bench.py): answers a second, and how late they come.
+"""The web half of the benchmark (see bench.py): answers a second, and their latency.
 
-One figure is of the daemon on one core, the load on another; for the other nothing is pinned
-and a patient client asks at an even pace, as pages do, while the capture idles or is flooded.
+For the throughput, the daemon has one core and the load another. For the latency nothing is
+pinned: a patient client asks at a steady pace, as pages do, while the capture idles or is flooded.
 """
 
 import json
@@ -18,7 +18,7 @@ HOSTS = 1_000
 ANSWERS = 1_000  # a second, at least
 REFRESH = 2_048  # bytes of the page's refresh on the wire, at most
 PACE = 100  # requests a second of the patient client
-# Asks at an even pace, each request on a connection of its own; prints milliseconds.
+# Asks at a steady pace, each request on its own connection; prints milliseconds.
 PATIENT = """
 import http.client, json, sys, time
 port, path, pace, count = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
@@ -34,7 +34,7 @@ for number in range(count):
     took.append(1e3 * (time.monotonic() - begun))
 print(json.dumps(took))
 """
-# Bytes of an answer on the wire, head and all.
+# The size of an answer on the wire, with its head, in bytes.
 SIZE = """
 import socket, sys
 client = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=20)
@@ -56,12 +56,12 @@ class OneCore(Brightstat):
 
 
 def inside(reader, *command):
-    """A command beside the reader."""
+    """A command in the reader's namespace."""
     return ["ip", "netns", "exec", reader.cable.receiver, *map(str, command)]
 
 
 def answers_a_second(reader, path, seconds, *headers):
-    """What wrk gets on another core, and its 99th percentile in milliseconds."""
+    """The throughput that wrk gets on another core, and its 99th percentile in milliseconds."""
     url = f"http://127.0.0.1:{bench_live.PORT}{path}"
     options = ["-t1", "-c8", f"-d{seconds}s", "--latency", *headers]
     command = inside(reader, "taskset", "-c", "1", "wrk", *options, url)
@@ -74,7 +74,7 @@ def answers_a_second(reader, path, seconds, *headers):
 
 
 def measure_answers(bench):
-    """Answers a second of one core with 1,000 hosts, and the size of the page's refresh."""
+    """Answers a second of one core with 1,000 hosts."""
     seconds = 3 if bench.quick else 8
     with running(bench, OneCore) as reader:
         feed(reader, bench.capture("h1000", 100_000), RATE_MEMORY, RATE_MEMORY * 2)
@@ -90,7 +90,7 @@ def measure_answers(bench):
 
 
 def measure_refresh(bench):
-    """The page's refresh, once a second, while 50 hosts and more are busy."""
+    """The size of the page's refresh, once a second, while 50 or more hosts are busy."""
     with running(bench, Brightstat) as reader:
         blast = ["ip", "netns", "exec", reader.cable.sender, bench.helpers / "blast", "snd0"]
         blast += [bench.capture("h1000", 100_000), RATE_MEMORY // 2, RATE_MEMORY * 3]
@@ -121,7 +121,7 @@ def percentile(sample, share):
 
 
 def patient(reader, count):
-    """A client that asks at an even pace."""
+    """A client that asks at a steady pace."""
     command = inside(reader, sys.executable, "-I", "-c", PATIENT)
     command += [str(each) for each in (bench_live.PORT, "/api/v1/live", PACE, count)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -135,7 +135,7 @@ def milliseconds(client):
 
 
 def measure_latency(bench):
-    """How late answers come while the capture idles, and while it is flooded."""
+    """The latency of answers while the capture idles, and while it is flooded."""
     seconds = 5 if bench.quick else 15
     with running(bench, Brightstat) as reader:
         feed(reader, bench.capture("h1000", 100_000), RATE_MEMORY, RATE_MEMORY * 2)

@@ -1,5 +1,5 @@
-//! Captures of our own (tests/made): every link layer, header, error and kind of file,
-//! each reported to the byte as its maker knows it.
+//! Our own captures (tests/made): every link layer, header, error and kind of file. Each must be
+//! reported exactly, to the byte, as its generator knows it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "made/judge.rs"]
@@ -26,7 +26,7 @@ fn every_made_capture_is_reported_as_its_maker_knows_it() {
     assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// So that a link layer that is decoded from tomorrow on gets its capture.
+/// A link layer that gets a decoder must get a capture, too.
 #[test]
 fn every_link_layer_that_is_decoded_has_a_capture() {
     let made: Vec<LinkLayer> =

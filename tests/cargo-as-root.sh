@@ -1,6 +1,6 @@
 #!/bin/sh
-# cargo-as-root.sh ARGUMENTS... - cargo for tests that need root, when started through
-# sudo: with the caller's Rust, and without leaving files of root's in target/.
+# cargo-as-root.sh ARGUMENTS... - cargo for tests that need root, for use through sudo: with the
+# caller's Rust, and without leaving files owned by root in target/.
 set -eu
 
 if [ -n "${SUDO_UID:-}" ]; then

@@ -1,4 +1,4 @@
-//! The command line: what it says and how it ends. Needs root, as `run` does.
+//! The command line: its output and exit codes. Needs root, as `run` does.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
@@ -19,7 +19,7 @@ fn brightstat(arguments: &[&str]) -> Output {
     Command::new(binary()).args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
-/// Asserts an exit code and that standard error is one line with all these words.
+/// Asserts the exit code, and that standard error has one line of ours with all these words.
 fn assert_fails(output: &Output, code: i32, words: &[&str]) {
     let message = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{message}");
@@ -30,14 +30,14 @@ fn assert_fails(output: &Output, code: i32, words: &[&str]) {
     }
 }
 
-/// How a classic capture file is written.
+/// The variant of a classic capture file.
 #[derive(Clone, Copy)]
 struct Format {
     big_endian: bool,
     nanoseconds: bool,
 }
 
-/// A capture file with these frames, one a millisecond from 2026-01-01 on.
+/// A capture file with these frames, one each millisecond from 2026-01-01 on.
 fn capture(directory: &Path, name: &str, frames: &[Vec<u8>], format: Format) -> PathBuf {
     let word = |n: u32| if format.big_endian { n.to_be_bytes() } else { n.to_le_bytes() };
     let half = |n: u16| if format.big_endian { n.to_be_bytes() } else { n.to_le_bytes() };
@@ -185,7 +185,7 @@ fn a_link_type_that_is_not_decoded_is_told() {
     fs::write(&path, &file[..file.len() - 5]).unwrap();
     let output = brightstat(&["report", "--json", name]);
     assert_fails(&output, 65, &["usb.pcap", "truncated", "counted, but not decoded"]);
-    // Everything else is.
+    // All other link types here are decoded.
     let path = capture(directory.path(), "eth.pcap", &mixture(100).0, PLAIN);
     let output = brightstat(&["report", "--json", path.to_str().unwrap()]);
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
@@ -204,7 +204,7 @@ fn what_cannot_be_read_is_named_with_the_remedy() {
     assert_fails(&brightstat(&["report", "/no/such.pcap"]), 66, &["/no/such.pcap", "no such file"]);
     let output = brightstat(&["report", directory.path().to_str().unwrap()]);
     assert_fails(&output, 66, &["is a directory"]);
-    // An empty file is no capture either.
+    // An empty file is not a capture either.
     fs::write(&path, "").unwrap();
     assert_fails(&brightstat(&["report", path.to_str().unwrap()]), 65, &["notes.txt"]);
 }
@@ -240,7 +240,7 @@ fn the_version_tells_what_the_program_was_built_from_and_for() {
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(told("-V"), format!("brightstat {version}\n"));
 
-    // cargo sets what the build script has found for tests as well.
+    // cargo sets the build script's variables for tests as well.
     let (commit, target) = (env!("BRIGHTSTAT_BUILT_FROM"), env!("BRIGHTSTAT_TARGET"));
     assert_eq!(told("--version"), format!("brightstat {version} ({commit}, {target})\n"));
     assert!(target.starts_with(std::env::consts::ARCH), "{target}");
@@ -313,8 +313,8 @@ fn a_bad_filter_ends_with_78() {
 
 /// A copy that an ordinary user can reach and run.
 ///
-/// Made by another process: a child that a test beside this one starts would hold it open for
-/// writing for a moment, and what is open for writing cannot be run.
+/// A separate process makes it: a child that a parallel test starts would otherwise inherit the
+/// descriptor and hold it open for writing for a moment, and such a file cannot be run.
 fn copy_of_the_program(directory: &Path) -> PathBuf {
     let copy = directory.join("brightstat");
     let status = Command::new("install").args(["-m", "755", binary()]).arg(&copy).status();
@@ -344,7 +344,7 @@ fn interfaces_are_listed_with_their_addresses() {
     assert!(line.contains("127.0.0.1/8"), "{text}");
 }
 
-/// Asks a database with an hour of history.
+/// Queries a database with an hour of history.
 fn query(directory: &Path, arguments: &[&str]) -> Output {
     let path = directory.join("b.db");
     if !path.exists() {
@@ -434,7 +434,7 @@ fn a_query_without_a_database_says_how_to_come_by_one() {
     let connection = rusqlite::Connection::open(&newer).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     assert_fails(&ask(&newer), 78, &["newer.db", "schema 99", "use the version of the daemon"]);
-    // The one of a configuration that is not there.
+    // A configuration that does not exist.
     let output = brightstat(&["query", "hosts", "--config", "/no/b.toml"]);
     assert_fails(&output, 66, &["/no/b.toml"]);
 }
@@ -465,7 +465,7 @@ fn the_backup_and_the_move_work_as_they_are_written() {
     let name = |path: &tempfile::TempDir| path.path().to_str().unwrap().to_owned();
     assert!(query(old.path(), &["hosts"]).status.success());
     let source = old.path().join("b.db");
-    // The new card has a history of its own, which another user owns.
+    // The new card already has a history, and another user owns it.
     fs::write(new.path().join("brightstat.db"), "begun").unwrap();
     fs::write(new.path().join("brightstat.db-wal"), "begun").unwrap();
     if nix::unistd::geteuid().is_root() {

@@ -1,10 +1,10 @@
 #!/bin/sh
-# containers.sh ARCH BINARY - builds the program for a Pi by the way with containers, and
-# compares it with BINARY, which the way without them has built.
+# containers.sh ARCH BINARY - builds the program for a Pi in containers, and compares it with
+# BINARY, which was built without containers.
 #
-# As no registry of images and no rustup server may be reached from where this runs: the base
-# image is made here from Debian's packages, `cross` and the std come as source. All that
-# this makes stays below target/.
+# Neither a registry of images nor a rustup server may be reachable here. So this builds the base
+# image from Debian's packages, and `cross` and std from source. Everything that it creates stays
+# below target/.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -24,7 +24,7 @@ if [ ! -x "$tools/bin/cross" ]; then
     cargo install --quiet --locked --version "$CROSS_VERSION" --root "$tools" cross
 fi
 
-# A container engine of our own: its storage and settings are nobody else's.
+# A separate container engine: nobody else uses its storage and settings.
 work=$top/target/containers
 mkdir -p "$work/run" "$work/bin"
 export CONTAINERS_CONF="$work/containers.conf" CONTAINERS_STORAGE_CONF="$work/storage.conf"
@@ -52,8 +52,8 @@ if ! podman image exists "$base"; then
     rm "$work/base.tar"
 fi
 
-# cross asks rustup which toolchains there are, does not understand the answer of newer ones,
-# and would have it fetch one. So it gets an answer that it understands, and nothing else.
+# cross asks rustup for the installed toolchains, does not understand the answer of newer versions,
+# and would make it fetch one. This stand-in gives an answer that it understands.
 sysroot=$(rustc --print sysroot)
 cat > "$work/bin/rustup" <<END
 #!/bin/sh

@@ -1,12 +1,12 @@
-//! Every real capture of the corpus against its ground truth.
+//! Checks every real capture of the corpus against its ground truth.
 //!
-//! The corpus lies beside the project (`../shared/corpus`, or where `BRIGHTSTAT_CORPUS`
-//! says) and is no part of it. Each capture has a `FILE.truth.json` made from tshark and
-//! a second decoder; its `judge` says how much of it must be met. Where we differ on
-//! purpose, docs/counting.md has the table ("Where brightstat and tshark differ").
+//! The corpus lies beside the project (`../shared/corpus`, or `BRIGHTSTAT_CORPUS`) and is not part
+//! of it. Each capture has a `FILE.truth.json`, made from tshark and a second decoder; its `judge`
+//! says how much of it must match. Intended differences are in the table of docs/counting.md
+//! ("Where brightstat and tshark differ").
 //!
-//! This is the second, larger lane: it is ignored unless it is asked for, which
-//! `make test` does where the corpus is. What everybody has is in captures.rs.
+//! This is the second, larger suite. It is ignored by default; `make test` runs it where the corpus
+//! exists. Captures that everybody has are in captures.rs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "made/judge.rs"]
@@ -27,8 +27,8 @@ fn corpus() -> PathBuf {
     path
 }
 
-/// Where libpcap itself sees something else than tshark: file, key and reason.
-/// docs/counting.md says the same.
+/// Captures that libpcap itself reads differently from tshark: file, key and reason. docs/counting.md
+/// has the same.
 const DIFFERENT: &[(&str, &str, &str)] = &[
     ("tcpdump__pim-packet-assortment.pcap", "captured", SNAP),
     ("tcpdump__icmp6_nodeinfo_oobr.pcap", "captured", SNAP),
@@ -49,7 +49,7 @@ const SNAP: &str = "libpcap cuts a frame at the snap length that the file announ
 const TIME: &str = "the fraction of a second, or the second, is out of range in the file";
 const BOTH: &str = "both of these";
 
-/// Whether a difference is one of those that are known.
+/// Whether a difference is a known one.
 fn is_known(file: &Path, difference: &str) -> bool {
     let name = file.file_name().unwrap().to_str().unwrap();
     DIFFERENT.iter().any(|(known, key, reason)| {

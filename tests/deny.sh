@@ -1,9 +1,9 @@
 #!/bin/sh
-# deny.sh [--install] - holds the dependencies to deny.toml, with cargo-deny. With --install it
-# only sees to it that cargo-deny is there: once a machine, in cargo's own home.
+# deny.sh [--install] - checks the dependencies against deny.toml, with cargo-deny. --install only
+# installs cargo-deny, in cargo's own home, if it is missing on this machine.
 #
-# Advisories come from a git repository; where it cannot be reached they are not looked at, and a
-# line that begins with "advisories" says so.
+# Advisories come from a git repository. If it cannot be reached they are not checked, and a line
+# that begins with "advisories" says so.
 set -eu
 
 cd "$(dirname "$0")/.."

@@ -1,8 +1,8 @@
-//! A disk that is full for a while: history goes on when there is room again, and what
-//! could not be kept is counted and said.
+//! A disk that is full for a while: history continues once there is room again, and what could not
+//! be kept is counted and reported.
 //!
-//! The disk is a small file system in memory, mounted where only this test sees it. That
-//! needs root; without it these tests fail.
+//! The disk is a small file system in memory, mounted in a namespace of this test. That needs root;
+//! without it these tests fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "common/history.rs"]
@@ -21,8 +21,8 @@ use history::Expected;
 use nix::sched::{CloneFlags, unshare};
 use rusqlite::Connection;
 
-/// Runs a closure with a new file system of so many bytes. It is gone with the threads
-/// that see it: the one made here and those that it starts.
+/// Runs a closure with a new file system of `bytes` bytes. It disappears with the threads that see
+/// it: the one started here and its children.
 fn with_disk(bytes: u64, body: impl FnOnce(&Path) + Send) {
     let place = tempfile::tempdir().unwrap();
     let run = |command: &str| {
@@ -100,7 +100,7 @@ fn a_disk_that_was_full_for_a_while_costs_nothing() {
             feed(&sender, 0..20);
             wait_for("the first to be written", || status.committed() == 20);
             let mut next = 20;
-            // More than once, and at different moments of the file's life.
+            // Several times, at different moments of the file's life.
             for _ in 0..5 {
                 let ballast = fill(disk);
                 // The log may have room of its own for a while.
@@ -115,7 +115,7 @@ fn a_disk_that_was_full_for_a_while_costs_nothing() {
                 next += 30;
                 thread::sleep(Duration::from_millis(300));
                 assert_eq!(status.trouble().as_deref(), Some(FULL));
-                // What is there can be read all the while.
+                // The existing history stays readable.
                 assert!(number(&path, "SELECT count(*) FROM v_interface") > 0);
                 std::fs::remove_file(ballast).unwrap();
                 wait_for("writing to work again", || {
@@ -142,7 +142,7 @@ fn a_disk_that_stays_full_costs_the_oldest_and_that_is_counted_and_said() {
             next = 20;
             wait_for("the first to be written", || status.committed() == 20);
             let ballast = fill(disk);
-            // So that it does not try all the time with all that waits.
+            // A long period, so that it does not constantly retry with everything that waits.
             while status.trouble().is_none() {
                 feed(&sender, next..next + 1);
                 next += 1;

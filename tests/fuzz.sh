@@ -1,21 +1,20 @@
 #!/bin/sh
-# fuzz.sh [SECONDS] - builds the fuzzers of fuzz/ and runs each for so long (60), from its kept
-# corpus. Without a time they are only built.
+# fuzz.sh [SECONDS] - builds the fuzzers of fuzz/ and runs each for this time (60), starting from
+# its kept corpus. Without a time it only builds them.
 #
-# What they find new stays below target/fuzz; an input that does harm ends the run and is put
-# into target/fuzz/found: it belongs into fuzz/corpus, with what mends it.
+# New inputs stay below target/fuzz. An input that does harm ends the run and is saved in
+# target/fuzz/found; it belongs into fuzz/corpus, together with the fix.
 set -eu
 
 cd "$(dirname "$0")/../fuzz"
 seconds=${1:-0}
 host=$(rustc -vV | sed -n 's/^host: //p')
-# The compiler's flags (.cargo/config.toml) are for the fuzzers, not for build scripts: hence
-# --target.
+# The compiler's flags (.cargo/config.toml) must not apply to build scripts: hence --target.
 cargo build --release --locked --target "$host"
 [ "$seconds" != 0 ] || exit 0
 work=$(cd ../target/fuzz && pwd)
 mkdir -p "$work/found"
-# No database is kept, as it is large: the first one is made.
+# No database is kept, because it is large: the first one is generated.
 mkdir -p "$work/new/database"
 (cd .. && BRIGHTSTAT_DATABASE="$work/new/database/made" \
     cargo test --quiet --locked --test hostile a_database -- --ignored > /dev/null)
@@ -30,7 +29,7 @@ for target in frame request configuration card moment database; do
     "$work/$host/release/$target" -max_total_time="$seconds" -max_len="$most" -timeout=20 -rss_limit_mb=1024 \
         -print_final_stats=1 -artifact_prefix="$work/found/$target-" "$work/new/$target" $kept \
         > "$work/$target.log" 2>&1 || {
-        # It found something, which is in found/ now, or it could not run at all.
+        # It found something, which is now in found/, or it could not run at all.
         grep -v "^#" "$work/$target.log" | tail -60
         echo "fuzz.sh: $target failed; what it has found, if anything: $(ls "$work/found")" >&2
         exit 1

@@ -1,7 +1,7 @@
-//! What fuzzers have tried, tried again: every input of fuzz/corpus at its door (src/hostile.rs),
-//! and databases with damage.
+//! Regression tests for fuzzing: feeds every input of fuzz/corpus to its entry point
+//! (src/hostile.rs), and opens damaged databases.
 //!
-//! The first inputs are made here: `cargo test --test hostile first -- --ignored` writes them anew.
+//! `cargo test --test hostile first -- --ignored` rewrites the initial inputs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod made;
@@ -32,11 +32,11 @@ fn every_kept_input_does_no_harm() {
         let mut tried = 0;
         for entry in std::fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
-            // What panics is named by the last line before it.
+            // After a panic, the last line printed names the input.
             println!("{}", path.display());
             let bytes = std::fs::read(&path).unwrap();
             door(&bytes);
-            // And cut short, which parsers meet more often than anything else.
+            // Also cut short, the most frequent input of parsers.
             (0..bytes.len().min(300)).for_each(|length| door(&bytes[..length]));
             tried += 1;
         }
@@ -71,7 +71,7 @@ fn a_damaged_database_is_answered_from_or_refused() {
     for round in 0..300 {
         let mut bytes = sound.clone();
         for _ in 0..=random(20) {
-            // Half of it in the header and the schema, where it does most.
+            // Half of it in the header and the schema, where it does most harm.
             let end = if random(2) == 0 { 4_096 } else { bytes.len() };
             let at = random(end);
             bytes[at] = random(256) as u8;
@@ -114,7 +114,7 @@ fn the_first_inputs_are_made() {
         }
     };
     let packets = made::packet::assortment();
-    // All packets behind Ethernet; behind each other link layer some, in turn.
+    // All packets after Ethernet; some in turn after each other link layer.
     let frames = made::link::LINKS.iter().enumerate().flat_map(|(number, link)| {
         let some = if number == 0 { 0..packets.len() } else { number % 30..number % 30 + 2 };
         made::cases::frames_of(link, &packets[some]).into_iter().map(|frame| {
@@ -147,7 +147,7 @@ fn the_first_inputs_are_made() {
          [history.tiers]\\nminute = \"48h\"\n[network]\\nlocal = [\"300.1.1.1/99\"]\nx = {a = [1, {b = 2}]}\n\
          [web]\\nport = 99999999999999999999\n\u{feff}[web]\n\"\\ud800\"",
     );
-    // A "\\n" in these lines is a line's end.
+    // A literal "\\n" in these lines stands for a line end.
     let values = values.into_iter().map(|value| String::from_utf8(value).unwrap());
     let values = values.map(|value| value.replace("\\n", "\n").into_bytes());
     write("configuration", sections.chain(values).collect());

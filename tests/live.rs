@@ -22,7 +22,7 @@ fn pair(row: &Value) -> (u64, u64) {
     (row["packets"].as_u64().unwrap(), row["bytes"].as_u64().unwrap())
 }
 
-/// The API's tables against what was sent, row by row.
+/// Compares the API's tables with what was sent, row by row.
 fn assert_api_agrees(daemon: &Daemon<'_>, expected: &Expected) {
     let hosts = daemon.json("/api/v1/hosts?limit=0");
     let counted = hosts["hosts"].as_array().unwrap();
@@ -51,7 +51,7 @@ fn assert_api_agrees(daemon: &Daemon<'_>, expected: &Expected) {
     let interfaces = daemon.json("/api/v1/interfaces");
     assert_eq!(pair(&interfaces["interfaces"][0]), (expected.packets, expected.bytes));
     assert_eq!(interfaces["interfaces"][0]["link_type"], "EN10MB");
-    // Pages add up to the same whole.
+    // A page's rows, its "other" and "none" add up to the same total.
     let page = daemon.json("/api/v1/hosts?limit=3&offset=2");
     let rows = page["hosts"].as_array().unwrap().iter().chain([&page["other"]]);
     let bytes: u64 = rows.map(|row| row["bytes_in"].as_u64().unwrap()).sum();
@@ -117,7 +117,7 @@ fn history_goes_on_after_kill_9() {
     daemon.wait_for_log("rx: capturing");
     cable.send(&frames);
     daemon.wait_for_frames(expected.packets);
-    // A closed minute, and then a commit.
+    // A minute must be closed and then committed.
     wait_for("the first minute to be written", 150, || {
         let written = daemon.json("/api/v1/status")["store"]["intervals_written"].as_u64();
         (written > Some(0)).then_some(())
@@ -171,7 +171,7 @@ fn an_interface_may_be_absent_go_down_and_come_back() {
     let live = daemon.wait_for_frames(2 * expected.packets);
     assert_eq!(live["totals"]["bytes"], 2 * expected.bytes);
 
-    // Not a dummy interface: a kernel may come without that module, and veth is needed anyhow.
+    // Not a dummy interface: some kernels lack that module, and veth is needed anyway.
     cable.receiver.ip("link add usb0 type veth peer name usb1");
     cable.receiver.ip("link set usb1 up");
     cable.receiver.ip("link set usb0 up");
@@ -204,7 +204,7 @@ fn a_reload_takes_over_what_it_can_and_keeps_the_counts() {
     daemon.signal(Signal::SIGHUP);
     daemon.wait_for_log("limits.hosts has changed; that takes a restart");
     daemon.wait_for_log("configuration reloaded");
-    // Being local lets nobody in.
+    // Being local does not let a client in.
     cable.receiver.ip("addr add 10.9.9.9/32 dev lo");
     let status = || daemon.get_at("10.9.9.9", "/api/v1/status").0;
     assert_eq!(status(), 403);
@@ -248,7 +248,7 @@ fn the_guard_turns_away_what_is_not_sound_and_goes_on() {
     assert_eq!(status(&long), 431);
     assert_eq!(status("\x16\x03\x01 TLS, perhaps\r\n\r\n"), 400);
 
-    // Half-sent requests take places, but not all, and not for long.
+    // Half-sent requests take slots, but not all, and not for long.
     let held: Vec<_> = cable.receiver.run(|| {
         let connect = |_| std::net::TcpStream::connect(("127.0.0.1", common::PORT)).unwrap();
         (0..100).map(connect).collect()
@@ -283,7 +283,7 @@ fn root_is_given_up_but_for_the_right_to_capture() {
     assert_eq!(daemon.stop(), 0);
 }
 
-/// A socket on which systemd would listen, and the environment that leads there.
+/// A socket that plays systemd's part, and the environment variable that points to it.
 fn listen_as_systemd(directory: &std::path::Path) -> (std::os::unix::net::UnixDatagram, String) {
     let path = directory.join("notify");
     let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
@@ -327,14 +327,14 @@ fn ready_means_that_what_comes_next_is_counted() {
     let arguments = ["--config", config.to_str().unwrap()];
     let daemon = Daemon::start_as(&program, &cable.receiver, directory.path(), &arguments);
     let (frames, expected) = mixture(200);
-    // Open before, so that nothing is between the word and the first frame.
+    // Open before READY=1, so that the first frame follows it at once.
     cable.sender.run(|| {
         let mut out = pcap::Capture::from_device("send0").unwrap().open().unwrap();
         let mut send = || frames.iter().for_each(|frame| out.sendpacket(&frame[..]).unwrap());
         hear(&systemd, "READY=1");
         send();
         daemon.wait_for_frames(expected.packets);
-        // Opened anew, with another buffer.
+        // Reopens the capture, with another buffer.
         std::fs::write(&config, "[capture]\ninterfaces = [\"rx\"]\nkernel_buffer = 1048576\n")
             .unwrap();
         daemon.signal(Signal::SIGHUP);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""made_up_traffic.py INTERFACE SECONDS - sends what a small home might: for pictures.
+"""made_up_traffic.py INTERFACE SECONDS - sends what a small home might, for screenshots.
 
-Frames go out over a raw socket, so it needs root; use it inside a network namespace.
+It sends on a raw socket, so it needs root; use it inside a network namespace.
 """
 
 import itertools
@@ -12,7 +12,7 @@ import struct
 import sys
 import time
 
-# Of the made-up history's hosts; the first ones are the busiest.
+# Hosts of the synthetic history; the first ones are the busiest.
 LOCAL = [4, 10, 5, 25, 12, 46, 11, 20, 41, 22, *range(26, 40)]
 REMOTE = [
     (142, 250, 74, 46),
@@ -60,7 +60,7 @@ def frame(source, destination, protocol, ports, size):
 
 
 def mac(address):
-    # As the made-up history has it; the router's for what is remote.
+    # As in the synthetic history; remote addresses have the router's.
     is_local = address[:2] == (192, 168)
     return bytes([2, 0, 0, 0, 0, address[3]]) if is_local else b"\x02\x00\x00\x00\x00\x01"
 
@@ -88,7 +88,7 @@ def main():
     out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     out.bind((interface, 0))
     begin = time.monotonic()
-    # A slow swell, some unrest, and now and then a page that somebody loads.
+    # A slow swell, some noise, and now and then a page load.
     unrest, page = 0.0, 0.0
     while (now := time.monotonic() - begin) < seconds:
         unrest = 0.95 * unrest + random.gauss(0, 4)

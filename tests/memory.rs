@@ -1,6 +1,6 @@
-//! A question to the history takes little memory, whatever it is about: ten years of days with a
-//! new crowd of hosts in each. Each question is asked in a process of its own, whose peak is
-//! compared with that of a small question.
+//! A question to the history takes little memory, whatever it is about: ten years of days, each
+//! with a new crowd of hosts. Each question runs in a process of its own, whose peak is compared
+//! with that of a small question.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "common/history.rs"]
@@ -17,14 +17,14 @@ use brightstat::store::query::History;
 use brightstat::store::{Status, Store};
 use rusqlite::Connection;
 
-/// Days with history, and hosts in each, none of which comes back: more than are added up at a
+/// Days with history, and hosts in each. No host returns, so there are more than are summed at a
 /// time.
 const DAYS: i64 = 3_600;
 const HOSTS: i64 = 30;
-/// What a question may take, kB.
+/// Memory that a question may take, kB.
 const MOST: u64 = 8_192;
 
-/// What, by, how many points, how many rows; a host for services.
+/// Words of a question: what, by, points and top; and the host for services.
 type Asked<'a> = (&'a str, &'a str, &'a str, &'a str, &'a str);
 const SMALL: Asked<'_> = ("protocols", "none", "2", "1", "");
 const QUESTIONS: [Asked<'_>; 9] = [
@@ -39,11 +39,11 @@ const QUESTIONS: [Asked<'_>; 9] = [
     ("interfaces", "day", "500", "20", ""),
 ];
 
-/// Ten years: each day has its hosts, of which one in thirty is ten times as busy, and one host
-/// and a few ports that are always there.
+/// Ten years: each day has its own hosts, one in thirty of them ten times as busy; one host and a
+/// few ports are always there.
 fn fill(path: &Path) {
     let mut store = Store::open(path, history::options()).unwrap();
-    // The present: what lies after it is not looked for in coarse tiers.
+    // Sets the present: coarse tiers are not searched beyond it.
     let now = (DAYS + 11) * 86_400;
     let newest = (0..50)
         .map(|n| ClosedInterval { start: now + n * 60, ..history::interval(n) })
@@ -86,7 +86,7 @@ fn fill(path: &Path) {
         .unwrap();
 }
 
-/// In the process that is measured.
+/// Runs in the process that is measured.
 fn answer(path: &Path, (what, by, points, top, host): Asked<'_>) {
     let (to, number) = (format!("@{}", (DAYS + 20) * 86_400), |text: &str| text.parse().unwrap());
     let words = Words {
@@ -119,7 +119,7 @@ fn answer(path: &Path, (what, by, points, top, host): Asked<'_>) {
     history_text::write_table(&answer, &zone, &mut std::io::sink()).unwrap();
 }
 
-/// Peak of a process that answers this, kB.
+/// The peak memory of a process that answers this, kB.
 fn peak(path: &Path, asked: Asked<'_>) -> u64 {
     let (what, by, points, top, host) = asked;
     let output = Command::new(std::env::current_exe().unwrap())

@@ -1,12 +1,12 @@
 #!/bin/sh
-# need.sh COMMAND-OR-FILE:PACKAGE... - installs the Debian packages of what is missing.
+# need.sh COMMAND-OR-FILE:PACKAGE... - installs the Debian packages of everything that is missing.
 set -eu
 
 missing=""
 for need in "$@"; do
     what=${need%%:*}
     package=${need#*:}
-    # Debian keeps daemons in /usr/sbin, which is not in everybody's PATH.
+    # Debian keeps daemons in /usr/sbin, which is not in every PATH.
     if [ -e "$what" ] || command -v "$what" >/dev/null 2>&1 || [ -x "/usr/sbin/$what" ]; then
         continue
     fi

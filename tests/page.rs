@@ -1,7 +1,7 @@
-//! The page in a real browser, against a daemon that is fed a home's traffic (tests/made/home.rs).
+//! The page in a real browser, against a daemon that gets a home's traffic (tests/made/home.rs).
 //!
-//! This test needs root (namespaces, raw sockets), Node.js and Chromium, and fails without
-//! them. What is checked stands in src/web/ui/test/page.mjs.
+//! This test needs root (namespaces, raw sockets), Node.js and Chromium, and fails without them.
+//! The checks themselves are in src/web/ui/test/page.mjs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
@@ -23,8 +23,8 @@ fn the_page_shows_what_was_captured_and_can_be_used() {
     let config = directory.path().join("brightstat.toml");
     std::fs::write(
         &config,
-        // The whole capture comes within a second or two: every pair of host and service in it is
-        // to be named, so that the page's sums can be held against the truth.
+        // The whole capture arrives within a second or two. Every pair of host and service must be
+        // named, so that the page's sums can be compared with the truth.
         "[capture]\ninterfaces = [\"rx\"]\n[network]\nlocal = [\"192.168.0.0/16\"]\n\
          [history]\nservices_per_interval = 1000\n",
     )

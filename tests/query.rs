@@ -1,5 +1,5 @@
-//! `brightstat query`, `backup` and `db`, and the same questions in the API, against a
-//! history that is known. Needs root, as `run` does.
+//! `brightstat query`, `backup` and `db`, and the same questions to the API, against a known
+//! history. Needs root, as `run` does.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
@@ -24,7 +24,7 @@ use serde_json::Value;
 
 /// Three runs of 50 minutes with capture, six hours apart, from 1970-01-01 on.
 const INTERVALS: i64 = 150;
-/// The day they lie in.
+/// The day that contains them.
 const DAY: [&str; 4] = ["--from", "1970-01-01", "--to", "1970-01-02"];
 
 /// A database with [`INTERVALS`] intervals.
@@ -61,7 +61,7 @@ fn assert_fails(output: &Output, code: i32, words: &[&str]) {
     }
 }
 
-/// The packets of the column `name` in the rows, `other` and `none` of an answer.
+/// The sum of the column `name` over the rows, `other` and `none` of an answer.
 fn sum(answer: &Value, name: &str) -> u64 {
     let rest = [&answer["other"], &answer["none"]];
     let rows = answer["rows"].as_array().unwrap().iter();
@@ -173,7 +173,7 @@ fn tables_csv_and_json_tell_the_same() {
 fn dropped_frames_are_told_for_the_whole_span_and_at_every_point() {
     let directory = tempfile::tempdir().unwrap();
     let path = database(directory.path());
-    // One in each of three times 50 minutes, all on one interface.
+    // One per minute in each of three runs of 50 minutes, all on one interface.
     for (by, expected) in [("none", vec!["150"]), ("hour", vec!["50", "", "50", "50"])] {
         let csv = text(&path, &[&["query", "interfaces", "--csv", "--by", by], &DAY[..]].concat());
         let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
@@ -224,7 +224,7 @@ fn days_are_those_of_the_time_zone_and_the_answer_names_it() {
     };
     let (starts, all) = days("utc");
     assert_eq!(starts, ["1970-01-01T00:00:00Z"]);
-    // Six hours behind: the day there begins with the second run.
+    // Six hours behind UTC: the day there begins with the second run.
     let (starts, less) = days("America/Chicago");
     assert_eq!(starts, ["1970-01-01T00:00:00-06:00"]);
     assert!(less > 0 && less < all);
@@ -361,7 +361,7 @@ fn backup_check_stats_and_compact_work() {
     for word in ["minute", "five", "hour", "day", "1970-01-01T12:50:00Z", "protocols"] {
         assert!(stats.contains(word), "'{word}' is not in:\n{stats}");
     }
-    // Nobody has emptied the log yet: what is in it takes room as well.
+    // The log has not been checkpointed yet: its content takes space as well.
     let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
     let log = directory.path().join("b.db-wal");
     let writer = rusqlite::Connection::open(&path).unwrap();
@@ -386,13 +386,13 @@ impl Drop for EndOnDrop<'_> {
 fn a_backup_that_is_made_while_history_is_written_is_of_one_moment() {
     let directory = tempfile::tempdir().unwrap();
     let path = database(directory.path());
-    // After each interval, so that backups begin and end in the midst of it.
+    // A commit after each interval, so that backups begin and end in the middle of writing.
     let status = &Status::new(Duration::ZERO);
     let is_over = &AtomicBool::new(false);
     let (sender, messages) = mpsc::sync_channel(1);
     let store = Store::open(&path, history::options()).unwrap();
     thread::scope(|scope| {
-        // Also if a check fails: the scope waits for its threads.
+        // Even if a check fails: the scope waits for its threads.
         let _guard = EndOnDrop(is_over);
         scope.spawn(move || store.run(&messages, status));
         scope.spawn(move || {
@@ -427,7 +427,7 @@ fn days_of_23_and_25_hours_are_those_on_the_command_line_and_in_the_api() {
     fs::create_dir(path.parent().unwrap()).unwrap();
     let config = Config::default();
     let options = Options { tiers: config.tiers(), ..history::options() };
-    // A minute of each hour, from midnight in Berlin to midnight there.
+    // A minute of each hour, from midnight to midnight in Berlin.
     let spans = [(1_774_652_400, 71), (1_792_792_800, 73)];
     let hours =
         spans.into_iter().flat_map(|(from, hours)| (0..hours).map(move |h| from + h * 3_600));
@@ -482,7 +482,7 @@ fn seconds_are_written_to_disk_where_the_configuration_wants_it() {
     daemon.wait_for_frames(expected.packets);
     let tiers = daemon.json("/api/v1/status")["store"]["tiers"].clone();
     assert!(tiers.as_array().unwrap().iter().all(|tier| tier["in_memory"] == false), "{tiers}");
-    // What has not been written yet is told as well, by the second.
+    // Seconds that have not been written yet are in the answer as well.
     let bytes = |answer: &Value| {
         assert_eq!((&answer["tier"], &answer["step_seconds"]), (&"second".into(), &1.into()));
         sum(answer, "bytes")
@@ -555,7 +555,7 @@ fn the_daemon_answers_from_its_history_and_refuses_what_makes_no_sense() {
     let (_, row) = reference.split_once("## `GET /api/v1/status`").unwrap();
     let row = row.split("\n## ").next().unwrap();
     let status: Value = serde_json::from_str(&daemon.get("/api/v1/status").1).unwrap();
-    // Known although root has been given up, and to be multiplied after an hour.
+    // Known although root has been given up; extrapolated to a day only after an hour.
     assert!(status["store"]["written_bytes"].is_u64(), "{}", status["store"]);
     assert!(status["store"]["written_bytes_per_day"].is_null(), "{}", status["store"]);
     let keys = keys(&status);
@@ -565,7 +565,7 @@ fn the_daemon_answers_from_its_history_and_refuses_what_makes_no_sense() {
     assert_eq!(daemon.stop(), 0);
 }
 
-/// All keys of objects in a value.
+/// All keys of the objects in a value.
 fn keys(value: &Value) -> Vec<String> {
     match value {
         Value::Object(object) => {

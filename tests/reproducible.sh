@@ -1,7 +1,7 @@
 #!/bin/sh
-# reproducible.sh ARCH BINARY - builds the program once more, from nothing, in a folder with a
-# name of another length and with another home of cargo's, and compares it with BINARY to
-# the bit. For a Pi that includes the toolchain and std; only downloads are shared.
+# reproducible.sh ARCH BINARY - rebuilds the program from nothing, in another folder whose name has
+# a different length and with another home of cargo's, and compares it with BINARY to the bit. For a
+# Pi that includes the toolchain and std; only downloads are shared.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -14,7 +14,7 @@ project=$elsewhere/a/folder/with/a/much/longer/name
 rm -rf "$elsewhere"
 mkdir -p "$project/target/toolchain" "$elsewhere/cargo/registry"
 
-# As the build script would find it here; the copy has no repository to ask.
+# The commit that the build script would find here; the copy has no repository.
 commit=$("$binary" --version 2>/dev/null || ./target/release/brightstat --version)
 commit=${commit#*\(}
 commit=${commit%,*}

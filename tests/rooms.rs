@@ -1,5 +1,5 @@
-//! The order of the rooms: a top-level module of src imports only those above it in the table of
-//! src/lib.rs, and inside a room no modules import each other in a circle.
+//! Checks the order of the rooms: a top-level module of src imports only those above it in the
+//! table of src/lib.rs, and modules within a room do not import each other in a circle.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,7 @@ type Module = Vec<String>;
 /// The modules that each module names, in imports and elsewhere.
 type Graph = BTreeMap<Module, BTreeSet<Module>>;
 
-/// The paths that a file names; code that is only there for tests is left out.
+/// The paths that a file names, without code that exists only for tests.
 #[derive(Default)]
 struct Paths(Vec<Vec<String>>);
 
@@ -77,7 +77,7 @@ impl<'ast> Visit<'ast> for Paths {
     }
 }
 
-/// All modules below a folder, with the text of each; modules for tests are left out.
+/// All modules below a folder, with the text of each, without modules for tests.
 fn modules(folder: &Path, at: &Module, found: &mut BTreeMap<Module, String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -98,7 +98,7 @@ fn modules(folder: &Path, at: &Module, found: &mut BTreeMap<Module, String>) {
     }
 }
 
-/// The module that a path leads to, seen from `from`; `None` if it leads out of the crate.
+/// The module that a path in `from` refers to; `None` if that is outside the crate.
 fn target(path: &[String], from: &Module, all: &BTreeMap<Module, String>) -> Option<Module> {
     let mut base = from.clone();
     let mut rest = path;
@@ -129,8 +129,8 @@ fn target(path: &[String], from: &Module, all: &BTreeMap<Module, String>) -> Opt
     Some(base)
 }
 
-/// Reads src. A module that names one of its own children is their table of contents: that is
-/// no import.
+/// Reads src. A module that names one of its own children is their table of contents, which is not
+/// an import.
 fn graph() -> Graph {
     let mut all = BTreeMap::new();
     modules(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &Module::new(), &mut all);
@@ -168,7 +168,7 @@ fn a_room_imports_only_rooms_above_it() {
     assert!(wrong.is_empty(), "{wrong:#?}");
     let there: BTreeSet<_> = graph.keys().filter_map(|module| module.first()).collect();
     assert_eq!(there, rooms.iter().collect(), "rooms, and the table of src/lib.rs");
-    // That the imports are seen at all.
+    // Verifies that imports are found at all.
     let imports = |from: &str, to: &str| {
         let of_room = graph.iter().filter(|(module, _)| module.first().is_some_and(|m| m == from));
         of_room.flat_map(|(_, named)| named).any(|named| named[0] == to)
@@ -179,7 +179,7 @@ fn a_room_imports_only_rooms_above_it() {
 #[test]
 fn modules_of_a_room_do_not_import_each_other_in_circles() {
     let mut graph = graph();
-    // Those that import nothing any more are taken out, until nothing or a circle is left.
+    // Removes modules without imports, repeatedly: circles are what remains.
     loop {
         let before = graph.len();
         let left: BTreeSet<_> = graph.keys().cloned().collect();

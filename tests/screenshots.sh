@@ -1,6 +1,6 @@
 #!/bin/sh
-# screenshots.sh BINARY - pictures of every view into target/screenshots: a daemon with two
-# months of made-up history (tests/bench/history.rs) and made-up live traffic, in network
+# screenshots.sh BINARY - takes pictures of every view into target/screenshots: of a daemon with two
+# months of synthetic history (tests/bench/history.rs) and synthetic live traffic, in network
 # namespaces of its own. Needs root.
 set -eu
 

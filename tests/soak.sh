@@ -1,6 +1,6 @@
 #!/bin/sh
-# soak.sh COMMAND... - runs the history benchmark on an ext4 file system of its own, in a
-# file, so that every block that is written can be counted. Needs root.
+# soak.sh COMMAND... - runs the history benchmark on a dedicated ext4 file system in a file, so that
+# every written block can be counted. Needs root.
 set -eu
 
 work=${CARGO_TARGET_DIR:-target}/soak
@@ -17,6 +17,6 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 1' INT TERM
 mount -o noatime "$device" "$work/card"
-# A program for 32 bits, should there be one: its memory is measured too.
+# A program for 32 bits, if there is one: its memory is measured too.
 export BRIGHTSTAT_ARMHF="${BRIGHTSTAT_ARMHF:-$(pwd)/target/arm-unknown-linux-musleabihf/release/brightstat}"
 BRIGHTSTAT_SOAK_DIR="$(pwd)/$work/card/history" BRIGHTSTAT_SOAK_DEVICE="${device#/dev/}" "$@"

@@ -5,10 +5,10 @@
 #   test     the same, and all else that a change can break here; what CI runs
 #   nightly  what takes hours, or breaks only when a tool changes
 #
-# `make` calls this, and has installed what the stages need. Each stage writes to
-# target/stages/NAME.log; the log of one that fails is printed, and nothing is started after
-# it. Stages that mostly wait, for machines to boot, run in lanes beside each other. At the end
-# stand a table of all stages and the sum of what they have counted.
+# `make` installs what the stages need, and calls this. Each stage writes to target/stages/NAME.log.
+# When a stage fails, its log is printed and no further stage starts. Stages that mostly wait for
+# machines to boot run in parallel lanes. At the end come a table of all stages and the total of
+# their tests.
 #
 # shellcheck disable=SC2317 # functions are called by `stage`
 set -u
@@ -24,7 +24,7 @@ version=$(sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)
 own=$(dpkg --print-architecture)
 not_run=()
 
-# stage NAME COMMAND... - one stage, and its line in the table.
+# stage NAME COMMAND... - runs one stage, and adds its line to the table.
 stage() {
     local name=$1 start=$SECONDS result=ok
     shift
@@ -39,14 +39,14 @@ stage() {
     return 1
 }
 
-# Cargo as root; sudo would lose what the environment says.
+# Cargo as root; sudo would drop the environment variables.
 as_root() {
     ./tests/as-root.sh env BRIGHTSTAT_CORPUS="${BRIGHTSTAT_CORPUS:-}" CI="${CI:-}" \
         ./tests/cargo-as-root.sh "$@"
 }
 
-# The sum of the tests in all logs: cargo's, those of Python's unittest and of Node's runner.
-# A stage without tests of its own (a linter, a build) counts as one.
+# The sum of the tests in all logs: cargo's, those of Python's unittest and of Node's runner. A
+# stage without tests of its own (a linter, a build) counts as one.
 count() {
     awk '
         FILENAME ~ /table$/ { bad[$1] = $3 == "FAILED"; next }
@@ -118,6 +118,8 @@ documents() {
 
 dependencies() { ./tests/deny.sh; }
 
+fuzz_build() { (cd fuzz && $CARGO check --locked); }
+
 check() {
     stage format "$CARGO" fmt --check &&
         stage scripts scripts &&
@@ -127,12 +129,12 @@ check() {
         stage documents documents &&
         stage captures "$CARGO" test --locked --test captures --test hostile --test rooms &&
         stage unit "$CARGO" test --locked --lib --bins &&
-        stage fuzz-build ./tests/fuzz.sh
+        stage fuzz-build fuzz_build
 }
 
 # --- make test ----------------------------------------------------------------------------
 
-# The foreign corpus is a second lane: it may be absent, but not where CI runs.
+# The foreign corpus is a second suite: it may be absent, but not in CI.
 corpus() {
     local folder=${BRIGHTSTAT_CORPUS:-$PWD/../shared/corpus}
     if [ -d "$folder" ]; then
@@ -156,8 +158,8 @@ live() {
 
 deb() { echo "target/deb/brightstat_${version}_$1.deb"; }
 
-# Everything that the stages on machines need, made once. debhelper works in debian/, so one
-# after the other.
+# Builds everything that the stages on machines need, once. One after another, because debhelper
+# works in debian/.
 packages() {
     local arch
     for arch in "$own" arm64 armhf; do
@@ -178,7 +180,7 @@ foreign() {
     done
 }
 
-# nspawn machines, which mostly wait; beside them QEMU, which mostly computes.
+# nspawn machines mostly wait; in parallel, QEMU mostly computes.
 machines() {
     (
         stage package ./tests/as-root.sh ./tests/package/run.sh "$(deb "$own")" &&

@@ -1,5 +1,5 @@
-//! `/api/v1/history.csv`: a year of hours, told in parts. The numbers are those of the command line,
-//! and a client that takes them slowly costs the daemon little. Needs root, as `run` does.
+//! `/api/v1/history.csv`: a year of hours, sent in parts. Its numbers match the command line's, and
+//! a slow client costs the daemon little. Needs root, as `run` does.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
@@ -21,12 +21,12 @@ use common::{Cable, Daemon, PORT, binary, directory};
 
 const HOUR: i64 = 3_600;
 const HOURS: i64 = 365 * 24;
-/// Bytes a second that the slow client takes.
+/// Bytes a second that the slow client reads.
 const PACE: usize = 10_000;
-/// What it may cost, kB.
+/// Memory that it may cost, kB.
 const MOST: u64 = 256;
 
-/// A year of hours, each with a minute of traffic; the hour in which it begins.
+/// Writes a year of hours, each with a minute of traffic. Returns the configuration and the start.
 fn fill(directory: &Path) -> (PathBuf, i64) {
     let file = directory.join("b.toml");
     fs::write(&file, "[history]\nkeep = \"hour:500d\"\n").unwrap();
@@ -49,7 +49,7 @@ fn fill(directory: &Path) -> (PathBuf, i64) {
     (file, from)
 }
 
-/// Asks for a path and reads the head of the answer.
+/// Requests a path and reads the head of the answer.
 fn ask(daemon: &Daemon<'_>, path: &str) -> (TcpStream, String) {
     let mut stream = daemon.connect();
     let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{PORT}\r\n\r\n");
@@ -74,7 +74,7 @@ fn line(stream: &mut TcpStream) -> String {
     String::from_utf8(text).unwrap().trim_end().to_owned()
 }
 
-/// The whole body of an answer that comes in chunks.
+/// The whole body of a chunked answer.
 fn csv(daemon: &Daemon<'_>, query: &str) -> String {
     let (mut stream, head) = ask(daemon, &format!("/api/v1/history.csv?{query}"));
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
@@ -93,7 +93,7 @@ fn csv(daemon: &Daemon<'_>, query: &str) -> String {
     }
 }
 
-/// The same from the command line, which has it row by row.
+/// The same from the command line, sorted, because that prints it row by row.
 fn on_the_command_line(path: &Path, arguments: &[&str]) -> Vec<String> {
     let output = Command::new(binary())
         .args(["query", "--csv", "--tz", "Europe/Berlin", "--database"])
@@ -133,7 +133,7 @@ fn a_year_of_hours_is_streamed_and_a_slow_client_costs_little() {
         let query = format!("what={what}&by={by}&points=400&top={top}&{span}");
         let told = csv(&daemon, &query);
         let starts: Vec<&str> = told.lines().skip(1).map(|line| &line[..20]).collect();
-        // A graph of so many points has days.
+        // A graph of this many points consists of days.
         let by = if by == "auto" { "day" } else { by };
         let arguments = [what, "--by", by, "--top", top, "--from", &since, "--to", &until];
         let wanted = on_the_command_line(&path, &arguments);
@@ -143,26 +143,26 @@ fn a_year_of_hours_is_streamed_and_a_slow_client_costs_little() {
         assert!(other.is_empty(), "{what} by {by}, told and wanted: {other:#?}");
         assert!(what != "hosts" || starts.len() > 8_760 * 20);
     }
-    // Mistakes are told as of the other questions.
+    // Mistakes are reported as for the other questions.
     for (query, words) in
         [("by=lustrum", "lustrum"), ("what=cats", "hosts, ports"), ("top=0", "from 1")]
     {
         let (status, body) = daemon.get(&format!("/api/v1/history.csv?{query}"));
         assert!(status == 400 && body.contains(words), "{query}: {status} {body}");
     }
-    // A head only, and a client that knows no chunks.
+    // A HEAD request, and a client that does not know chunks.
     let head = daemon.talk(b"HEAD /api/v1/history.csv HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
     assert!(head.starts_with("HTTP/1.1 200 ") && head.ends_with("\r\n\r\n"), "{head}");
     let old = daemon.talk(b"GET /api/v1/history.csv HTTP/1.0\r\n\r\n");
     assert!(old.starts_with("HTTP/1.1 505 "), "{old}");
 
-    // Others ask meanwhile.
+    // Other clients ask at the same time.
     let others = || {
         for path in ["/api/v1/pulse", "/api/v1/history?what=ports&from=30d"] {
             assert_eq!(daemon.get(path).0, 200, "{path}");
         }
     };
-    // The most that it takes in five seconds, in which `each` is done again and again.
+    // The peak memory during five seconds in which `each` is repeated.
     let most = |each: &mut dyn FnMut()| {
         let rounds = (0..20).map(|_| {
             each();

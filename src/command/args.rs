@@ -8,8 +8,8 @@ use ipnet::IpNet;
 
 use crate::config::keys::{prefix, socket_address};
 
-/// What `--version` says: the version, the commit it was built from, and for which machines.
-/// `-V` and the manual pages, which are the same for all machines, tell the version alone.
+/// The text of `--version`: the version, the commit it was built from, and the target. `-V` and the
+/// manual pages, which are the same for all machines, contain the version only.
 pub const VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     " (",

@@ -1,4 +1,4 @@
-//! The command line: what each subcommand does.
+//! The command line: runs each subcommand.
 
 pub mod args;
 mod doctor;
@@ -13,7 +13,7 @@ use std::io::{self, Write};
 use crate::daemon;
 use crate::failure::{Exit, Failure, printable_lines};
 
-/// Runs the subcommand that was asked for.
+/// Runs the requested subcommand.
 ///
 /// # Errors
 /// Whatever stopped it, for `main` to print and to turn into the exit code.
@@ -36,7 +36,7 @@ pub fn run(arguments: args::Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Tells the person, or the journal, what stopped the program.
+/// Reports, to the person or the journal, why the program stopped.
 pub fn complain(failure: &Failure) {
     let priority = if daemon::logger::is_journal() { "<3>" } else { "" };
     eprintln!("{priority}brightstat: {failure}");
@@ -47,14 +47,14 @@ fn print(text: &str) -> Result<(), Failure> {
     print_with(|out| out.write_all(printable_lines(text).as_bytes()))
 }
 
-/// Writes to standard output what may be too long to be held. `write` sees to it that names hold
-/// no control characters.
+/// Writes to standard output what may be too long to hold in memory. `write` must keep control
+/// characters out of names.
 fn print_with(
     write: impl FnOnce(&mut io::BufWriter<io::StdoutLock<'static>>) -> io::Result<()>,
 ) -> Result<(), Failure> {
     let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
     match write(&mut out).and_then(|()| out.flush()) {
-        // Whoever reads the output (`head`, a pager) has seen enough.
+        // The reader of the output (`head`, a pager) has seen enough.
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(e) => Err(Failure::new(Exit::Io, format!("cannot write to standard output: {e}"))),
         Ok(()) => Ok(()),

@@ -1,8 +1,8 @@
-//! How far reading a file has come, on a terminal.
+//! The progress of reading a file, on a terminal.
 //!
-//! Our own because it is one line of text: a library for it (indicatif) brings the mathematics
-//! library into the process, and with its own code a third of a megabyte into the memory of
-//! the daemon, which never shows it.
+//! It is our own because it is one line of text: a library for it (indicatif) loads the mathematics
+//! library into the process, and with its own code a third of a megabyte into the memory of the
+//! daemon, which never shows progress.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_millis(100);
 /// Moves to the start of the line and erases it (ECMA-48).
 const ERASE: &str = "\r\x1b[K";
 
-/// A line that tells how much of a file has been read. It is erased when this is dropped.
+/// A line that shows how much of a file has been read; erased when this is dropped.
 pub struct Progress {
     path: PathBuf,
     size: u64,
@@ -34,7 +34,7 @@ impl Progress {
         Some(Progress { path: path.to_owned(), size, started: Instant::now(), shown: None })
     }
 
-    /// Shows that so many bytes have been read, ten times a second at most.
+    /// Shows that `done` bytes have been read, at most ten times a second.
     pub fn show(&mut self, done: u64) {
         let now = Instant::now();
         if self.shown.is_some_and(|shown| now - shown < EVERY) {
@@ -42,7 +42,7 @@ impl Progress {
         }
         self.shown = Some(now);
         let text = line(&self.path, done, self.size, now - self.started);
-        // Who closes his terminal does not want to see it.
+        // If the terminal is closed, nobody needs the progress.
         let _ = write!(io::stderr(), "{ERASE}{text}");
     }
 }
@@ -55,7 +55,7 @@ impl Drop for Progress {
 
 /// `trace.pcap: 45 %, 1.2 GB of 2.7 GB, 12 s left`
 fn line(path: &Path, done: u64, size: u64, elapsed: Duration) -> String {
-    // Frames whose headers are larger than expected must not make it more than all.
+    // `done` is an estimate: it must not exceed the size.
     let done = done.min(size);
     let mut text = format!(
         "{}: {} %, {} of {}",

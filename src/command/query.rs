@@ -16,14 +16,14 @@ use crate::failure::{Exit, Failure};
 use crate::store::query::History;
 use crate::store::{admin, backups};
 
-/// Points that a table of one row has at most when nobody says how fine it should be.
+/// Points of a one-row table, at most, if `--by` is not given.
 const POINTS_OF_A_TABLE: usize = 60;
 /// The same for programs.
 const POINTS: usize = 400;
 /// A week of minutes, thirty years of days.
 const POINTS_MOST: usize = 12_000;
 
-/// The database that is meant: the one that was named, or the configuration's.
+/// The selected database: the one on the command line, or the configuration's.
 fn database(arguments: &DatabaseArguments) -> Result<PathBuf, Failure> {
     match &arguments.database {
         Some(path) => Ok(path.clone()),
@@ -40,7 +40,7 @@ pub fn query(arguments: &QueryArguments) -> Result<(), Failure> {
     let is_table = !arguments.csv && !arguments.json;
     let by = match arguments.by.as_deref() {
         Some(by) => by,
-        // Of a service everybody who used it is asked for.
+        // For a service, the question is who used it: one row each.
         None if one.is_empty() || arguments.what.starts_with("service") => "none",
         None => "auto",
     };
@@ -67,7 +67,7 @@ pub fn query(arguments: &QueryArguments) -> Result<(), Failure> {
     })
 }
 
-/// Copies the database as it stands, also while the daemon writes.
+/// Copies the database as it is, even while the daemon writes.
 ///
 /// # Errors
 /// See [`admin::backup`] and [`backups::backup_dated`].
@@ -88,7 +88,7 @@ pub fn backup(arguments: &BackupArguments) -> Result<(), Failure> {
 /// Checks, measures or compacts the database.
 ///
 /// # Errors
-/// It cannot be read or written, or it is not sound.
+/// It cannot be read or written, or it is damaged.
 pub fn look_after(command: &DatabaseCommand) -> Result<(), Failure> {
     match command {
         DatabaseCommand::Check(arguments) => check(&database(arguments)?),

@@ -1,4 +1,4 @@
-//! `brightstat report`: capture files through the same decoder, ring and worker as the
+//! `brightstat report`: sends capture files through the same decoder, ring and worker as the
 //! daemon.
 
 use std::path::Path;
@@ -18,8 +18,8 @@ use crate::ring::{DEFAULT_CAPACITY, ring};
 /// Reads the files and prints the account.
 ///
 /// # Errors
-/// The first file that could not be opened or read to its end; the account of all the
-/// others, and of what came before the damage, has been printed then.
+/// The last problem with a file that could not be opened or read to its end. The account of the
+/// others, and of the part before the damage, has been printed by then.
 pub fn run(arguments: &ReportArguments) -> Result<(), Failure> {
     let local = if arguments.local.is_empty() {
         LocalNetworks::private_and(Vec::new())
@@ -47,7 +47,7 @@ pub fn run(arguments: &ReportArguments) -> Result<(), Failure> {
             if arguments.json { format!("{:#}\n", report.to_json()) } else { report.to_text() };
         print(&text)?;
     }
-    // Every problem but the last is told here, the last one by main.
+    // The other problems are printed here, the last one by main.
     let last = problems.pop();
     for problem in &problems {
         eprintln!("brightstat: {problem}");
@@ -55,8 +55,8 @@ pub fn run(arguments: &ReportArguments) -> Result<(), Failure> {
     last.map_or(Ok(()), Err)
 }
 
-/// Reads one file and says what is to be known of it: one line, whatever it is. Returns what
-/// kept it from being read to its end, and what of it is not decoded.
+/// Reads one file, which gets one line of report at most. Returns why it could not be read to its
+/// end, and what of it is not decoded.
 fn read(worker: &mut Worker, path: &Path, file: CaptureFile) -> (Option<Failure>, Option<String>) {
     let Outcome { link_types, end } = match count(worker, path, file) {
         Ok(outcome) => outcome,
@@ -105,5 +105,5 @@ fn count(worker: &mut Worker, path: &Path, file: CaptureFile) -> Result<Outcome,
     Ok(outcome)
 }
 
-/// Bytes of a classic capture file in front of each frame.
+/// Bytes before each frame in a classic capture file.
 const HEADER: u64 = 16;

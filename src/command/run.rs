@@ -1,4 +1,4 @@
-//! `brightstat run`, `check-config` and `interfaces`.
+//! `brightstat run`, `check-config`, `reload` and `interfaces`.
 
 use std::path::Path;
 
@@ -27,10 +27,10 @@ pub fn run(arguments: RunArguments) -> Result<(), Failure> {
     })
 }
 
-/// Reads the configuration and says what it found.
+/// Reads and checks the configuration, and prints the result.
 ///
 /// # Errors
-/// The first thing that is wrong, with file, line and key.
+/// The first mistake, with file, line and key.
 pub fn check_config(arguments: &CheckArguments) -> Result<(), Failure> {
     if arguments.sample {
         print!("{}", keys::sample());
@@ -51,12 +51,12 @@ pub fn check_config(arguments: &CheckArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Has the daemon read its configuration anew, if that is good, and waits until it is in force
-/// where the daemon can answer: inside its unit.
+/// Makes the daemon reload its configuration, if that is valid. Waits until it is in force, where
+/// the daemon can answer: inside its unit.
 ///
 /// # Errors
-/// What is wrong with the configuration; then the daemon has not heard of it. Why the daemon
-/// cannot put it in force. Or there is no such process of ours.
+/// The configuration is wrong, and the daemon has not been signalled; the daemon cannot put it in
+/// force; or there is no such process of ours.
 pub fn reload(pid: i32, config: Option<&Path>) -> Result<(), Failure> {
     let checked = |loaded: Loaded| daemon::check(&loaded).map(|()| loaded);
     let loaded = config::load(config).and_then(checked).map_err(|failure| {

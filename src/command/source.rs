@@ -1,14 +1,14 @@
-//! Part of the build script: which commit, and which target, `brightstat --version` names.
+//! Part of the build script: the commit and the target that `brightstat --version` names.
 //!
-//! The commit is what `BRIGHTSTAT_COMMIT` says (for builds from an archive, and in
-//! containers, which do not see the repository), else what git says about this very folder,
-//! else unknown. No date: it would make two builds of the same source differ.
+//! The commit is `BRIGHTSTAT_COMMIT`, if set (for builds from an archive, and in containers, which
+//! do not see the repository); otherwise git's for this very folder; otherwise unknown. No date:
+//! two builds of the same source would differ.
 
 use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
-/// What the program is made of: a change of anything else, such as a test, leaves it as it was.
+/// The sources of the program: a change of anything else, such as a test, does not change it.
 const MADE_OF: [&str; 4] = ["src", "Cargo.toml", "Cargo.lock", ".cargo"];
 
 pub(crate) fn tell() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,10 +24,10 @@ pub(crate) fn tell() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The commit of the repository whose root this is, with `-dirty` if files that the program
-/// is made of have been changed since.
+/// The commit of the repository whose root this is, with `-dirty` if sources of the program have
+/// been changed since.
 fn from_git() -> Option<String> {
-    // An unpacked archive may lie in somebody else's repository.
+    // An unpacked archive may lie in a foreign repository.
     let root = fs::canonicalize(env::var_os("CARGO_MANIFEST_DIR")?).ok()?;
     let top = git(&root, &["rev-parse", "--show-toplevel"])?;
     if fs::canonicalize(top).ok()? != root {
@@ -38,10 +38,10 @@ fn from_git() -> Option<String> {
     if !of(&["status", "--porcelain", "--untracked-files=no"])?.is_empty() {
         commit.push_str("-dirty");
     }
-    // git writes this file whenever HEAD begins to mean something else.
+    // git writes this file whenever HEAD moves.
     let log = git(&root, &["rev-parse", "--git-path", "logs/HEAD"])?;
     for file in std::iter::once(log.as_str()).chain(of(&["ls-files"])?.lines()) {
-        // One that is not there would make cargo build anew each time.
+        // A missing file would make cargo rebuild each time.
         if root.join(file).exists() {
             println!("cargo::rerun-if-changed={file}");
         }
@@ -49,7 +49,7 @@ fn from_git() -> Option<String> {
     Some(commit)
 }
 
-/// What git prints, if it is there and can say.
+/// git's output, if git is installed and succeeds.
 fn git(root: &Path, arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").current_dir(root).args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

@@ -1,4 +1,4 @@
-//! Answers: status, headers and body, as `tiny_http` writes them.
+//! HTTP answers: status, headers and body, written by `tiny_http` on the connection's thread.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -10,40 +10,40 @@ use super::bodies::Body;
 use super::bundle::Asset;
 use super::request::{Refused, Request};
 
-/// Nothing may be loaded from, sent to, or framed by any other host.
+/// No other host may supply content, receive data or frame the page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Nothing at all may be loaded: for answers that are no page.
+/// For answers that are not pages: the browser may load nothing at all.
 const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
-/// What every answer carries, besides a policy.
+/// Headers of every answer, besides a policy.
 const SAFETY: [(&str, &str); 3] = [
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 ];
 
-/// Seconds after which a client that was refused for want of room may ask again.
+/// Seconds until a client that was refused because of overload may retry.
 const RETRY_AFTER: &str = "1";
 
-/// The headers of [`SAFETY`] and the policy for data, as text.
+/// The headers of [`SAFETY`] and [`DATA_POLICY`], as text.
 pub(crate) fn safety_headers() -> String {
     let all = SAFETY.iter().chain(&[("Content-Security-Policy", DATA_POLICY)]);
     all.map(|(name, value)| format!("{name}: {value}\r\n")).collect()
 }
 
-/// An answer that is ready to be sent.
+/// An answer, ready to be sent.
 pub(super) struct Answer {
     response: ResponseBox,
-    /// Bytes of memory that it holds until it has been sent.
+    /// Bytes of memory that it occupies until it has been sent.
     pub(super) held: usize,
-    /// Whether it is made while it is sent, and may take any time.
+    /// Whether it is generated while it is sent; then it has no overall deadline.
     pub(super) is_stream: bool,
 }
 
 impl Answer {
-    /// JSON, compressed for clients that take it.
+    /// JSON, compressed for clients that accept gzip.
     pub(super) fn json(status: u16, body: Arc<Body>, takes_gzip: bool) -> Answer {
         let held = body.size();
         let (reader, length, is_packed) = body.form(takes_gzip);
@@ -61,7 +61,7 @@ impl Answer {
         Answer::new(status, reader, length, held, DATA_POLICY, &headers)
     }
 
-    /// CSV whose length is not known before. `name` is what a browser saves it as.
+    /// CSV of unknown length. `name` is the file name under which a browser saves it.
     pub(super) fn csv(reader: impl Read + Send + 'static, name: &str) -> Answer {
         let disposition = format!("attachment; filename=\"{name}\"");
         let headers = [
@@ -72,8 +72,8 @@ impl Answer {
         Answer { is_stream: true, ..Answer::new(200, reader, None, 0, DATA_POLICY, &headers) }
     }
 
-    /// A file of the page, or the word that the client has it already. It is decompressed
-    /// while it is sent, for the few clients that cannot do that themselves.
+    /// A file of the page, or 304 if the client already has it. The few clients that do not accept
+    /// gzip get it decompressed while it is sent.
     pub(super) fn file(asset: &'static Asset, request: &Request) -> Answer {
         let age = if asset.is_hashed { "public, max-age=31536000, immutable" } else { "no-cache" };
         let mut headers = vec![
@@ -93,13 +93,13 @@ impl Answer {
         Answer::new(200, reader, asset.length(), 0, POLICY, &headers)
     }
 
-    /// A page that is a text inside the program.
+    /// A page whose text is compiled into the program.
     pub(super) fn page(text: &'static str) -> Answer {
         let headers = [("Content-Type", "text/html; charset=utf-8")];
         Answer::new(200, text.as_bytes(), text.len(), 0, POLICY, &headers)
     }
 
-    /// Tells why a request is refused.
+    /// Says why a request is refused.
     pub(super) fn refusal(Refused(status, why): &Refused) -> Answer {
         let text = format!("{why}\n").into_bytes();
         let mut headers =
@@ -121,7 +121,7 @@ impl Answer {
         policy: &str,
         headers: &[(&str, &str)],
     ) -> Answer {
-        // Where the length is known: no chunks.
+        // If the length is known: no chunks.
         let mut response =
             Response::new(StatusCode(status), Vec::new(), reader, length.into(), None)
                 .with_chunked_threshold(usize::MAX);
@@ -134,8 +134,8 @@ impl Answer {
         Answer { response: response.boxed(), held, is_stream: false }
     }
 
-    /// Writes it: without its body in answer to HEAD; with the word that the connection is
-    /// closed behind it (`is_last`).
+    /// Writes the answer: without its body in answer to HEAD; with `Connection: close` if it
+    /// `is_last` on its connection.
     ///
     /// # Errors
     /// Those of `out`.
@@ -146,10 +146,10 @@ impl Answer {
     }
 }
 
-/// Writes a header behind the first line: `tiny_http` leaves Connection to its own server.
+/// Inserts a header after the status line: `tiny_http` leaves Connection to its own server.
 struct Inserting<'a, W> {
     out: W,
-    /// `None` once the first line has gone by.
+    /// `None` once the status line has been written.
     inserted: Option<&'a [u8]>,
 }
 

@@ -1,18 +1,18 @@
-//! Who makes the answers, and in which order.
+//! Makes the answers, and decides their order.
 //!
-//! A connection's own thread answers with what is there: the files of the page, and what has
-//! been made already from the latest snapshot. The rest is made by three threads, two for the
-//! history and one for everything else: a question to the history takes seconds, and to make
-//! an answer takes stack and memory, which is bounded this way, however many connections there
-//! are. Each of them has a fair queue ([`super::queue`]).
+//! A connection's own thread sends what is ready: the files of the page, and answers already made
+//! from the latest snapshot. Three threads make the rest, two for the history and one for
+//! everything else. A question to the history takes seconds, and making an answer takes stack and
+//! memory; three threads bound both, however many connections there are. Each thread has a fair
+//! queue ([`super::queue`]).
 //!
-//! Questions to the history take milliseconds or half a minute, which nobody can tell before. So
-//! each begins in the lane of the short ones; one that has taken longer than [`SLICE`] while
-//! others wait is ended, and begins anew in the lane of the long ones, which has a thread of its
-//! own. So a short question waits for a slice of each client at most, whatever the others ask,
-//! and a long one loses no more than that. What nobody waits for any more, as its client has
-//! gone, is ended too; and in both lanes a question of a client that has asked for much of late
-//! ([`super::recent`]) gives way to that of one that has not, and begins anew.
+//! A question to the history takes milliseconds or half a minute; nobody can tell in advance. So
+//! each starts in the short lane. If it has run longer than [`SLICE`] while others wait, it is
+//! cancelled and starts over in the long lane, which has its own thread. A short question therefore
+//! waits at most one slice per client, whatever the others ask, and a long one loses no more than
+//! that. A question whose client has gone is cancelled too. In both lanes, a question of a client
+//! with many recent requests ([`super::recent`]) yields to one of a client with few, and starts
+//! over.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,26 +33,26 @@ use super::request::{Refused, Request};
 use super::routes::{self, Handler, Route};
 use super::source::{Ask, IsOver, Source};
 
-/// How long a question to the history may hold up others that have just come. A crowd of 32
-/// that asks as much as it can holds up a newcomer for three seconds.
+/// How long a question to the history may delay others that have just arrived. A crowd of 32 that
+/// asks as much as it can delays a newcomer by three seconds.
 const SLICE: Duration = Duration::from_millis(100);
-/// How often it is looked whether a client that waits is still there. (Some close their side once
-/// they have asked, and get what is answered within this time.)
+/// How often a waiting connection checks that its client is still there. (Some clients close their
+/// side after asking; they get what is answered within this time.)
 const LOOK: Duration = Duration::from_millis(500);
-/// Questions of one client that wait for the history. The page asks one after the other.
+/// Questions of one client that may wait for the history. The page asks one after another.
 const QUESTIONS_PER_CLIENT: usize = 4;
 
-/// A question that waits for its answer.
+/// A question, waiting for its answer.
 struct Question<W> {
     address: IpAddr,
     asked: W,
     takes_gzip: bool,
     reply: SyncSender<Made>,
-    /// Whether nobody waits for the answer any more.
+    /// Whether the client no longer waits for the answer.
     is_gone: Arc<AtomicBool>,
 }
 
-/// A route and a query: what is asked of the snapshot and the daemon.
+/// A route and a query: a question about the snapshot and the daemon.
 type Place = (&'static Route, String);
 
 /// Makes answers from a source.
@@ -66,15 +66,15 @@ pub struct Answers<S> {
 }
 
 impl<S: Source> Answers<S> {
-    /// For a web server of so many connections: questions to the history may wait on half of
-    /// them, and on an eighth those that take long.
+    /// For a web server with `connections` slots: at most half of them may wait for a short
+    /// question to the history, an eighth for a long one.
     pub fn new(source: Arc<S>, connections: usize) -> Answers<S> {
         let recent = Arc::<Recent>::default();
         let lane = |most: usize| Queue::new(most.max(1), QUESTIONS_PER_CLIENT, recent.clone());
         Answers {
             source,
             bodies: Bodies::default(),
-            // No more can wait than there are connections.
+            // There cannot be more waiting than there are connections.
             quick: Queue::new(usize::MAX, usize::MAX, recent.clone()),
             history: Arc::new(lane(connections / 2)),
             long: Arc::new(lane(connections / 8)),
@@ -82,13 +82,13 @@ impl<S: Source> Answers<S> {
         }
     }
 
-    /// Who has asked for much of late; the guard's limits look at the same.
+    /// The clients' recent requests, which the guard's limits use as well.
     pub(super) fn recent(&self) -> Arc<Recent> {
         self.recent.clone()
     }
 
-    /// Notes that `address` asks on a connection that it has opened for an earlier request. (That
-    /// it opened one has been noted.)
+    /// Records a request of `address` on a connection that it opened for an earlier request. (The
+    /// opening has been recorded already.)
     pub(super) fn note_further(&self, request: &Request, address: IpAddr) {
         let handler = routes::find(&request.path).map(|route| route.handler);
         if let Some(Handler::History | Handler::HistoryCsv) = handler {
@@ -96,8 +96,8 @@ impl<S: Source> Answers<S> {
         }
     }
 
-    /// Makes what is asked of the snapshot and the daemon, until [`Answers::close`]: the body
-    /// of one thread.
+    /// Answers questions about the snapshot and the daemon, until [`Answers::close`]: the body of
+    /// the first thread.
     pub fn run(&self) {
         while let Some((_turn, question)) = self.quick.next() {
             let Question { asked: (route, query), takes_gzip, reply, .. } = question;
@@ -117,24 +117,24 @@ impl<S: Source> Answers<S> {
             if takes_gzip {
                 body.pack();
             }
-            // The client may have gone meanwhile.
+            // The client may have gone in the meantime.
             let _ = reply.send((status, body));
         }
     }
 
-    /// Answers questions to the history, one after the other, until [`Answers::close`]: the
+    /// Answers short questions to the history, one after another, until [`Answers::close`]: the
     /// body of the second thread.
     pub fn run_history(&self) {
         self.run_lane(&self.history, SLICE);
     }
 
-    /// Answers those that take long, in the same way: the body of the third thread.
+    /// Answers the long ones in the same way: the body of the third thread.
     pub fn run_long_history(&self) {
         self.run_lane(&self.long, Duration::MAX);
     }
 
-    /// Answers what waits in a lane. What has to give way goes on in the lane of long ones; where
-    /// that has no room, it is refused.
+    /// Answers the questions of a lane. One that has to yield moves to the long lane; if that is
+    /// full, it is refused.
     fn run_lane(&self, lane: &Arc<Queue<Question<Ask<S>>>>, slice: Duration) {
         while let Some((turn, question)) = lane.next() {
             let (queue, running) = (lane.clone(), turn.running());
@@ -145,7 +145,7 @@ impl<S: Source> Answers<S> {
         }
     }
 
-    /// Answers a question to the history. Returns it if `gives_way` ended that.
+    /// Answers a question to the history. Returns the question if `gives_way` cancelled it.
     fn ask_history(
         &self,
         question: Question<Ask<S>>,
@@ -170,18 +170,18 @@ impl<S: Source> Answers<S> {
         None
     }
 
-    /// Ends the three threads. What still waits is refused.
+    /// Ends the three threads. Questions that still wait are refused.
     pub fn close(&self) {
         self.quick.close();
         self.history.close();
         self.long.close();
     }
 
-    /// The answer to a request from `address`, for a client of which `is_gone` tells whether it
-    /// has hung up.
+    /// Answers a request from `address`. `is_gone` says whether the client has hung up.
     ///
     /// # Errors
-    /// There is no room for the question, it takes longer than `time`, or the client has gone.
+    /// There is no room for the question, it takes longer than `time`, the client has gone, or it
+    /// asks for CSV by HTTP/1.0.
     pub(super) fn answer(
         self: &Arc<Self>,
         request: &Request,
@@ -235,7 +235,7 @@ impl<S: Source> Answers<S> {
         wait(&self.history, address, ask, takes_gzip, time, is_gone)
     }
 
-    /// An answer of the history as CSV, which is made in parts while it is sent.
+    /// An answer of the history as CSV, made in parts while it is sent.
     fn csv(
         self: &Arc<Self>,
         request: &Request,
@@ -251,7 +251,7 @@ impl<S: Source> Answers<S> {
         let ask = move |source: &S, is_over: IsOver| {
             let export = Export::begin(&query, source, &is_over)?;
             let head = export.head();
-            // It was begun anew if it had to give way: the first one that came to its end counts.
+            // A question that yields starts over: the first run that completes counts.
             let _ = begun.set(export);
             Ok(head)
         };
@@ -263,7 +263,7 @@ impl<S: Source> Answers<S> {
         let answers = self.clone();
         let reader = Parts::new(export.clone(), body, move |ask| {
             match answers.ask(address, ask, false, time, || false) {
-                // There may be room in a moment, but not where the daemon stops.
+                // There may be room in a moment, unless the daemon is stopping.
                 Err(Refused(503, _)) if !answers.history.is_closed() => None,
                 made => Some(made.ok()),
             }
@@ -300,13 +300,13 @@ fn wait<W>(
                 return Err(Refused(503, "The client has gone."));
             }
             Err(RecvTimeoutError::Timeout) => {}
-            // It has made room for somebody else's, or the daemon stops.
+            // It was displaced by another client's question, or the daemon is stopping.
             Err(RecvTimeoutError::Disconnected) => return Err(BUSY),
         }
     }
 }
 
-/// Tells, once dropped, that nobody waits for an answer any more.
+/// When dropped, marks the question as abandoned.
 #[derive(Default)]
 struct Gone(Arc<AtomicBool>);
 
@@ -316,8 +316,8 @@ impl Drop for Gone {
     }
 }
 
-/// What a body is kept under. A snapshot that grows old, as the counting hangs, is asked anew
-/// each second: its age is a part of the answer.
+/// The cache key of a body. If the counting hangs, the snapshot ages: the age is a part of the
+/// answer, so the answer is made anew each second.
 fn asked(route: &Route, query: &str, age: u64) -> String {
     match age {
         0 => format!("{}?{query}", route.name),

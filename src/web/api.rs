@@ -1,6 +1,6 @@
 //! The JSON of the API, made from a snapshot. docs/api-reference.md documents every key.
 //!
-//! Rows are written straight into the text: 1,000 hosts as a tree of values would take more
+//! Rows are serialised straight into the text: 1,000 hosts as a tree of values would take more
 //! memory than all hosts in the snapshot.
 
 use std::cmp::Reverse;
@@ -20,10 +20,10 @@ use crate::export::time::rfc3339;
 
 pub(super) use super::one::one;
 
-/// A host that was seen this much before the snapshot is active, nanoseconds.
+/// A host seen within this time before the snapshot is active, nanoseconds.
 const ACTIVE: i64 = 60 * 1_000_000_000;
 
-/// Which rows of a table are asked for.
+/// The requested rows of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
     /// Rows to skip.
@@ -32,13 +32,12 @@ pub struct Page {
     pub limit: usize,
 }
 
-/// An answer as text. All keys are texts and a text takes whatever is written: nothing can
-/// fail.
+/// An answer as text. Serialising cannot fail: all keys are strings, and a string accepts anything.
 fn text(answer: &impl Serialize) -> String {
     serde_json::to_string(answer).unwrap_or_default()
 }
 
-/// Adds the four counters of a volume pair by direction under `packets_*` and `bytes_*`.
+/// Packets and bytes of each direction, as `packets_*` and `bytes_*`.
 fn directions_json(of: impl Fn(Direction) -> Volume) -> Map<String, Value> {
     let mut object = Map::new();
     for direction in Direction::ALL {
@@ -105,8 +104,8 @@ impl From<&Second> for LiveSecond {
     }
 }
 
-/// `GET /api/v1/live`: rates of the last whole second, totals, drops, recent seconds, and
-/// the busiest rows of each table.
+/// `GET /api/v1/live`: rates of the last whole second, totals, drops, recent seconds, and the
+/// busiest rows of each table.
 pub fn live(snapshot: &Snapshot, age: u64, seconds: usize, top: usize) -> String {
     let last = snapshot.seconds.last().copied().unwrap_or_default();
     let skipped = snapshot.seconds.len().saturating_sub(seconds);
@@ -130,7 +129,7 @@ pub fn live(snapshot: &Snapshot, age: u64, seconds: usize, top: usize) -> String
     })
 }
 
-/// Bytes by direction, then packets by class of protocol and of what is not IP.
+/// Bytes by direction, then packets by protocol class, then packets that are not IP.
 const COLUMNS: usize = Direction::ALL.len() + CLASSES + 1;
 
 fn columns(volume: impl Fn(Direction) -> Volume, classes: [u64; CLASSES]) -> [u64; COLUMNS] {
@@ -140,9 +139,9 @@ fn columns(volume: impl Fn(Direction) -> Volume, classes: [u64; CLASSES]) -> [u6
     std::array::from_fn(|_| all.next().unwrap_or(0))
 }
 
-/// `GET /api/v1/pulse`: what a page needs every second, in few bytes. The seconds after
-/// `since` (none: the last one), the totals, the `top` busiest hosts of the last second, and
-/// the counters of `one` thing, if one was asked for.
+/// `GET /api/v1/pulse`: what a page needs every second, in few bytes: the seconds after `since`
+/// (without it, the last second only), the totals, the `top` busiest hosts of the last second, and
+/// the counters of `one` thing, if requested.
 pub fn pulse(
     snapshot: &Snapshot,
     age: u64,
@@ -230,12 +229,12 @@ pub fn interfaces(snapshot: &Snapshot) -> String {
 }
 
 impl Page {
-    /// Rows that must be in order to show this page.
+    /// Rows that must be sorted to show this page.
     fn end(self) -> usize {
         self.offset.saturating_add(self.limit)
     }
 
-    /// Cuts the page out of rows in order; what is not on it joins the `rest`.
+    /// Cuts the page out of sorted rows; all other rows join the `rest`.
     fn cut<'a, T>(
         self,
         (mut rows, mut rest): (Vec<&'a T>, Vec<&'a T>),
@@ -263,7 +262,7 @@ impl Hosts<'_> {
         Hosts::of(snapshot, rows, &rest)
     }
 
-    /// The `top` busiest that are hosts indeed: groups are in `other`.
+    /// The `top` busiest real hosts: multicast groups are in `other`.
     fn busiest(snapshot: &Snapshot, top: usize) -> Hosts<'_> {
         let key = |row: &HostRow| {
             let bytes = if row.group { 0 } else { row.traffic.bytes() };
@@ -289,7 +288,7 @@ impl Hosts<'_> {
     }
 }
 
-/// A host and what it does. Services + other services = the host.
+/// A host and its services. Services + other services = the host.
 #[derive(Serialize)]
 struct OneHost<'a> {
     #[serde(flatten)]
@@ -316,8 +315,8 @@ impl From<&ServiceRow> for ServiceLine {
     }
 }
 
-/// `GET /api/v1/hosts` with `name`: that host, if it has a row, and what it does; all the
-/// rest is in `other`.
+/// `GET /api/v1/hosts` with `name`: that host, if it has a row, and its services; everything else
+/// is in `other`.
 pub fn host(snapshot: &Snapshot, address: IpAddr) -> String {
     let is_it = |row: &&HostRow| row.address.ip() == address;
     let (found, rest): (Vec<&HostRow>, Vec<_>) = snapshot.hosts.iter().partition(is_it);

@@ -1,7 +1,7 @@
-//! Bodies of answers: made once for each snapshot and question, packed once, then shared.
+//! Bodies of answers: made once per snapshot and question, compressed once, then shared.
 //!
-//! A snapshot lives a second and pages ask the same; so what was made for the first serves
-//! the others. What is kept is bounded, in number and in bytes.
+//! A snapshot lives a second and pages ask the same questions, so the first page's answer serves
+//! the others. The cache is bounded in number and in bytes.
 
 use std::io::{Cursor, Write};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -9,16 +9,16 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// Bodies that are kept at most.
+/// Cached bodies, at most.
 const BODIES: usize = 16;
-/// Bytes that they take at most, packed and plain.
+/// Bytes of all cached bodies, at most, compressed and plain.
 const BYTES: usize = 2 << 20;
-/// Bodies below this stay plain: they fit into one packet anyhow.
+/// Shorter bodies stay plain: they fit into one packet anyway.
 const LEAST: usize = 1_024;
-/// Level 4 packs JSON nearly as small as 6, in half of the time (measured).
+/// Level 4 compresses JSON nearly as small as 6, in half of the time (measured).
 const LEVEL: u32 = 4;
 
-/// The text of an answer, and its packed form once somebody has wanted it.
+/// The text of an answer, and its compressed form once a client has wanted it.
 pub struct Body {
     plain: String,
     packed: OnceLock<Option<Vec<u8>>>,
@@ -33,7 +33,7 @@ impl Body {
         Arc::new(Body { plain, packed: OnceLock::new() })
     }
 
-    /// The same, in the one form that is asked for: the other takes no memory.
+    /// The same, in the requested form only, to save the memory of the other.
     pub fn single(plain: String, takes_gzip: bool) -> Arc<Body> {
         let mut body = Body { plain, packed: OnceLock::new() };
         if takes_gzip && body.packed().is_some() {
@@ -42,23 +42,24 @@ impl Body {
         Arc::new(body)
     }
 
-    /// Bytes that it takes now.
+    /// Bytes that it occupies now.
     pub fn size(&self) -> usize {
         let packed = self.packed.get().and_then(Option::as_ref);
         self.plain.capacity() + packed.map_or(0, Vec::capacity)
     }
 
-    /// Makes the packed form, which takes more stack than a connection's thread has.
+    /// Compresses it, which takes more stack than a connection's thread has.
     pub fn pack(&self) {
         self.packed();
     }
 
-    /// Whether the packed form has been made, or there is none.
+    /// Whether it has been compressed, or found not worth it.
     pub fn is_packed(&self) -> bool {
         self.packed.get().is_some()
     }
 
-    /// What to send to a client that takes gzip, or does not, and whether it is gzip.
+    /// The bytes for a client that does or does not accept gzip, their length, and whether they are
+    /// gzip.
     pub fn form(self: Arc<Body>, takes_gzip: bool) -> (Cursor<Form>, usize, bool) {
         let is_packed = takes_gzip && self.packed().is_some();
         let form = Form { body: self, is_packed };
@@ -95,7 +96,7 @@ impl AsRef<[u8]> for Form {
     }
 }
 
-/// The bodies made from the latest snapshot.
+/// Cache of the bodies made from the latest snapshot.
 #[derive(Default)]
 pub struct Bodies(Mutex<Kept>);
 
@@ -108,13 +109,13 @@ struct Kept {
 }
 
 impl Bodies {
-    /// The answer to `question` from the snapshot of this number, if it is kept.
+    /// The cached answer to `question` from the snapshot with this number, if there is one.
     pub fn kept(&self, number: u64, question: &str) -> Option<Arc<Body>> {
         self.lock(number).find(question)
     }
 
-    /// The answer to `question` from the snapshot of this number: the one that is kept, or
-    /// what `make` makes.
+    /// The answer to `question` from the snapshot with this number: the cached one, or the result
+    /// of `make`.
     ///
     /// # Errors
     /// Those of `make`.
@@ -127,13 +128,13 @@ impl Bodies {
         if let Some(body) = self.lock(number).find(question) {
             return Ok(body);
         }
-        // Not locked: two threads may make the same, and both are right.
+        // Not locked: two threads may make the same body, and both are right.
         let body = Body::new(make()?);
         self.lock(number).keep(number, question, &body);
         Ok(body)
     }
 
-    /// Locks it; what is older than the snapshot goes.
+    /// Locks the cache, and clears it if it is older than the snapshot.
     fn lock(&self, number: u64) -> std::sync::MutexGuard<'_, Kept> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.number < number {
@@ -150,7 +151,7 @@ impl Kept {
     }
 
     fn keep(&mut self, number: u64, question: &str, body: &Arc<Body>) {
-        // Packed, it is smaller than plain.
+        // The compressed form is smaller than the plain one.
         let size = 2 * body.plain.len() + question.len();
         let has_room = self.bodies.len() < BODIES && self.bytes + size <= BYTES;
         if self.number == number && has_room && self.find(question).is_none() {
@@ -179,7 +180,7 @@ mod tests {
         assert_eq!(get(&bodies, 1, "b", "third"), "third");
         assert_eq!(get(&bodies, 2, "a", "fourth"), "fourth");
         assert_eq!(bodies.0.lock().unwrap().bodies.len(), 1);
-        // A thread that still has the snapshot before.
+        // A thread that still has the previous snapshot.
         assert_eq!(get(&bodies, 1, "c", "fifth"), "fifth");
         assert!(bodies.0.lock().unwrap().find("c").is_none());
         assert!(bodies.get(2, "d", || Err("no")).is_err());
@@ -218,7 +219,7 @@ mod tests {
         let (_, length, is_packed) = Body::new("{}".to_owned()).form(true);
         assert_eq!((length, is_packed), (2, false));
 
-        // For one client only: nothing is held but what it takes.
+        // For a single client, only one form stays in memory.
         let single = Body::single(text.clone(), true);
         assert!(single.size() < text.len() / 10, "{}", single.size());
         let mut read = String::new();

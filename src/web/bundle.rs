@@ -4,13 +4,13 @@ include!(concat!(env!("OUT_DIR"), "/bundle.rs"));
 
 /// A file of the page.
 pub(super) struct Asset {
-    /// Under which it is served.
+    /// The path under which it is served.
     pub(super) path: &'static str,
     /// Its media type.
     pub(super) kind: &'static str,
-    /// Changes when the content does.
+    /// Changes whenever the content does.
     pub(super) etag: &'static str,
-    /// Whether its name changes with its content, so that it can be cached for good.
+    /// Whether its name contains a hash of its content, so that it can be cached forever.
     pub(super) is_hashed: bool,
     /// Its content, compressed.
     pub(super) gzip: &'static [u8],
@@ -24,18 +24,18 @@ impl Asset {
     }
 }
 
-/// Stands in where the program was built without the page.
+/// Served if the program was built without the page.
 const UNBUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
     <title>brightstat</title><h1>brightstat</h1><p>This program was built without its page: \
     run <code>make ui</code>, which needs Node.js, and build it again. The numbers are at \
     <a href=\"api/v1/live\">api/v1/live</a>.</p></html>\n";
 
-/// The file under that path.
+/// The file at that path.
 pub(super) fn find(path: &str) -> Option<&'static Asset> {
     ASSETS.iter().find(|asset| asset.path == path)
 }
 
-/// What to serve at `/` if there is no page.
+/// The page to serve at `/` if none was built.
 pub(super) fn unbuilt() -> Option<&'static str> {
     ASSETS.is_empty().then_some(UNBUILT)
 }

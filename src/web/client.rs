@@ -2,13 +2,13 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What the limits count as one client: an IPv4 address, or the /64 that an IPv6 address is
-/// in. One machine gives itself as many addresses of its /64 as it likes (RFC 4862, RFC 8981),
-/// so whole IPv6 addresses would limit nothing.
+/// What the limits count as one client: an IPv4 address, or the /64 of an IPv6 address. A machine
+/// can give itself any number of addresses within its /64 (RFC 4862, RFC 8981), so a limit per IPv6
+/// address would limit nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Client(IpAddr);
 
-/// The bits of an IPv6 address that name its network.
+/// The network bits of an IPv6 address.
 const NETWORK: u128 = !0 << 64;
 
 impl From<IpAddr> for Client {

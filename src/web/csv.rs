@@ -1,10 +1,10 @@
 //! `GET /api/v1/history.csv`: history of any length as CSV.
 //!
-//! A year of hours is many megabytes, and a client may take them slowly. So the span is asked for
-//! in parts, each of which is a short question like any other, and a part is asked for when the
-//! one before has been sent: no more than one is held, nothing in the database is held up in
-//! between, and others have their turn. All parts name the rows that are the busiest of the whole
-//! span. A part sees what has been stored since the one before.
+//! A year of hours is many megabytes, and a client may read them slowly. So the connection's thread
+//! asks for the span in parts. Each part is a short question like any other, and is asked for after
+//! the previous part has been sent. At most one part is in memory, the database is free in between,
+//! and others get their turn. All parts have the same rows: the busiest of the whole span. A part
+//! includes what was stored since the previous one.
 
 use std::io::{self, Cursor, Read};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,33 +22,33 @@ use crate::ask::when::rfc3339_in;
 use crate::export::history_csv::{write_by_time, write_head};
 use crate::store::question::{Label, Question, Step};
 
-/// Lines of a part, about: some 40 kB.
+/// Lines of a part, roughly: some 40 kB.
 const LINES: usize = 300;
-/// Lines of a point besides those of its rows: other, none, total.
+/// Lines of a point besides its rows: other, none, total.
 const REST: usize = 3;
-/// Seconds of a day, about; the days of a time zone have 23 to 25 hours.
+/// Seconds of a day, roughly: the days of a time zone have 23 to 25 hours.
 const DAY: i64 = 86_400;
-/// How often a part is asked for anew where there is no room for the question, a second apart.
+/// How often a part is asked for, a second apart, if there is no room for the question.
 const TRIES: usize = 20;
 
-/// A span that is being told.
+/// The state of an export: what to ask, and what comes next.
 #[derive(Clone)]
 pub(super) struct Export {
-    /// With the rows of all parts. The span is that of the whole.
+    /// With the rows of all parts, and the whole span.
     question: Question,
     zone: TimeZone,
     labels: Vec<Label>,
     /// The length of a part, seconds; `None` if there is only one.
     length: Option<i64>,
-    /// The beginning of the next part; `None` once the last one has been made.
+    /// The beginning of the next part; `None` after the last one.
     next: Option<i64>,
 }
 
 impl Export {
-    /// Finds out what the parts of an answer are.
+    /// Determines the parts of an answer.
     ///
     /// # Errors
-    /// An HTTP status and a sentence: what is asked makes no sense, or cannot be read.
+    /// An HTTP status and a sentence: the question makes no sense, or the history cannot be read.
     pub(super) fn begin(
         query: &str,
         source: &impl Source,
@@ -62,8 +62,8 @@ impl Export {
         let is_whole = matches!(question.step, Step::Whole);
         let (mut begin, mut length) = (question.from, None);
         if !is_whole {
-            // The first and the last second tell where the intervals begin and end that they are
-            // in, how long those are, and since when there are any.
+            // Questions for the first and the last second yield the bounds of the intervals that
+            // contain them, the length of an interval, and the oldest one kept.
             let second = |from| Question { from, to: from + 1, top: 1, ..question.clone() };
             let (first, last) = (ask(&second(question.from))?, ask(&second(question.to - 1))?);
             (question.from, question.to) = (first.from, last.to);
@@ -82,19 +82,19 @@ impl Export {
         })
     }
 
-    /// The names of the columns.
+    /// The header line: the names of the columns.
     pub(super) fn head(&self) -> String {
         text(|out| write_head(self.question.kind, out))
     }
 
-    /// What a browser saves it as.
+    /// The file name under which a browser saves it.
     pub(super) fn file_name(&self) -> String {
         let day = |seconds| rfc3339_in(seconds, &self.zone).chars().take(10).collect::<String>();
         let Question { kind, from, to, .. } = &self.question;
         format!("brightstat-{}-{}-{}.csv", kind.plural, day(*from), day(*to))
     }
 
-    /// The next part, and the state in which that has been made.
+    /// The next part, and the state after it.
     fn part(
         &self,
         from: i64,
@@ -105,12 +105,12 @@ impl Export {
         let to = self.length.map_or(end, |length| from.saturating_add(length).min(end));
         let question = Question { from, to, ..self.question.clone() };
         let mut answer = source.history(&question, is_over).map_err(problem)?;
-        // Whether a host is local is not known where it was silent.
+        // A part in which a host was silent does not know whether it is local.
         answer.rows.iter_mut().zip(&self.labels).for_each(|(line, label)| {
             line.label.clone_from(label);
         });
         let text = text(|out| write_by_time(&answer, &self.zone, out));
-        // Spans are widened to whole intervals, so a part may end later than was asked for.
+        // Spans are widened to whole intervals, so a part may end later than requested.
         let next =
             (self.length.is_some() && answer.to > from && answer.to < end).then_some(answer.to);
         Ok((text, Export { next, ..self.clone() }))
@@ -119,18 +119,18 @@ impl Export {
 
 fn text(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> String {
     let mut out = Vec::with_capacity(4 << 10);
-    // Writing into memory does not fail, and what is written is text.
+    // Writing into memory cannot fail, and the writer writes UTF-8.
     let _ = write(&mut out);
     let mut text = String::from_utf8(out).unwrap_or_default();
     text.shrink_to_fit();
     text
 }
 
-/// Has the history asked. `None`: there is no room for the question now; `Some(None)`: there is no
-/// answer, and none will come.
+/// Puts a question to the history. `None`: there is no room for it now; `Some(None)`: there is no
+/// answer, and there will be none.
 type Asker<S> = Box<dyn Fn(Ask<S>) -> Option<Option<Made>> + Send>;
 
-/// The parts, one behind the other, each made when it is wanted.
+/// Reads the parts one after another, and makes each on demand.
 pub(super) struct Parts<S> {
     ask: Asker<S>,
     export: Export,
@@ -168,7 +168,7 @@ impl<S: Source> Parts<S> {
                 self.part = body.form(false).0;
                 Ok(())
             }
-            // The connection is closed without the last chunk, so that the client sees that
+            // The connection is closed without the last chunk, so that the client notices that
             // something is missing.
             _ => Err(io::Error::other("the history cannot be read any further")),
         }

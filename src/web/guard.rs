@@ -1,10 +1,10 @@
-//! The guard: the only part that faces the network. This file accepts; [`connection`] has what
-//! is done on a connection, [`limits`] how many there are, [`refuse`] how they are turned away.
+//! The guard: the only code that faces the network. This file accepts connections; [`connection`]
+//! serves one, [`limits`] bounds their number, [`refuse`] turns clients away.
 //!
-//! A connection has a thread of its own, which reads and checks a request (see
-//! [`super::request`]), has it answered (see [`super::Answers`]), and sends the answer. Further
-//! requests may follow on it. Each request and each answer has a deadline, and connections are
-//! limited in all and for each client, so threads and memory are bounded.
+//! Each connection has its own thread, which reads and checks a request (see [`super::request`]),
+//! gets the answer from [`super::Answers`] and sends it. Further requests may follow on the same
+//! connection. Every request and every answer has a deadline, and connections are limited in total
+//! and per client, so threads and memory are bounded.
 
 mod connection;
 mod limits;
@@ -28,24 +28,24 @@ use super::source::Source;
 use crate::capture::live::StopSignal;
 use limits::Limits;
 
-/// How long open connections may take to come to their end when the daemon stops.
+/// How long open connections may take to finish when the daemon stops.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
-/// Connections accepted before the next listener has its turn.
+/// Connections accepted before the next listener gets its turn.
 const TURN: usize = 64;
-/// The stack of a connection's thread. It reads, waits and sends: whatever takes more stack is
-/// done by the threads of [`Answers`]. To decompress the page for a client that cannot takes
-/// more than 128 KiB in a debug build. What is not touched is not resident.
+/// The stack of a connection's thread, which only reads, waits and sends: the threads of
+/// [`Answers`] do whatever takes more stack. Decompressing the page for a client without gzip takes
+/// more than 128 KiB in a debug build. Untouched stack is not resident.
 const STACK: usize = 256 << 10;
 
-/// What the guard needs to know.
+/// The settings and counters of the guard.
 pub struct Guard {
-    /// Who may ask, and under which names; may be replaced while running.
+    /// Who may ask, and under which names; replaced when the networks or the settings change.
     pub admission: RwLock<Admission>,
     /// Connections at the same time.
     pub connections: usize,
-    /// The same of one client: an IPv4 address, or a /64 of IPv6.
+    /// The same for one client: an IPv4 address, or a /64 of IPv6.
     pub connections_per_address: usize,
-    /// What has been let in and turned away.
+    /// Accepted and refused requests.
     pub counts: Counts,
 }
 
@@ -56,7 +56,7 @@ impl Guard {
     }
 }
 
-/// What has been let in and turned away, since the start.
+/// Accepted and refused requests, since the start.
 #[derive(Default)]
 pub struct Counts {
     /// Requests that were answered.
@@ -75,18 +75,18 @@ impl Counts {
     }
 }
 
-/// Why the address of a client is refused, with the remedy.
+/// Why a client's address is refused, with the remedy.
 const STRANGER: Refused = Refused(
     403,
     "Your address is not in a network that this machine is in. The owner of this machine can let \
      other networks in: web.allow in brightstat.toml, for example [\"192.168.7.0/24\"].",
 );
 
-/// Accepts connections until told to stop, then lets those that are open come to their end
-/// for a moment. Failed accepts and a lack of descriptors or threads are survived.
+/// Accepts connections until `stop`, then gives open ones `LAST_ANSWERS` to finish: the body of
+/// the accept thread. Failed accepts and a lack of descriptors or threads do not end it.
 ///
-/// A client that comes after the word to stop waits in the kernel's queue: of a listener that
-/// systemd holds, the next daemon takes it.
+/// A client that connects after `stop` waits in the kernel's queue. If systemd holds the listener,
+/// the next daemon accepts it.
 pub fn run<S: Source>(
     guard: &Arc<Guard>,
     answers: &Arc<Answers<S>>,
@@ -112,14 +112,14 @@ pub fn run<S: Source>(
                 match listener.accept() {
                     Ok((stream, client)) => admit(guard, answers, &limits, stream, client),
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
-                    // The client has gone before its turn came, or the signal was not for us.
+                    // The client left before its turn, or the signal was not for us.
                     Err(e)
                         if matches!(
                             e.kind(),
                             io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
                         ) => {}
                     Err(e) => {
-                        // Out of descriptors, most likely: those in use will be freed.
+                        // Most likely out of descriptors: those in use will be freed.
                         debug!("web: accept: {e}");
                         thread::sleep(Duration::from_millis(100));
                         break;
@@ -135,7 +135,7 @@ pub fn run<S: Source>(
     }
 }
 
-/// Gives a connection a thread of its own, or turns it away.
+/// Gives a connection its own thread, or turns it away.
 fn admit<S: Source>(
     guard: &Arc<Guard>,
     answers: &Arc<Answers<S>>,

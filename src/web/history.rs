@@ -1,4 +1,5 @@
-//! `GET /api/v1/history`: questions to the history, and answers as JSON.
+//! `GET /api/v1/history`: questions to the history, and answers as JSON. Runs on the history
+//! threads.
 
 use jiff::Zoned;
 use jiff::tz::TimeZone;
@@ -10,10 +11,10 @@ use crate::export::history_json::to_json;
 use crate::failure::{Exit, Failure};
 use crate::store::question::Question;
 
-/// Points of an answer at most, and when nobody says how many.
+/// Points of an answer: at most, and by default.
 const POINTS_MOST: usize = 500;
 const POINTS: usize = 300;
-/// Rows of an answer at most, of one that has a single point, and when nobody says how many.
+/// Rows of an answer: at most, at most with a single point, and by default.
 const ROWS_MOST: usize = 100;
 const ROWS_MOST_AT_ONCE: usize = 1_000;
 const ROWS: usize = 20;
@@ -30,7 +31,7 @@ pub(super) fn history(
     Ok(to_json(&answer, &zone))
 }
 
-/// What a query string asks, and the time zone to answer in.
+/// The question in a query string, and the time zone of the answer.
 pub(super) fn parse(query: &str) -> Result<(Question, TimeZone), Problem> {
     let mut words = Words { points: POINTS, most: POINTS_MOST, top: ROWS, ..Words::default() };
     let parameters: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();

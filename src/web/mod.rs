@@ -1,7 +1,7 @@
-//! The HTTP face: the guard, the JSON API and the page.
+//! The web server: the guard, the JSON API and the page.
 //!
-//! [`guard`] owns the public listeners, limits and connections. A connection's own thread reads
-//! and checks a request, has it answered ([`Answers`]) and lets `tiny_http` write the answer.
+//! [`guard`] owns the public listeners, limits and connections. Each connection has its own thread:
+//! it reads and checks a request, gets the answer from [`Answers`] and lets `tiny_http` write it.
 //! Bodies are made once and shared ([`bodies`]).
 
 pub(crate) mod answer;

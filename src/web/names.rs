@@ -1,4 +1,4 @@
-//! Who may ask, and by which name: the checks against strangers and DNS rebinding.
+//! Admission: which clients may ask, and by which name (against strangers and DNS rebinding).
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,19 +8,19 @@ use ipnet::IpNet;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Admission {
     near: Vec<IpNet>,
-    /// By number, as the kernel has them.
+    /// Interface numbers, as the kernel has them.
     links: Vec<u32>,
     allow: Vec<IpNet>,
     names: Vec<String>,
 }
 
-/// Endings that home routers put behind host names, and mDNS's own.
+/// Suffixes that home routers append to host names, and that of mDNS.
 const SUFFIXES: [&str; 5] = ["", ".local", ".lan", ".home", ".fritz.box"];
 
 impl Admission {
-    /// Lets in clients of the prefixes `near` and `allow`, and link-local ones on the interfaces
-    /// with the numbers `links`, who ask for an IP address, localhost, `host_name` (with the
-    /// usual endings) or one of `names`.
+    /// Admits clients in the prefixes `near` and `allow`, and link-local ones on the interfaces
+    /// numbered `links`. They must ask for an IP address, localhost, `host_name` (with the usual
+    /// suffixes) or one of `names`.
     pub fn new(
         near: Vec<IpNet>,
         links: Vec<u32>,
@@ -51,8 +51,8 @@ impl Admission {
             || self.near.iter().chain(&self.allow).any(|net| net.contains(&address))
     }
 
-    /// Whether a Host header names us. A page of somebody else's, loaded under a name that
-    /// he then points at our address, cannot.
+    /// Whether a Host header names us. This stops DNS rebinding: a foreign page whose name is
+    /// repointed at our address still sends that name.
     pub fn knows(&self, host: &str) -> bool {
         let name = match host.rsplit_once(':') {
             // The port does not matter: a forwarded one differs from ours.
@@ -67,9 +67,9 @@ impl Admission {
         self.names.contains(&name) || self.is_second(&name)
     }
 
-    /// Whether this is what avahi calls us where another machine has our name already, such as
-    /// `brightstat-2.local`. Names in .local are asked for on the link, where nobody else's
-    /// name server is (RFC 6762).
+    /// Whether avahi would call us this because another machine already has our name, such as
+    /// `brightstat-2.local`. Names in .local are resolved on the link, out of reach of foreign name
+    /// servers (RFC 6762).
     fn is_second(&self, name: &str) -> bool {
         let split = name.strip_suffix(".local").and_then(|name| name.rsplit_once('-'));
         split.is_some_and(|(name, number)| {
@@ -134,7 +134,7 @@ mod tests {
             admission().admits(address.into())
         };
         assert!(on_link(2) && !on_link(3) && !on_link(0));
-        // Private, and nobody's neighbour.
+        // Private, but not in a neighbouring network.
         assert!(!admits("192.168.2.1") && !admits("10.0.0.1") && !admits("100.64.0.1"));
         assert!(!admits("203.0.113.9"));
     }

@@ -1,12 +1,12 @@
-//! What one host, port, protocol or interface has counted since the start: with each pulse, so
-//! that a page which shows one thing has its rate by the second.
+//! The counters of one host, port, protocol or interface since the start. They come with each
+//! pulse, so that a page that shows one thing can show its rate each second.
 
 use std::net::IpAddr;
 
 use crate::account::{Snapshot, protocol_name};
 
-/// The counters of a row, bytes since the daemon's start: received and sent of a host, all of a
-/// port or a protocol, by direction of an interface. `None`: it has no row (any more).
+/// The counters of a row, bytes since the daemon's start: a host's received and sent, a port's or a
+/// protocol's total, an interface's by direction. `None`: it has no row, or lost it.
 ///
 /// # Errors
 /// What is wrong with `what` or `name`, for people.

@@ -1,20 +1,19 @@
-//! A fair queue: questions wait for the thread that answers them, and the next one is that of
-//! the client which has taken the least of the thread's time.
+//! A fair queue: connections' threads put questions in, one thread answers them. The next question
+//! is that of the client that has used the least of this thread's time.
 //!
-//! Theory of operation: start-time fair queueing (Goyal, Vin, Cheng 1996). Each client has a
-//! mark, the time that its questions have taken so far; the lowest mark goes next. A client
-//! that has not asked for a while starts at the mark of the question that was begun last (the
-//! floor): it goes before everybody who waits already, but cannot save up time. So a client
-//! that asks now and then waits for the question that is being answered and no other, however
-//! many others ask however much. Of those with the same mark, which is so when a crowd comes all
-//! at once, the one goes next that has asked for the least, refused questions included.
+//! Theory of operation: start-time fair queueing (Goyal, Vin, Cheng 1996). Each client has a mark,
+//! the time that its questions have taken so far; the lowest mark goes next. A client that has been
+//! quiet starts at the mark of the question begun last (the floor): it goes before everybody who
+//! already waits, but cannot save up time. So a client that asks now and then waits for the running
+//! question and no other, however many others ask however much. Among equal marks, as when a crowd
+//! arrives all at once, the client that has asked for the least goes next; refused questions count.
 //!
-//! What waits is bounded, for a client and in all. Where it is full, a question makes room for
-//! one of a client (or, within a /64, of an address) that has less waiting: a crowd cannot keep
-//! others out by waiting.
+//! The number of waiting questions is bounded, per client and in total. When the queue is full, a
+//! new question displaces one of a client (or, within a /64, of an address) that has more waiting:
+//! a crowd cannot keep others out by waiting.
 //!
-//! A client that has asked for much of late, in questions and connections ([`super::recent`]),
-//! comes after all others here too, and is the first to make room.
+//! A client with many recent questions and connections ([`super::recent`]) comes after all others
+//! here too, and is displaced first.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -24,14 +23,14 @@ use std::time::{Duration, Instant};
 use super::client::Client;
 use super::recent::Recent;
 
-/// Clients that do not wait but whose time is remembered, at most.
+/// Clients without a waiting question whose time is remembered, at most.
 const REMEMBERED: usize = 256;
 
-/// Questions that wait, by client.
+/// Waiting questions, by client.
 pub(super) struct Queue<J> {
     state: Mutex<State<J>>,
     arrived: Condvar,
-    /// Questions that may wait, in all and for one client.
+    /// Questions that may wait, in total and per client.
     most: usize,
     most_per_client: usize,
 }
@@ -47,7 +46,7 @@ struct State<J> {
     recent: Arc<Recent>,
 }
 
-/// What one client has asked.
+/// The questions of one client.
 struct Flow<J> {
     mark: Duration,
     /// Questions, refused ones included, since one was begun.
@@ -62,7 +61,7 @@ struct Waiting<J> {
 }
 
 impl<J> Queue<J> {
-    /// An empty queue in which `most` may wait, `most_per_client` of them of one client.
+    /// An empty queue in which `most` questions may wait, `most_per_client` of each client.
     pub(super) fn new(most: usize, most_per_client: usize, recent: Arc<Recent>) -> Queue<J> {
         Queue {
             state: Mutex::new(State {
@@ -79,8 +78,8 @@ impl<J> Queue<J> {
         }
     }
 
-    /// Lets a question of `address` wait. False if there is no room; the question is dropped
-    /// then, as is one that has to make room for it.
+    /// Adds a question of `address`. False if there is no room; then the question is dropped. One
+    /// that is displaced by it is dropped too.
     pub(super) fn push(&self, address: IpAddr, job: J) -> bool {
         let is_in = self.lock().push(address, job, self.most, self.most_per_client);
         if is_in {
@@ -89,7 +88,7 @@ impl<J> Queue<J> {
         is_in
     }
 
-    /// The next question, as soon as there is one; `None` once the queue is closed.
+    /// Waits for the next question; `None` once the queue is closed.
     pub(super) fn next(&self) -> Option<(Turn<'_, J>, J)> {
         let mut state = self.lock();
         loop {
@@ -104,8 +103,8 @@ impl<J> Queue<J> {
         }
     }
 
-    /// Whether what is being answered has to give way: after `slice` if somebody waits, at once
-    /// if it is a greedy client's and another one's waits, and if the queue is closed.
+    /// Whether the running question has to yield: after `slice` if any other waits; at once if its
+    /// client is greedy and one of another client that is not waits; and if the queue is closed.
     pub(super) fn wants_the_turn_of(&self, turn: &Running, slice: Duration) -> bool {
         let state = self.lock();
         if state.is_closed {
@@ -122,7 +121,7 @@ impl<J> Queue<J> {
         self.lock().is_closed
     }
 
-    /// Drops what waits, and ends the threads that wait for questions.
+    /// Drops the waiting questions, and ends the threads that wait for questions.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.is_closed = true;
@@ -142,7 +141,7 @@ impl<J> Queue<J> {
     }
 }
 
-/// A question is being answered; the time until this is dropped is its client's.
+/// A question is being answered; its client is charged for the time until this is dropped.
 pub(super) struct Turn<'a, J> {
     queue: &'a Queue<J>,
     running: Running,
@@ -156,7 +155,7 @@ pub(super) struct Running {
 }
 
 impl<J> Turn<'_, J> {
-    /// Whose it is.
+    /// Whose it is, and since when it runs.
     pub(super) fn running(&self) -> Running {
         self.running
     }
@@ -192,8 +191,8 @@ impl<J> State<J> {
         true
     }
 
-    /// Makes room for an address of a client that has as much waiting as it may: the newest
-    /// question goes of the address that has the most, if that has more than this one.
+    /// Makes room within a client that is at its limit, for one of its addresses: drops the newest
+    /// question of the address with the most waiting, if that has more than this one.
     fn displace_address(&mut self, client: Client, address: IpAddr) -> bool {
         let Some(flow) = self.flows.get_mut(&client) else { return false };
         let mut counts: BTreeMap<IpAddr, usize> = BTreeMap::new();
@@ -211,11 +210,11 @@ impl<J> State<J> {
         gone
     }
 
-    /// Makes room for a client that has `own` questions waiting: the newest question goes of
-    /// the client that has the most, greedy ones first, if that has more or only that is greedy;
-    /// of several, of that which has asked for the most since one of its questions was begun, or
-    /// has had the most. (The time that a client has had comes last: of a crowd, most have had
-    /// less than somebody who is answered.)
+    /// Makes room for a client that has `own` questions waiting: drops the newest question of the
+    /// client with the most waiting, greedy ones first. That must have more than `own`, or be
+    /// greedy while this one is not. Ties: the client that has asked for the most since one of its
+    /// questions was begun, then the one that has used the most time. (Time comes last: in a crowd,
+    /// most have used less than a client that is being answered.)
     fn displace_client(&mut self, client: Client, own: usize) -> bool {
         let (recent, now) = (self.recent.clone(), Instant::now());
         let key = |(client, flow): (&Client, &Flow<J>)| {
@@ -259,19 +258,19 @@ impl<J> State<J> {
         Some((client, job))
     }
 
-    /// Counts time to a client, and forgets those who are even with the others.
+    /// Charges a client for its time, and forgets clients that are even with the others.
     fn charge(&mut self, client: Client, time: Duration) {
         let floor = self.floor;
         if let Some(flow) = self.flows.get_mut(&client) {
             flow.mark = flow.mark.max(floor) + time;
         }
         if self.waiting == 0 {
-            // Nobody waits: whoever comes next is the next.
+            // Nobody waits: whoever asks next is served next.
             self.flows.clear();
             self.floor = Duration::ZERO;
             return;
         }
-        // What somebody has asked for in vain counts less with each question that is answered.
+        // Each answered question halves the weight of refused ones.
         for flow in self.flows.values_mut().filter(|flow| flow.waiting.is_empty()) {
             flow.asked /= 2;
         }
@@ -281,7 +280,7 @@ impl<J> State<J> {
         self.forget();
     }
 
-    /// Forgets the least of those who do not wait where too many are remembered.
+    /// If too many idle clients are remembered, forgets those with the lowest marks.
     fn forget(&mut self) {
         while self.flows.len() > self.waiting + REMEMBERED {
             let idle = self.flows.iter().filter(|(_, flow)| flow.waiting.is_empty());

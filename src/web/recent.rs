@@ -1,7 +1,7 @@
-//! Who has asked how much of late: connections opened, and questions to the history.
+//! How much each client has asked for recently: connections opened, and questions to the history.
 //!
-//! Whoever has asked for more than an honest client does comes last wherever something is short:
-//! slots of connections ([`super::guard`]) and the turns of questions ([`super::queue`]).
+//! A client that exceeds what an honest one needs comes last wherever something is short: slots of
+//! connections ([`super::guard`]) and the turns of questions ([`super::queue`]).
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,27 +9,27 @@ use std::time::{Duration, Instant};
 
 use super::client::Client;
 
-/// After this time half of what somebody has asked is forgotten.
+/// After this time, half of a client's count is forgotten.
 const HALF: Duration = Duration::from_secs(5);
-/// Whoever has asked for more of late is greedy: this is four a second and on, or three browsers
-/// behind one address that load the page at once. The page itself keeps one connection, and asks
-/// the history a few questions for each view.
+/// A client whose count is higher is greedy. A steady four requests a second reach this, or three
+/// browsers behind one address that load the page at once. The page itself keeps one connection,
+/// and asks the history a few questions for each view.
 const GREEDY: f64 = 30.0;
-/// Clients that are remembered: 64 kB.
+/// Remembered clients, at most: 64 kB.
 const MOST: usize = 1_024;
 
-/// What was asked of late, by client.
+/// Recent requests, by client.
 #[derive(Default)]
 pub(super) struct Recent(Mutex<HashMap<Client, (f64, Instant)>>);
 
 impl Recent {
-    /// Notes that `client` opens a connection, or asks something that takes time; or tries to.
+    /// Counts a connection that `client` opens, or a question that takes time; failed attempts too.
     pub(super) fn note(&self, client: Client, now: Instant) {
         let mut counts = self.lock();
         if counts.len() >= MOST && !counts.contains_key(&client) {
             counts.retain(|_, (count, at)| left(*count, *at, now) >= 1.0);
             if counts.len() >= MOST {
-                // More clients than a network has: forgotten, all are even again.
+                // More clients than a network has: forget all, so that they are even again.
                 counts.clear();
             }
         }
@@ -48,10 +48,10 @@ impl Recent {
     }
 }
 
-/// What is left of a count that stood at that time.
+/// What is left by `now` of a `count` as of `at`.
 fn left(count: f64, at: Instant, now: Instant) -> f64 {
     let passed = now.saturating_duration_since(at).as_secs_f64();
-    // Halved in steps between which it falls evenly: a power would bring the mathematics library.
+    // Halved in steps, linear in between: a power would need the mathematics library.
     let halves = passed / HALF.as_secs_f64();
     let whole = halves.floor().min(64.0);
     count / (1_u128 << whole as u32) as f64 * (1.0 - (halves - halves.floor()) / 2.0)
@@ -74,7 +74,7 @@ mod tests {
             assert!(!recent.is_greedy(client(1), now));
             recent.note(client(1), now);
         }
-        // A page that is asked for once a second, each time on new connections.
+        // A page that is requested once a second, each time on new connections.
         for _ in 0..100 {
             recent.note(client(2), now);
             recent.note(client(2), now);

@@ -1,15 +1,15 @@
-//! Requests: what is read of them, and which are refused.
+//! Requests: parsed and checked, on the connection's thread. Pure: no I/O.
 //!
-//! Several requests may come on one connection, one behind the other. Where one ends must be
-//! beyond doubt, or a proxy in front of us and we could disagree (request smuggling, RFC 9112,
-//! 11.2): a request with a body is refused, and the connection is closed behind a request whose
-//! lines end in an unusual way.
+//! Several requests may follow each other on one connection. The end of each must be beyond doubt,
+//! or a proxy in front of us could disagree with us (request smuggling, RFC 9112, 11.2). So a
+//! request with a body is refused, and a request with unusual line ends is the last on its
+//! connection.
 
 use super::names::Admission;
 
-/// Headers of a request at most.
+/// Headers of a request, at most.
 const HEADERS: usize = 64;
-/// Bytes of a path with its query at most.
+/// Bytes of a path with its query, at most.
 const PATH: usize = 2_048;
 
 /// A request that has passed the checks.
@@ -19,17 +19,17 @@ pub(crate) struct Request {
     pub is_head: bool,
     /// Without the query.
     pub path: String,
-    /// What stands behind the question mark.
+    /// The part after the question mark.
     pub query: String,
     /// The value of If-None-Match, empty if there is none.
     pub etag: String,
-    /// Whether the client takes gzip.
+    /// Whether the client accepts gzip.
     pub takes_gzip: bool,
     /// Whether another request may follow on this connection.
     pub may_stay: bool,
-    /// Whether the client knows answers whose length is not told before (chunks; HTTP/1.1).
+    /// Whether the client accepts answers of unknown length (chunks; HTTP/1.1).
     pub knows_chunks: bool,
-    /// Bytes that it took.
+    /// Bytes of the request.
     pub length: usize,
 }
 
@@ -39,9 +39,9 @@ pub(crate) struct Refused(pub u16, pub &'static str);
 
 const MALFORMED: Refused = Refused(400, "The request is malformed.");
 
-/// What to say of a request that has not ended within the space there is.
+/// The refusal of a request that does not fit into the buffer.
 pub(super) fn too_large(bytes: &[u8]) -> Refused {
-    // Empty lines before the request are passed over (RFC 9112, 2.2).
+    // Empty lines before the request are ignored (RFC 9112, 2.2).
     let start = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(0);
     if bytes[start..].contains(&b'\n') {
         Refused(431, "The request is too large.")
@@ -50,7 +50,7 @@ pub(super) fn too_large(bytes: &[u8]) -> Refused {
     }
 }
 
-/// Checks what has arrived so far: `None` if more must come.
+/// Checks the bytes received so far; `None` if the request is incomplete.
 pub(crate) fn check(admission: &Admission, bytes: &[u8]) -> Result<Option<Request>, Refused> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut request = httparse::Request::new(&mut headers);
@@ -83,13 +83,13 @@ pub(crate) fn check(admission: &Admission, bytes: &[u8]) -> Result<Option<Reques
     let mut host = None;
     let mut etag = "";
     let mut takes_gzip = false;
-    // HTTP/1.0 has no connections that stay but by an extension.
+    // HTTP/1.0 keeps connections open only by an extension.
     let mut may_stay = version > 0 && authority.is_none() && has_usual_lines(&bytes[..length]);
     for header in request.headers.iter() {
         let value = std::str::from_utf8(header.value).map_err(|_| MALFORMED)?.trim();
         match header.name.to_ascii_lowercase().as_str() {
-            // Two Host headers, or a body, mean that somebody wants two readers of the
-            // request to disagree.
+            // Two Host headers, or a body, are an attempt to make two parsers of the request
+            // disagree.
             "host" if host.is_some() => return Err(MALFORMED),
             "host" => host = Some(value),
             "transfer-encoding" => return Err(MALFORMED),
@@ -100,7 +100,7 @@ pub(crate) fn check(admission: &Admission, bytes: &[u8]) -> Result<Option<Reques
             _ => {}
         }
     }
-    // HTTP/1.0 knows no Host; no browser leaves it out, and only those can be tricked.
+    // HTTP/1.0 has no Host. All browsers send it, and only browsers can be tricked.
     if host.is_none() && version > 0 {
         return Err(MALFORMED);
     }
@@ -123,14 +123,14 @@ pub(crate) fn check(admission: &Admission, bytes: &[u8]) -> Result<Option<Reques
     }))
 }
 
-/// Whether each line ends with CR LF and none is empty but the last.
+/// Whether each line ends with CR LF and only the last is empty.
 fn has_usual_lines(head: &[u8]) -> bool {
     let mut lines = head.split_inclusive(|b| *b == b'\n');
     let last = lines.next_back();
     last == Some(b"\r\n") && lines.all(|line| line.len() > 2 && line.ends_with(b"\r\n"))
 }
 
-/// Whether a list of words holds this one.
+/// Whether a comma-separated list contains this word.
 fn includes(list: &str, word: &str) -> bool {
     list.split(',').any(|item| item.trim().eq_ignore_ascii_case(word))
 }
@@ -144,8 +144,8 @@ fn is_other_version(bytes: &[u8]) -> bool {
     }
 }
 
-/// The authority and the path of a request's target. Clients that take us for a proxy name
-/// the whole address (RFC 9112, 3.2.2).
+/// The authority and the path of a request's target. Clients that treat us as a proxy send the
+/// whole URL (RFC 9112, 3.2.2).
 fn split_target(target: &str) -> Option<(Option<&str>, &str)> {
     if target.starts_with('/') {
         return Some((None, target));
@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn lines_may_end_without_a_carriage_return() {
-        // RFC 9112, 2.2: may. The connection ends behind them.
+        // RFC 9112, 2.2 allows this. Such a request is the last on its connection.
         assert_eq!(status("GET / HTTP/1.1\nHost: pi\n\n"), 200);
         assert_eq!(status("\r\n\r\nGET / HTTP/1.1\r\nHost: pi\r\n\r\n"), 200);
     }

@@ -1,5 +1,5 @@
 //! The routes of the API, as one table: path, parameters, answer. The reference page
-//! (docs/api-reference.md) is made from it.
+//! (docs/api-reference.md) is generated from it.
 
 use std::fmt::Write;
 use std::str::FromStr;
@@ -7,14 +7,14 @@ use std::str::FromStr;
 use super::api::{self, Page};
 use crate::account::Snapshot;
 
-/// Below this path.
+/// The path prefix of the API.
 const API: &str = "/api/v1/";
 
 /// One route.
 pub(super) struct Route {
     /// Its name: the path below [`API`].
     pub(super) name: &'static str,
-    /// What it tells, for the reference.
+    /// What it returns, for the reference.
     summary: &'static str,
     parameters: &'static [Parameter],
     /// The keys of its answer, for the reference.
@@ -25,7 +25,7 @@ pub(super) struct Route {
 /// A parameter of a query string.
 struct Parameter {
     name: &'static str,
-    /// What is taken if it is not given; empty if that needs no word.
+    /// The value if it is not given; empty if the default needs no words.
     default: &'static str,
     meaning: &'static str,
 }
@@ -43,16 +43,16 @@ pub(super) enum Handler {
     Status,
     /// The history, as JSON.
     History,
-    /// The history, as CSV that is made while it is sent.
+    /// The history, as CSV that is generated while it is sent.
     HistoryCsv,
 }
 
 /// An HTTP status and a sentence for people.
 pub(super) type Problem = (u16, String);
 
-/// Rows that a table shows when nobody says how many.
+/// Rows of a table by default.
 const ROWS: usize = 50;
-/// Rows that one answer holds at most: whatever a client asks for, memory stays bounded.
+/// Rows of one answer at most, so that memory stays bounded whatever a client asks for.
 const ROWS_MOST: usize = 1_000;
 
 const LIMIT: Parameter = parameter("limit", "50", "rows to show; at most 1,000, which is also 0");
@@ -190,7 +190,7 @@ pub(super) const ROUTES: &[Route] = &[
     },
 ];
 
-/// The route that is asked for.
+/// The route of a path.
 pub(super) fn find(path: &str) -> Option<&'static Route> {
     let name = path.strip_prefix(API)?;
     ROUTES.iter().find(|route| route.name == name)
@@ -205,7 +205,7 @@ pub fn reference() -> String {
          and `interfaces` also carry the `time` of their numbers.\n",
     );
     for route in ROUTES {
-        // Writing into a text does not fail.
+        // Writing into a string cannot fail.
         let _ = write!(text, "\n## `GET {API}{}`\n\n{}\n", route.name, route.summary);
         if !route.parameters.is_empty() {
             text.push_str("\n| parameter | default | meaning |\n| --- | --- | --- |\n");
@@ -221,7 +221,7 @@ pub fn reference() -> String {
     text
 }
 
-/// What a function of the snapshot is given.
+/// The arguments of a function of the snapshot.
 pub(super) struct Asked<'a> {
     pub(super) snapshot: &'a Snapshot,
     /// How old the snapshot is, seconds.
@@ -240,7 +240,7 @@ impl Asked<'_> {
         self.found(name).map_or(Ok(default), |text| whole(name, &text))
     }
 
-    /// A number of rows, of which 0 means as many as there may be.
+    /// A number of rows; 0 means as many as allowed.
     fn rows(&self, name: &str, default: usize) -> Result<usize, Problem> {
         match self.number(name, default)? {
             0 => Ok(ROWS_MOST),

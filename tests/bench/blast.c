@@ -1,11 +1,11 @@
-/* blast: sends the frames of a pcap file on an interface at a steady rate, over and over
+/* blast: sends the frames of a pcap file on an interface at a steady rate, in a loop
  * (cc -O2 -o blast blast.c -lpcap).
  *
  *   blast INTERFACE FILE RATE COUNT
  *
- * RATE is in frames a second. A frame of which the file has only the beginning is filled with
- * zeros up to its length on the wire. Prints how many frames the kernel took. What the
- * interface's queue has no room for is sent again. */
+ * RATE is in frames a second. If the file has only the beginning of a frame, it is padded with
+ * zeros to its length on the wire. Frames for which the interface's queue has no room are sent
+ * again. Prints how many frames the kernel accepted. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <net/if.h>
@@ -18,8 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Frames that one call hands over: some, as each call costs; few, as a burst is what fills
- * rings. */
+/* Frames per call: several, because each call costs; few, because bursts fill rings. */
 enum { BATCH = 32 };
 
 static struct iovec *frames;
@@ -31,7 +30,7 @@ static int fail(const char *what)
 	return 71;
 }
 
-/* Reads all frames, as they were on the wire. */
+/* Reads all frames, in their length on the wire. */
 static int read_frames(const char *path)
 {
 	char error[PCAP_ERRBUF_SIZE];

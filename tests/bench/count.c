@@ -1,6 +1,6 @@
 /* count: the bare lower bound, live (cc -O2 -o count count.c -lpcap; count INTERFACE).
- * A pcap_loop that counts frames and bytes, with the ring, snap length, block time and
- * (empty) filter that brightstat has by default. Prints "received dropped" at SIGTERM. */
+ * A pcap_loop that counts frames and bytes, with brightstat's default ring, snap length, block
+ * time and (empty) filter. Prints "received dropped" at SIGTERM. */
 #include <pcap/pcap.h>
 #include <signal.h>
 #include <stdio.h>

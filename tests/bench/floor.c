@@ -1,5 +1,5 @@
-/* floor: the lower bound of reading a file (cc -O2 -o floor floor.c -lpcap; floor FILE): a
- * pcap_loop that counts frames and bytes, and does nothing else. */
+/* floor: the lower bound for reading a file (cc -O2 -o floor floor.c -lpcap; floor FILE): a
+ * pcap_loop that only counts frames and bytes. */
 #include <pcap/pcap.h>
 #include <stdio.h>
 

@@ -1,8 +1,8 @@
-//! How much memory a program for another machine takes under QEMU.
+//! The memory of a program for another machine, run under QEMU.
 //!
-//! QEMU's own memory says nothing of that, so its record of system calls (`-strace`) is
-//! followed: pages that the program has mapped for itself, and the program's own file. That is
-//! at least what it takes, as not every page of these is touched.
+//! QEMU's own memory says nothing about that. So this follows QEMU's record of system calls
+//! (`-strace`) and counts the pages that the program maps for itself, and the program's own file.
+//! The figure is an upper bound, because not every page is touched.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -11,7 +11,7 @@ use std::process::Command;
 
 const PAGE: u64 = 4_096;
 
-/// The most memory that `brightstat ARGUMENTS`, built for a Pi Zero, has had at once, bytes.
+/// The peak memory of `brightstat ARGUMENTS`, built for a Pi Zero, bytes.
 pub fn peak(program: &Path, arguments: &[&str]) -> Result<u64, Box<dyn Error>> {
     let run = Command::new("qemu-arm-static")
         .args(["-cpu", "arm1176", "-strace"])
@@ -30,7 +30,7 @@ pub fn peak(program: &Path, arguments: &[&str]) -> Result<u64, Box<dyn Error>> {
     Ok(heap + std::fs::metadata(program)?.len())
 }
 
-/// The same of the pages that are mapped without a file, from a record.
+/// The same for the pages mapped without a file, from QEMU's record.
 fn peak_of(record: &str) -> Result<u64, Box<dyn Error>> {
     let (mut pages, mut most) = (BTreeSet::new(), 0);
     for line in record.lines() {
@@ -61,7 +61,7 @@ fn peak_of(record: &str) -> Result<u64, Box<dyn Error>> {
     Ok(most * PAGE)
 }
 
-/// A number as it stands in the record.
+/// A number of the record.
 fn number(text: &str) -> Result<u64, Box<dyn Error>> {
     let text = text.split_whitespace().next().unwrap_or_default();
     let number = match text.strip_prefix("0x") {

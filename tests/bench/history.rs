@@ -1,11 +1,11 @@
-//! `make soak`: how large a year of history gets, what a day of it writes to the card, and
-//! what a question reads.
+//! `make soak`: the size of a year of history, what a day of it writes to the card, and what a
+//! question reads.
 //!
-//! The load is made up: a home of 60 local hosts and 2,000 remote addresses a day, busy in
-//! the evening and quiet at night, the same at every run. What counts is bytes, so that the
-//! machine's speed does not matter. Bytes written are those that reach the block device of
-//! an ext4 file system of its own, its journal included (tests/soak.sh); bytes read are
-//! those of read calls (`rchar` of /proc/self/io).
+//! The load is synthetic and the same at every run: a home of 60 local hosts and 2,000 remote
+//! addresses a day, busy in the evening and quiet at night. Only bytes are measured, so the
+//! machine's speed does not matter. Bytes written are those that reach the block device of a
+//! dedicated ext4 file system, its journal included (tests/soak.sh); bytes read are those of read
+//! calls (`rchar` of /proc/self/io).
 
 mod guest;
 
@@ -26,8 +26,8 @@ use brightstat::store::{Limits, Options, Status, Store};
 const LOCAL: u32 = 60;
 const REMOTE_A_DAY: u32 = 2_000;
 const DAY: i64 = 86_400;
-/// Days that are written to measure what one writes. The log goes to the file about once a
-/// day, 9 MB at once: a single day has one such time, two or none.
+/// Days that are written to measure a single one. The log is checkpointed into the file about once
+/// a day, 9 MB each time: a single day has one checkpoint, two or none.
 const DAYS_WORN: i64 = 8;
 /// 2025-01-01 UTC.
 const BEGIN: i64 = 1_735_689_600;
@@ -51,15 +51,15 @@ impl Random {
 
 fn local(number: u32) -> Addr {
     match number % 3 {
-        // A third of them uses IPv6.
+        // A third of them use IPv6.
         0 => address6(0xfd00_0000_0000_0000, u64::from(number)),
         _ => Addr::v4([192, 168, 1, number as u8]),
     }
 }
 
-/// A remote address of that day; most come back on other days.
+/// A remote address of that day; most return on other days.
 fn remote(day: i64, number: u32) -> Addr {
-    // Half of a day's addresses are those of a large pool, half are new.
+    // Half of a day's addresses come from a large pool, half are new.
     let seed =
         if number.is_multiple_of(2) { number as u64 } else { (day as u64) << 20 | number as u64 };
     let mut random = Random(seed);
@@ -82,7 +82,7 @@ fn address6(high: u64, low: u64) -> Addr {
     Addr::v6(bytes)
 }
 
-/// Share of the hosts that are active, in percent, by the hour of the day.
+/// Share of active hosts, in percent, by the hour of the day.
 const ACTIVE: [u64; 24] =
     [20, 12, 8, 6, 6, 8, 15, 30, 40, 35, 35, 40, 45, 40, 40, 45, 55, 65, 75, 85, 90, 85, 60, 35];
 const PORTS: [(Transport, u16); 8] = [
@@ -137,7 +137,7 @@ fn minute(start: i64) -> ClosedInterval {
             continue;
         }
         for _ in 0..1 + random.below(3) {
-            // A few remote hosts are everybody's, the others have few users.
+            // All hosts talk to a few popular remote hosts; the others have few users.
             let favourite = random.below(3) == 0;
             let which = random.below(if favourite { 40 } else { REMOTE_A_DAY.into() }) as u32;
             let port = match random.below(20) {
@@ -148,7 +148,7 @@ fn minute(start: i64) -> ClosedInterval {
             talk(local(number), remote(day, which), port, inward, outward);
         }
     }
-    // So that each of the day's addresses is seen.
+    // Make sure that each of the day's addresses appears.
     let per_minute = i64::from(REMOTE_A_DAY);
     for which in of_day * per_minute / 1_440..(of_day + 1) * per_minute / 1_440 {
         let number = 1 + random.below(LOCAL.into()) as u32;
@@ -211,7 +211,7 @@ fn minute(start: i64) -> ClosedInterval {
             .collect(),
         ..ClosedInterval::default()
     };
-    // As the daemon does before it hands an interval to the store.
+    // As the daemon does before it passes an interval to the store.
     let Limits { hosts, ports, services } = options().limits;
     interval.keep_busiest(hosts, ports, services);
     interval
@@ -226,15 +226,15 @@ fn last(address: &Addr) -> IpLast {
     }
 }
 
-/// A number of /proc/self/io.
+/// A counter of /proc/self/io.
 fn io(key: &str) -> Result<u64, Box<dyn Error>> {
     let text = std::fs::read_to_string("/proc/self/io")?;
     let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
     Ok(value.ok_or("no such key in /proc/self/io")?.parse()?)
 }
 
-/// Bytes written so far: to the block device that BRIGHTSTAT_SOAK_DEVICE names (tests/soak.sh
-/// makes one), else those of write calls.
+/// Bytes written so far: to the block device BRIGHTSTAT_SOAK_DEVICE (tests/soak.sh creates one),
+/// otherwise by write calls.
 fn written() -> Result<u64, Box<dyn Error>> {
     let Ok(device) = std::env::var("BRIGHTSTAT_SOAK_DEVICE") else { return io("wchar") };
     Command::new("sync").status()?;
@@ -291,7 +291,7 @@ fn mega(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-/// A year of minutes; what the file is then, and what the page's longest question takes.
+/// Writes a year of minutes; measures the file and the page's longest question.
 fn year(directory: &Path, table: &mut Table) -> Result<PathBuf, Box<dyn Error>> {
     let days =
         std::env::var("BRIGHTSTAT_SOAK_DAYS").ok().and_then(|d| d.parse().ok()).unwrap_or(365);
@@ -307,7 +307,7 @@ fn year(directory: &Path, table: &mut Table) -> Result<PathBuf, Box<dyn Error>> 
     drop(store);
     let size = std::fs::metadata(&path)?.len();
     table.row(&format!("the file after {days} days"), mega(size), "MB", Some(250.0));
-    // In a process of its own, as a person would, to see its memory.
+    // In a separate process, as a person would run it, to measure its memory.
     let ask = |arguments: &[&str]| -> Result<u64, Box<dyn Error>> {
         let run = Command::new(env!("CARGO_BIN_EXE_brightstat"))
             .args(["query", "hosts", "--json", "--tz", "utc", "--database"])
@@ -348,7 +348,7 @@ fn year(directory: &Path, table: &mut Table) -> Result<PathBuf, Box<dyn Error>> 
     Ok(path)
 }
 
-/// Bytes read of the file for a year by day with the 20 busiest hosts.
+/// Bytes read from the file for a year by day with the 20 busiest hosts.
 fn read_by_question(path: &Path, days: i64) -> Result<u64, Box<dyn Error>> {
     use brightstat::store::kind::HOST;
     use brightstat::store::query::History;
@@ -365,14 +365,14 @@ fn read_by_question(path: &Path, days: i64) -> Result<u64, Box<dyn Error>> {
     Ok(io("rchar")? - before - own)
 }
 
-/// What a day in the middle of a life writes, by commit period.
+/// What a day on top of the given history writes, by commit period.
 fn wear(year: &Path, directory: &Path, days: i64, table: &mut Table) -> Result<(), Box<dyn Error>> {
     for period in [1, 5, 15] {
         let path = directory.join("day.db");
         std::fs::copy(year, &path)?;
         let from = BEGIN + days * DAY;
-        // The first hours level out what the copy begins with. A store that is closed has
-        // nothing left in its log.
+        // The first hours even out the state of the copy. A store that has been closed leaves
+        // nothing in its log.
         let mut store = Store::open(&path, options())?;
         write(&mut store, from, from + DAY / 4, period)?;
         drop(store);
@@ -393,7 +393,7 @@ fn wear(year: &Path, directory: &Path, days: i64, table: &mut Table) -> Result<(
     Ok(())
 }
 
-/// A database to look at (`make screenshots`): two months until now, an outage among them.
+/// A database for `make screenshots`: two months until now, with an outage.
 fn demonstration(path: &Path) -> Result<(), Box<dyn Error>> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
     let now = i64::try_from(now)? / 60 * 60;
@@ -409,7 +409,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(path) = std::env::var_os("BRIGHTSTAT_DEMO") {
         return demonstration(Path::new(&path));
     }
-    // The year stays there, for a look.
+    // The year remains there for inspection.
     let directory = std::env::var_os("BRIGHTSTAT_SOAK_DIR")
         .map_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("history"), PathBuf::from);
     let _ = std::fs::remove_dir_all(&directory);

@@ -1,13 +1,13 @@
-/* traffic: made-up traffic as a pcap file, for the benchmark (cc -O2 -o traffic traffic.c -lm).
+/* traffic: synthetic traffic as a pcap file, for the benchmark (cc -O2 -o traffic traffic.c -lm).
  *
  *   traffic PROFILE FRAMES FILE [LENGTH]
  *
- * The same arguments give the same bytes. Frames are cut to 128 bytes, with their length on
- * the wire noted; LENGTH makes all of them that long.
+ * The same arguments give the same bytes. Frames are cut to 128 bytes; their headers keep the
+ * length on the wire. LENGTH sets that of all frames.
  *
- *   home    200 hosts: a local network and what it talks to; 1,000 conversations, of which
- *           few are busy (Zipf), as in a home
- *   busy    50,000 hosts, 200,000 conversations, all alike: no memory of flows helps
+ *   home    200 hosts: a local network and its remote peers; 1,000 conversations, few of them
+ *           busy (Zipf), as in a home
+ *   busy    50,000 hosts, 200,000 conversations, all alike: caching flows does not help
  *   scan    every other frame a SYN of 60 bytes to the next address of 10.0.0.0/8, amid home
  *   h1000, h10000   exactly that many hosts
  *
@@ -27,9 +27,9 @@ struct profile {
 	const char *name;
 	/* Hosts: local and remote, IPv4 and IPv6. */
 	int local, remote, local6, remote6;
-	/* Conversations, of which one in seven is IPv6. */
+	/* Conversations; one in seven is IPv6. */
 	int flows;
-	/* How unlike they are: the exponent of Zipf's law, 0 for all alike. */
+	/* The exponent of Zipf's law: how much their shares differ; 0 for equal shares. */
 	double skew;
 	int is_scan;
 };
@@ -43,14 +43,14 @@ static const struct profile PROFILES[] = {
 };
 
 struct flow {
-	/* Numbers of the local and the remote host, of their family. */
+	/* Numbers of the local and the remote host, within their address family. */
 	int here, there;
 	uint16_t client, service;
 };
 
 struct pool {
 	struct flow *flows;
-	/* Sums of weights, to choose by. */
+	/* Cumulative weights, to choose by. */
 	double *sums;
 	int count;
 };
@@ -88,8 +88,8 @@ static void put32(uint8_t *at, uint32_t value)
 	put16(at + 2, value & 0xffff);
 }
 
-/* One of `count` hosts, by Zipf's law: the first ones are in most conversations. Where all
- * conversations are alike, each host is in some. */
+/* One of `count` hosts, by Zipf's law: the first ones are in most conversations. Without skew,
+ * every host is in at least one conversation. */
 static int choose_host(int count, double skew, int number)
 {
 	if (skew == 0)
@@ -115,7 +115,7 @@ static void make_pool(struct pool *pool, int count, int local, int remote, doubl
 		flow->here = number < local ? number : choose_host(local, skew, number);
 		flow->there = number < remote ? number : choose_host(remote, skew, number);
 		flow->client = between(32768, 60999);
-		/* Some talk from high port to high port. */
+		/* Some use a high port on both ends. */
 		flow->service = below(100) < 8 ? between(32768, 60999)
 			: COMMON[below(sizeof COMMON / sizeof *COMMON)];
 		sum += skew == 0 ? 1 : pow(number + 1, -skew);
@@ -139,8 +139,8 @@ static const struct flow *choose_flow(const struct pool *pool)
 	return &pool->flows[low];
 }
 
-/* Addresses: 10.1.0.0/16 or, for few hosts, 192.168.1.0/24; remote ones all over the place, the
- * same number always the same, none twice (a bijection of the numbers below 2^24). */
+/* Addresses: local ones in 10.1.0.0/16 or, for few hosts, 192.168.1.0/24; remote ones scattered,
+ * stable per number, and distinct (a bijection of the numbers below 2^24). */
 static void address4(uint8_t *at, int number, int is_local, int is_small)
 {
 	if (is_local)
@@ -176,7 +176,7 @@ static unsigned any_length(void)
 	return kind < 45 ? between(64, 90) : kind < 60 ? between(91, 600) : between(1400, 1514);
 }
 
-/* A header of TCP, UDP or ICMP; what is behind it stays zero. */
+/* Writes a header of TCP, UDP or ICMP; the rest stays zero. */
 static void transport(uint8_t *at, int protocol, unsigned from, unsigned to, unsigned length)
 {
 	static const uint8_t FLAGS[] = {0x18, 0x10, 0x02, 0x12, 0x11, 0x04};
@@ -190,7 +190,7 @@ static void transport(uint8_t *at, int protocol, unsigned from, unsigned to, uns
 		put32(at + 4, any());
 		put32(at + 8, any());
 		at[12] = 0x50;
-		/* Of a thousand 500 push, 20 each open, answer; 5 each close, reset. */
+		/* Of a thousand: 500 push, 450 acknowledge, 20 open, 20 answer, 5 close, 5 reset. */
 		at[13] = FLAGS[kind < 500 ? 0 : kind < 950 ? 1 : kind < 970 ? 2 : kind < 990 ? 3 : kind < 995 ? 4 : 5];
 		put16(at + 14, 0xfaf0);
 	} else if (protocol == UDP) {
@@ -211,7 +211,7 @@ static void write_record(FILE *out, unsigned number, const uint8_t *frame, unsig
 	fwrite(frame, header[2], 1, out);
 }
 
-/* Makes one frame of the mixture; its length. */
+/* Builds one frame of the mixture; returns its length. */
 static unsigned mixture(uint8_t *frame, const struct profile *profile, const struct pool *v4,
 	const struct pool *v6, unsigned fixed)
 {
@@ -224,7 +224,7 @@ static unsigned mixture(uint8_t *frame, const struct profile *profile, const str
 	uint8_t *ip = frame + 14, *at;
 
 	memset(frame, 0, SNAP);
-	/* Everybody's frames go to and come from the router. */
+	/* All frames go to the router or come from it. */
 	put32(frame + (is_out ? 0 : 6), 0x02fe0000);
 	put16(frame + (is_out ? 4 : 10), 1);
 	put32(frame + (is_out ? 6 : 0), 0x02000000);
@@ -273,7 +273,7 @@ static unsigned mixture(uint8_t *frame, const struct profile *profile, const str
 	return length;
 }
 
-/* The first segment of a scan: from one host to an address that was not seen before. */
+/* The first segment of a scan: from one host to an address not seen before. */
 static unsigned probe(uint8_t *frame, unsigned number, unsigned fixed)
 {
 	uint8_t *ip = frame + 14;

@@ -1,5 +1,5 @@
 /* replay INTERFACE FILE - sends every frame of a capture file from an interface, as fast as
- * that takes them. Built for the machine that tests/boot/run.sh boots. */
+ * that accepts them. Built for the machine that tests/boot/run.py boots. */
 #include <pcap/pcap.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -28,7 +28,7 @@ int main(int argc, char **argv)
 			return 74;
 		}
 		sent++;
-		/* The emulated machine is slow, and nothing is to be lost. */
+		/* The emulated machine is slow, and no frame may be lost. */
 		if (sent % 100 == 0)
 			usleep(20000);
 	}

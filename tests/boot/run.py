@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""run.py BINARY CAPTURE WORK-FOLDER - boots an emulated Raspberry Pi Zero, on which brightstat captures.
+"""run.py BINARY CAPTURE WORK-FOLDER - boots an emulated Raspberry Pi Zero, and captures on it.
 
-QEMU emulates the whole machine, the ARMv6 CPU among it; the kernel is Debian's for the Pi Zero,
-and the only processes are busybox and the program. What single programs under QEMU cannot
-do is done here: packet sockets, the kernel's ring and filter, privileges. A capture (home.pcapng of tests/made, its truth beside it)
-is replayed on the loopback interface, and what the API says of it must be what
-is true of it, to the byte.
+QEMU emulates the whole machine, including the ARMv6 CPU; the kernel is Debian's for the Pi Zero,
+and the only processes are busybox and the program. This tests what QEMU's user-mode emulation
+lacks: packet sockets, the kernel's ring and filter, privileges. A capture (home.pcapng of
+tests/made, with its truth beside it) is replayed on the loopback interface, and the API's answers
+must match the truth to the byte.
 """
 
 import gzip
@@ -18,9 +18,9 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 HERE = TOP / "tests/boot"
 TOOLCHAIN = TOP / "target/toolchain"
-# Debian 12 is the last that has a kernel for this machine.
+# Debian 12 is the last one with a kernel for this machine.
 SUITE = "bookworm"
-# Bounds the run on a busy machine; alone it takes half a minute.
+# Limits the run on a busy machine; alone it takes half a minute.
 SECONDS = 400
 
 CONFIG = """\
@@ -43,7 +43,7 @@ def fail(text):
 
 
 def apt(work, *arguments):
-    """apt-get as it would be on that machine."""
+    """apt-get as on that machine."""
     nothing = work / "nothing-installed"
     nothing.touch()
     options = ["-qq", "-o", "APT::Architecture=armel", "-o", "APT::Architectures::=armel",
@@ -76,7 +76,7 @@ def machine(work):
 
 
 def replayer(work):
-    """The program that sends the frames, by the toolchain of the program under test."""
+    """Builds the program that sends the frames, with the toolchain of the program under test."""
     source = work / "libpcap"
     source.mkdir(exist_ok=True)
     (tarball,) = (TOOLCHAIN / "downloads").glob("libpcap_*.orig.tar.xz")
@@ -91,7 +91,7 @@ def replayer(work):
 
 
 def initrd(path, files):
-    """An archive of files as the kernel unpacks it: cpio, "newc"."""
+    """An archive of files in the kernel's format: cpio, "newc"."""
     out, inode = bytearray(), 0
 
     def entry(name, mode, data):
@@ -113,8 +113,8 @@ def initrd(path, files):
 
 
 def boot(work, kernel, tree, archive):
-    """Runs the machine to its end; its console."""
-    # QEMU has none of the power domains whose driver would take the kernel down.
+    """Runs the machine until it halts; returns its console."""
+    # QEMU lacks the power domains; their driver would crash the kernel.
     line = "console=ttyAMA0 rdinit=/init panic=-1 quiet initcall_blacklist=bcm2835_power_driver_init"
     command = ["qemu-system-arm", "-M", "raspi0", "-kernel", kernel, "-dtb", tree, "-initrd", archive,
                "-append", line, "-no-reboot", "-display", "none", "-monitor", "none", "-serial", "stdio"]
@@ -128,7 +128,7 @@ def boot(work, kernel, tree, archive):
 
 
 def check(console, truth):
-    """What is wrong with what the machine has told."""
+    """The differences between the machine's output and the truth."""
     told = dict(re.findall(r"^@(\w+) ?(.*?)\r?$", console, re.M))
     for name in ("machine", "kernel", "version", "memory"):
         print(f"  {name}: {told.get(name, '?').rstrip('|')}")
@@ -154,7 +154,7 @@ def check(console, truth):
     hosts = {row["addr"]: {key: row[key] for key in keys} for row in answers["hosts"]["hosts"]}
     expect("hosts", hosts, {a: {k: row[keys[k]] for k in keys} for a, row in truth["hosts"].items()})
     ports = {(row["protocol"], row["port"]): (row["packets"], row["bytes"]) for row in answers["ports"]["ports"]
-        # The truth knows no service ports of SCTP.
+        # Only TCP and UDP are compared.
         if row["protocol"] != "sctp"}
     expect("ports", ports, {
         (transport, int(port)): (row["pkts"], row["wire"])

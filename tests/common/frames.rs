@@ -1,8 +1,8 @@
-//! Frames made by hand, and the counts that must come of them.
+//! Hand-made frames, and the counts that they must produce.
 
 use std::collections::BTreeMap;
 
-/// What the account must say, by the names of the API.
+/// The expected account, by the names of the API.
 #[derive(Default, Debug)]
 pub struct Expected {
     pub packets: u64,
@@ -127,7 +127,7 @@ pub fn mixture(count: u32) -> (Vec<Vec<u8>>, Expected) {
     (frames, expected)
 }
 
-/// A frame each from `count` hosts inside.
+/// One frame from each of `count` hosts inside.
 pub fn crowd(count: u16) -> Vec<Vec<u8>> {
     let datagram = [0x9c, 0x40, 0, 53, 0, 8, 0, 0];
     let from = |n: u16| [192, 168, (n >> 8) as u8, n as u8];

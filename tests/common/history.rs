@@ -1,5 +1,5 @@
-//! History whose contents are known: the interval of each number, and what the tables
-//! must hold when so many of them have been written.
+//! Fixtures of history: the interval of each number, and what the tables must contain after the
+//! first intervals have been written.
 #![allow(dead_code)]
 
 use std::collections::{BTreeMap, HashMap};
@@ -19,8 +19,8 @@ use brightstat::store::kind::{
 use brightstat::store::{Limits, Options, Status, Store};
 use rusqlite::Connection;
 
-/// Name, length and keep in seconds. Short keeps, so that intervals are let go all the
-/// time; the last tier keeps everything.
+/// Name, length and keep in seconds. Keeps are short, so that intervals expire all the time; the
+/// last tier keeps everything.
 const TIERS: [(&str, u32, u64); 4] = [
     ("minute", 60, 3 * 3_600),
     ("five", 300, 8 * 3_600),
@@ -28,13 +28,13 @@ const TIERS: [(&str, u32, u64); 4] = [
     ("day", 86_400, 3_660 * 86_400),
 ];
 const MINUTE: i64 = 60;
-/// So many minutes with capture follow each other, ...
+/// This many minutes with capture follow each other, ...
 const RUN: i64 = 50;
-/// ... then the next begins so many minutes after: four in a day.
+/// ... and the next run begins this many minutes after the last one began: four in a day.
 const STRIDE: i64 = 360;
 const INTERFACES: [&str; 2] = ["eth0", "wlan0"];
 
-/// How the store is opened.
+/// The options of the store.
 pub fn options() -> Options {
     let tier = |(name, seconds, keep): (&str, u32, u64)| Tier {
         name: name.to_owned(),
@@ -58,7 +58,7 @@ pub fn number(start: i64) -> Option<i64> {
     (start >= 0 && within < RUN).then_some(run * RUN + within)
 }
 
-/// Numbers without a pattern, the same for the same seed (splitmix64).
+/// Pseudorandom numbers, the same for the same seed (splitmix64).
 pub struct Random(pub u64);
 
 impl Random {
@@ -70,12 +70,12 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// One that is less than `end`.
+    /// A number below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end.max(1)
     }
 
-    /// True so many times in a hundred.
+    /// True in `percent` of all cases.
     pub fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
@@ -87,7 +87,7 @@ struct Flow {
     direction: usize,
     source: u8,
     destination: u8,
-    /// IP protocol and port, if it has one.
+    /// IP protocol, and port if it has one.
     protocol: u16,
     port: Option<u16>,
     volume: Volume,
@@ -97,7 +97,7 @@ const TCP: u16 = 6;
 const UDP: u16 = 17;
 const ICMP: u16 = 1;
 const ARP: Volume = Volume { packets: 1, bytes: 42 };
-/// Hosts and ports from here on have been folded into "other".
+/// Hosts and ports from here on are folded into "other".
 const FOLDED: u8 = 20;
 const FOLDED_PORT: u16 = 9_000;
 
@@ -137,7 +137,7 @@ fn is_local(host: u8) -> bool {
     host.is_multiple_of(3)
 }
 
-/// What a flow's hosts do, where that is told; else it is their "other".
+/// The service of a flow's hosts, if it is named; otherwise it is in their "other".
 fn service(flow: &Flow) -> Option<Service> {
     let transport = if flow.protocol == TCP { Transport::Tcp } else { Transport::Udp };
     match flow.port {
@@ -226,18 +226,18 @@ pub fn interval(number: i64) -> ClosedInterval {
     }
 }
 
-/// By place of the kind and key: packets and bytes of each way, then the extras.
+/// By position of the kind, and key: packets and bytes of each way, then the extras.
 type Rows = BTreeMap<(usize, Key), Vec<i64>>;
 
-/// What the tables must hold.
+/// What the tables must contain.
 #[derive(Default)]
 pub struct Expected {
-    /// Sums that will not change any more, by length and start.
+    /// Sums that are final, by length and start.
     whole: HashMap<(i64, i64), Rows>,
 }
 
 impl Expected {
-    /// The rows of a span of which the intervals that `is_written` are there.
+    /// The rows of a span whose intervals exist where `is_written`.
     fn rows(&mut self, span: std::ops::Range<i64>, is_written: &dyn Fn(i64) -> bool) -> Rows {
         let seconds = span.end - span.start;
         let numbers: Vec<i64> = span.clone().step_by(MINUTE as usize).filter_map(number).collect();
@@ -256,15 +256,15 @@ impl Expected {
         rows
     }
 
-    /// Whether the database is sound and holds the first `count` intervals, each once: in
-    /// each tier as far back as that is kept, in the coarsest all of them.
+    /// Checks that the database is undamaged and holds the first `count` intervals, each once: in
+    /// each tier as far back as it is kept, in the coarsest all of them.
     ///
-    /// `is_fresh` is whether open intervals of coarser tiers must be up to date.
+    /// `is_fresh`: open intervals of coarser tiers must be up to date, too.
     pub fn check(&mut self, path: &Path, count: i64, is_fresh: bool) -> Result<(), String> {
         self.check_but(path, count, is_fresh, &|_| false)
     }
 
-    /// As above, where intervals that `is_lost` are not to be found.
+    /// As above, but intervals that are `is_lost` must be absent.
     pub fn check_but(
         &mut self,
         path: &Path,
@@ -304,7 +304,7 @@ impl Expected {
         if tiers.len() != TIERS.len() {
             return Ok(Err(format!("there are {} tiers", tiers.len())));
         }
-        // Where intervals that were lost stood last, the tiers end earlier.
+        // If the last intervals were lost, the tiers end earlier.
         let end =
             (0..count).rev().find(|number| !is_lost(*number)).map_or(0, |n| start(n) + MINUTE);
         for (seconds, kept_since) in tiers {
@@ -329,7 +329,7 @@ impl Expected {
                     )));
                 }
             }
-            // What is on its way out is whole until it goes.
+            // An expired interval stays complete until it is deleted.
             let remains: Vec<i64> =
                 found.keys().copied().filter(|start| *start < kept_since).collect();
             for start in remains {
@@ -393,7 +393,7 @@ fn read(connection: &Connection, tier: i64) -> rusqlite::Result<BTreeMap<i64, Ro
     Ok(found)
 }
 
-/// Adds the rows of an interval, made from its packets anew.
+/// Adds the rows of an interval, computed independently from its packets.
 fn add_rows(rows: &mut Rows, number: i64) {
     let mut add = |kind: &Kind, key: Key, way: usize, volume: Volume, extras: &[i64]| {
         let ways = kind.ways.len();
@@ -438,7 +438,7 @@ fn add_rows(rows: &mut Rows, number: i64) {
     }
 }
 
-/// Hosts both ways, ports and protocols, with what is not named, add up to the interfaces.
+/// Hosts both ways, ports and protocols add up to the interfaces, unnamed rows included.
 fn assert_splits_add_up(rows: &Rows) {
     let sum = |kind: &Kind, ways: std::ops::Range<usize>, what: usize| -> i64 {
         let rows = rows.iter().filter(|((at, _), _)| *at == kind.at);
@@ -452,8 +452,8 @@ fn assert_splits_add_up(rows: &Rows) {
     }
 }
 
-/// Starts a store and stops it, as the daemon would with nothing to write. Returns how
-/// many intervals it had found.
+/// Opens a store and stops it, as a daemon does that has nothing to write. Returns how many
+/// intervals it found.
 pub fn start_and_stop(path: &Path) -> Result<i64, String> {
     let store = Store::open(path, options()).map_err(|failure| failure.message.clone())?;
     let count = match store.newest() {

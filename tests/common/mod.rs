@@ -1,5 +1,5 @@
-//! What the black-box tests share: private network namespaces, a running daemon, and
-//! frames whose counts are known.
+//! Shared by the black-box tests: private network namespaces, a running daemon, and frames with
+//! known counts.
 #![allow(dead_code)]
 
 pub mod frames;
@@ -18,7 +18,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-/// Waits until `ready` gives something, at most `seconds`.
+/// Waits for `ready` to return something, at most `seconds`.
 pub fn wait_for<T>(what: &str, seconds: u64, mut ready: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(seconds);
     loop {
@@ -39,7 +39,7 @@ fn ip(arguments: &str) {
     );
 }
 
-/// A namespace that is gone when this is dropped.
+/// A network namespace, deleted when this is dropped.
 pub struct Namespace(pub String);
 
 impl Namespace {
@@ -47,7 +47,7 @@ impl Namespace {
         ip(&format!("netns add {name}"));
         let namespace = Namespace(name);
         namespace.ip("link set lo up");
-        // Nothing may talk on its own: neighbour discovery would be counted.
+        // No unsolicited packets: neighbour discovery would be counted.
         for who in ["all", "default"] {
             namespace.run(|| {
                 let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{who}/disable_ipv6"), "1");
@@ -61,7 +61,7 @@ impl Namespace {
         ip(&format!("-n {} {arguments}", self.0));
     }
 
-    /// Runs a closure in a thread that is inside.
+    /// Runs a closure in a thread inside the namespace.
     pub fn run<T: Send>(&self, body: impl FnOnce() -> T + Send) -> T {
         let file = File::open(format!("/run/netns/{}", self.0)).unwrap();
         thread::scope(|scope| {
@@ -73,7 +73,7 @@ impl Namespace {
         })
     }
 
-    /// A command that will run inside.
+    /// A command that will run inside the namespace.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.0]).arg(program);
@@ -111,7 +111,7 @@ impl Cable {
         Cable { sender, receiver }
     }
 
-    /// Sends frames from `send0`; returns how many the kernel took.
+    /// Sends frames from `send0`, and waits whenever the kernel has no room.
     pub fn send(&self, frames: &[Vec<u8>]) {
         self.sender.run(|| {
             let mut out = pcap::Capture::from_device("send0").unwrap().open().unwrap();
@@ -128,23 +128,23 @@ pub fn binary() -> &'static str {
     env!("CARGO_BIN_EXE_brightstat")
 }
 
-/// A daemon that runs in a namespace and is ended when this is dropped.
+/// A daemon that runs in a namespace; killed when this is dropped.
 pub struct Daemon<'a> {
     namespace: &'a Namespace,
     child: Child,
     pub log: PathBuf,
 }
 
-/// The port on which daemons under test serve; each has its own namespace.
+/// The port on which daemons under test serve; each has a namespace of its own.
 pub const PORT: u16 = 667;
 
 impl<'a> Daemon<'a> {
-    /// Starts `brightstat run` with these arguments, its log and database in `directory`.
+    /// Starts `brightstat run` with these arguments; its log and database are in `directory`.
     pub fn start(namespace: &'a Namespace, directory: &Path, arguments: &[&str]) -> Daemon<'a> {
         Daemon::start_as(&[binary()], namespace, directory, arguments)
     }
 
-    /// The same with another program, which may need one to run it.
+    /// The same with another program, which may need a runner.
     pub fn start_as(
         program: &[&str],
         namespace: &'a Namespace,
@@ -188,12 +188,12 @@ impl<'a> Daemon<'a> {
         kill(Pid::from_raw(self.pid()), signal).unwrap();
     }
 
-    /// The body of a GET, and its status.
+    /// The status and the body of a GET.
     pub fn get(&self, path: &str) -> (u16, String) {
         self.get_at("127.0.0.1", path)
     }
 
-    /// The same by another address of the daemon's machine, which is then the client's too.
+    /// The same via another address of the daemon's machine, which is then the client's, too.
     pub fn get_at(&self, address: &str, path: &str) -> (u16, String) {
         let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
         let answer = self.talk_at(address, request.as_bytes());
@@ -226,9 +226,9 @@ impl<'a> Daemon<'a> {
         self.namespace.run(|| {
             let mut stream = TcpStream::connect((address, PORT)).unwrap();
             stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-            // Who is refused early may not be listened to until the end.
+            // The server may refuse early and stop reading.
             let _ = stream.write_all(bytes);
-            // That was all: the connection ends behind the answer.
+            // Nothing follows: the server closes the connection after the answer.
             let _ = stream.shutdown(Shutdown::Write);
             let mut answer = Vec::new();
             let _ = stream.read_to_end(&mut answer);
@@ -255,7 +255,7 @@ impl<'a> Daemon<'a> {
         serde_json::from_str(&body).unwrap()
     }
 
-    /// Waits until so many frames have been counted or dropped.
+    /// Waits until this many frames have been counted.
     pub fn wait_for_frames(&self, frames: u64) -> Value {
         wait_for(&format!("{frames} frames to be counted"), 20, || {
             let live = self.json("/api/v1/live?top=0");
@@ -264,7 +264,7 @@ impl<'a> Daemon<'a> {
         })
     }
 
-    /// Ends the daemon with SIGTERM; its exit code.
+    /// Ends the daemon with SIGTERM; returns its exit code.
     pub fn stop(mut self) -> i32 {
         self.signal(Signal::SIGTERM);
         wait_for("the daemon to stop", 15, || self.child.try_wait().unwrap()).code().unwrap_or(-1)
@@ -284,7 +284,7 @@ impl Drop for Daemon<'_> {
     }
 }
 
-/// A directory that the daemon's unprivileged user can come into.
+/// A directory that the daemon's unprivileged user can enter.
 pub fn directory() -> tempfile::TempDir {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().unwrap();

@@ -1,9 +1,9 @@
-//! A disk that loses its power, after what `record.c` has written down.
+//! Simulates a disk that loses power, from the log of `record.c`.
 //!
-//! What a file held at its last sync is certain. Of what was written to it since, any
-//! part may have reached the disk, in any order, and a write may have been torn between
-//! two sectors. A file is certain to be there (or gone) once it or its directory has been
-//! synced; until then its directory entry is any of those that it has had since.
+//! The content of a file at its last sync is certain. Of later writes, any part may have reached
+//! the disk, in any order, and a write may be torn between two sectors. The existence of a file is
+//! certain once it or its directory has been synced; until then its directory entry is any of those
+//! that it has had since.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,10 +11,10 @@ use std::path::Path;
 use crate::history::Random;
 
 const SECTOR: usize = 512;
-/// The child writes to this file how many intervals it knows to be committed.
+/// In this file the child stores how many intervals it knows to be committed.
 pub const MARKER: &str = "committed";
 
-/// One thing that was done.
+/// One recorded operation.
 pub struct Record {
     pub name: String,
     pub step: Step,
@@ -56,7 +56,7 @@ pub fn read_log(log: &[u8]) -> Vec<Record> {
     records
 }
 
-/// What was done to a file and is not certain to be on the disk.
+/// A change to a file that is not certain to be on the disk.
 enum Change {
     Write(u64, Vec<u8>),
     Truncate(u64),
@@ -74,16 +74,16 @@ pub struct Disk {
     files: Vec<File>,
     /// Files by name, as the running system sees them.
     seen: BTreeMap<String, usize>,
-    /// Files by name that would be there after a power cut.
+    /// Files by name that certainly exist after a power cut.
     certain: BTreeMap<String, usize>,
-    /// Entries that were made or removed since, by name.
+    /// Entries that were created or removed since, by name.
     entries: BTreeMap<String, Vec<Option<usize>>>,
-    /// What the marker says.
+    /// The number in the marker.
     pub committed: i64,
 }
 
 impl Disk {
-    /// The disk that holds these files.
+    /// A disk that holds these files.
     pub fn holding(directory: &Path) -> Disk {
         let mut disk = Disk::default();
         for entry in std::fs::read_dir(directory).unwrap() {
@@ -97,7 +97,7 @@ impl Disk {
         disk
     }
 
-    /// Does what was done.
+    /// Applies a recorded operation.
     pub fn apply(&mut self, record: &Record) {
         if record.name == MARKER {
             if let Step::Write(_, data) = &record.step {
@@ -142,7 +142,7 @@ impl Disk {
         &mut self.files[*at.unwrap_or_else(|| panic!("{name} was never made"))]
     }
 
-    /// What happened to this name is certain from now on.
+    /// The latest entry of this name is certain from now on.
     fn settle(&mut self, name: &str) {
         match self.entries.remove(name).and_then(|mut entries| entries.pop()) {
             Some(Some(file)) => drop(self.certain.insert(name.to_owned(), file)),
@@ -151,7 +151,7 @@ impl Disk {
         }
     }
 
-    /// What the running system sees: files and their contents.
+    /// The files and their contents as the running system sees them.
     pub fn as_seen(&self) -> BTreeMap<String, Vec<u8>> {
         let content = |file: &File| {
             let mut content = file.certain.clone();
@@ -161,7 +161,7 @@ impl Disk {
         self.seen.iter().map(|(name, at)| (name.clone(), content(&self.files[*at]))).collect()
     }
 
-    /// Makes the directory what a power cut might leave.
+    /// Fills the directory with what a power cut might leave.
     pub fn cut(&self, directory: &Path, random: &mut Random) {
         let mut names = self.certain.clone();
         for (name, entries) in &self.entries {
@@ -177,7 +177,7 @@ impl Disk {
             let file = &self.files[at];
             let mut content = file.certain.clone();
             let percent = [0, 10, 50, 90, 100][random.below(5) as usize];
-            // Often a disk does keep the order: then all up to some change is there.
+            // Disks often do keep the order: then everything up to some change is there.
             let in_order = random.chance(30);
             let first = random.below(file.changes.len() as u64 + 1) as usize;
             for (number, change) in file.changes.iter().enumerate() {
@@ -202,7 +202,7 @@ impl Change {
         }
     }
 
-    /// Of a write only some sectors are done, of a truncation nothing.
+    /// Applies only some sectors of a write, and nothing of a truncation.
     fn tear(&self, content: &mut Vec<u8>, random: &mut Random) {
         let Change::Write(offset, data) = self else { return };
         let (mut at, mut rest) = (*offset as usize, &data[..]);

@@ -1,9 +1,9 @@
-//! What is left of the history when the daemon is killed or the power goes at any moment.
+//! What remains of the history if the daemon is killed or the power fails at any moment.
 //!
-//! A child (this test binary again) runs a real store under load. It is killed, or what
-//! it does to its files is written down and replayed up to some moment on a disk that
-//! loses what was not synced. Each time the database must open, be sound, hold all that
-//! was reported as committed, and nothing twice.
+//! A child (this test binary again) runs a real store under load. Either it is killed, or its file
+//! operations are recorded and replayed up to some moment, on a simulated disk that loses what was
+//! not synced. Each time the database must open, be undamaged, and hold everything that was
+//! reported as committed, and nothing twice.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../common/history.rs"]
@@ -25,20 +25,20 @@ use disk::{Disk, MARKER, Record, Step};
 use history::{Expected, Random};
 
 const KILLS: usize = 200;
-/// Kills after which the next database is begun.
+/// Kills per database.
 const KILLS_EACH: usize = 25;
-/// Times that the work is recorded, each time from where a power cut has left it.
+/// Recordings, each starting from what a power cut has left of the previous one.
 const ROUNDS: usize = 2;
-/// Power cuts at any moment of each, besides those around each sync.
+/// Power cuts per recording at random moments, besides those around each sync.
 const CUTS: usize = 150;
-/// What the parent tells the child: directory, seed, intervals to write.
+/// The parent's order to the child: directory, seed, intervals to write.
 const ORDER: &str = "BRIGHTSTAT_CRASH_CHILD";
 
 fn database(directory: &Path) -> PathBuf {
     directory.join("b.db")
 }
 
-/// A seed that differs from run to run; set `BRIGHTSTAT_SEED` to have the same again.
+/// A seed that differs from run to run; set `BRIGHTSTAT_SEED` to reproduce a run.
 fn random() -> Random {
     let given = std::env::var("BRIGHTSTAT_SEED").ok().and_then(|seed| seed.parse().ok());
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
@@ -47,9 +47,9 @@ fn random() -> Random {
     Random(seed)
 }
 
-/// Feeds `count` intervals, from number `from` on, to a store as fast as it takes them,
-/// and notes in `marker` how many are committed. `is_abrupt`: the process ends while the
-/// store is open.
+/// Feeds `count` intervals, from number `from` on, to a store as fast as it accepts them, and
+/// stores in `marker` how many are committed. `is_abrupt`: the process exits while the store is
+/// open.
 fn feed(store: Store, from: i64, count: i64, period: Duration, marker: &File, is_abrupt: bool) {
     let status = &Status::new(period);
     let (sender, messages) = mpsc::sync_channel(8);
@@ -92,7 +92,7 @@ fn feed(store: Store, from: i64, count: i64, period: Duration, marker: &File, is
     });
 }
 
-/// Not a test of its own: without an order it has nothing to do.
+/// Not a test by itself: without an order it does nothing.
 #[test]
 fn the_child_does_what_it_is_told() {
     let Ok(order) = std::env::var(ORDER) else { return };
@@ -107,20 +107,20 @@ fn the_child_does_what_it_is_told() {
         .write(true)
         .open(directory.join(MARKER))
         .unwrap();
-    // It is started and stopped all the time: that must be safe too.
+    // The store is opened and closed all the time: that must be safe, too.
     while left > 0 {
         let store = Store::open(&database(&directory), history::options()).unwrap();
         let from = store.newest().map_or(0, |start| history::number(start).unwrap() + 1);
         let most = if random.chance(50) { 20 } else { 200 };
         let count = left.min(5 + random.below(most) as i64);
         left -= count;
-        // After each interval, or after some.
+        // A commit after each interval, or after some.
         let period = Duration::from_millis([0, 0, 1][random.below(3) as usize]);
         feed(store, from, count, period, &marker, left == 0);
     }
 }
 
-/// How the child is started; its last words go to a file.
+/// The command that starts the child; its standard error goes to a file.
 fn child(directory: &Path, seed: u64, count: i64, words: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
@@ -132,10 +132,10 @@ fn child(directory: &Path, seed: u64, count: i64, words: &Path) -> Command {
     command
 }
 
-/// Kills the child at a random moment: mostly once it works, sometimes while it starts.
+/// Kills the child at a random moment: mostly after it has begun to work, sometimes earlier.
 fn kill_soon(mut child: Child, directory: &Path, words: &Path, random: &mut Random) {
     if !random.chance(15) {
-        // It has been killed before: the marker may be old, which does no harm.
+        // After an earlier kill the marker may be old, which does no harm.
         let deadline = Instant::now() + Duration::from_secs(20);
         while !directory.join(MARKER).exists() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
@@ -154,7 +154,7 @@ fn committed(directory: &Path) -> i64 {
     marker.try_into().map_or(0, i64::from_le_bytes)
 }
 
-/// Whether a database came through: it opens, is sound, and holds what it must.
+/// Checks that a database survived: it opens, is undamaged, and holds what it must.
 fn survived(
     directory: &Path,
     committed: i64,
@@ -163,7 +163,7 @@ fn survived(
 ) -> Result<i64, String> {
     let path = database(directory);
     if look_first && path.exists() {
-        // As a script would that reads while the daemon is down.
+        // Like a script that reads while the daemon is down.
         let newest = rusqlite::Connection::open(&path).and_then(|connection| {
             let sql = "SELECT max(start) FROM interface_60";
             connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0))
@@ -219,7 +219,7 @@ fn a_kill_at_any_moment_loses_nothing_that_was_committed_and_doubles_nothing() {
     assert!(total > 2 * KILLS as i64, "only {total} intervals were written: too few to tell");
 }
 
-/// Compiles the library that writes down what a child does.
+/// Compiles the library that records what a child does.
 fn recorder() -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash/record.c");
     let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("record.so");
@@ -233,8 +233,8 @@ fn recorder() -> PathBuf {
     library
 }
 
-/// What a child does in the directory that writes so many intervals and then ends in the
-/// middle of it, and after it the next child.
+/// Records a child that works in the directory, writes this many intervals and exits with the store
+/// open; then the next child.
 fn recorded(directory: &Path, seed: u64, counts: &[i64]) -> Vec<Record> {
     let library = recorder();
     let scratch = tempfile::tempdir().unwrap();
@@ -251,7 +251,7 @@ fn recorded(directory: &Path, seed: u64, counts: &[i64]) -> Vec<Record> {
     disk::read_log(&std::fs::read(&log).expect("something was recorded"))
 }
 
-/// Nothing was overlooked: replayed to the end it is what is there.
+/// Verifies that nothing was missed: a full replay gives the files on the disk.
 fn assert_is_complete(mut disk: Disk, records: &[Record], directory: &Path) {
     records.iter().for_each(|record| disk.apply(record));
     let seen = disk.as_seen();
@@ -265,13 +265,12 @@ fn assert_is_complete(mut disk: Disk, records: &[Record], directory: &Path) {
     }
 }
 
-/// Directories that hold a crashed disk for a moment: in memory, if there is such a place.
+/// A directory for a crashed disk: in memory, if possible.
 fn crash_directory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-/// The moments at which the power is cut: around each sync, right after each commit is
-/// known, and any others.
+/// The moments of the power cuts: around each sync, right after each known commit, and random ones.
 fn moments(records: &[Record], random: &mut Random) -> Vec<usize> {
     let any = (0..CUTS).map(|_| 1 + random.below(records.len() as u64) as usize);
     let mut moments: Vec<usize> = any.collect();
@@ -286,7 +285,7 @@ fn moments(records: &[Record], random: &mut Random) -> Vec<usize> {
     moments
 }
 
-/// Cuts the power at these moments, one after the other.
+/// Cuts the power at each of these moments.
 fn assert_survives_cuts(
     start: &Path,
     committed: i64,
@@ -313,8 +312,8 @@ fn assert_survives_cuts(
 #[test]
 fn a_power_cut_at_any_moment_loses_nothing_that_was_committed_and_doubles_nothing() {
     let mut random = random();
-    // Each time the work goes on with what a power cut has left the time before: recovery
-    // may be cut short as well.
+    // Each round continues from what a power cut has left in the previous round: recovery may be
+    // interrupted as well.
     let (mut start, mut committed) = (crash_directory(), 0);
     for round in 0..ROUNDS {
         let work = tempfile::tempdir().unwrap();

@@ -1,10 +1,9 @@
-/* record.c: writes down what a process does to the files of one directory.
+/* record.c: records what a process does to the files of one directory.
  *
- * Loaded with LD_PRELOAD. Every write, truncation, sync, creation, removal and renaming
- * in the directory $RECORD_DIRECTORY is appended to the file $RECORD_LOG, in the order in
- * which they happened (a lock holds the call and its record together), so that a test can
- * replay them as a disk might that loses its power. SQLite's -shm file is left out: it is
- * shared memory and no part of what must survive.
+ * Loaded with LD_PRELOAD. Every write, truncation, sync, creation, removal and renaming in the
+ * directory $RECORD_DIRECTORY is appended to the file $RECORD_LOG, in the order of execution (a
+ * lock covers the call and its record). A test can replay them like a disk that loses power.
+ * SQLite's -shm file is left out: it is shared memory and need not survive.
  *
  * A record is: operation and length of the name (32 bits each), offset and length of the
  * data (64 bits each), the name within the directory (empty: the directory), the data.
@@ -50,7 +49,7 @@ __attribute__((constructor)) static void begin(void) {
     directory = wanted;
 }
 
-/* The name within the directory, or NULL for what is not recorded. */
+/* The name within the directory, or NULL if it is not recorded. */
 static const char *within(const char *path) {
     if (!directory || strncmp(path, directory, directory_length) != 0) return NULL;
     const char *name = path + directory_length;
@@ -61,7 +60,7 @@ static const char *within(const char *path) {
     return name + 1;
 }
 
-/* The same of an open file. What has been removed already is called "... (deleted)". */
+/* The same for an open file. The kernel appends " (deleted)" to a removed one. */
 static const char *name_of(int fd, char *path, size_t size) {
     char link[32];
     if (!directory || fd == log_fd) return NULL;
@@ -81,7 +80,7 @@ static void record(char operation, const char *name, int64_t offset, const void 
     if (writev(log_fd, parts, 3) != (ssize_t)(sizeof head + head.name + size)) abort();
 }
 
-/* Runs `call`, which sets `result`, and what is to be recorded if it went well. */
+/* Runs `call`, which sets `result`, and on success `note`, which records it. */
 #define RECORDED(call, note) do { \
         pthread_mutex_lock(&lock); \
         call; \

@@ -1,8 +1,8 @@
-//! The daemon of the Pis under QEMU: opens a database, answers from it, serves the page, ends.
+//! The Pis' daemon under QEMU: opens a database, answers from it, serves the page, stops.
 //!
-//! QEMU's emulation of single programs does not know packet sockets, so nothing can be
-//! captured here: the history is that of a home's traffic, which this machine's program has
-//! recorded from a cable. `make test-boot` boots a whole machine, which captures.
+//! QEMU's user-mode emulation has no packet sockets, so nothing can be captured here. The native
+//! program has recorded the history from a cable: a home's traffic. `make test-boot` boots a whole
+//! machine, which captures.
 
 use std::path::Path;
 use std::process::Output;
@@ -21,7 +21,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// Has this machine's program record the capture; the span in which it did, for questions.
+/// Records the capture with the native program. Returns the time span, for questions.
 fn record(cable: &Cable, directory: &Path) -> String {
     let begin = now();
     let native = Program::native();
@@ -36,7 +36,7 @@ fn record(cable: &Cable, directory: &Path) -> String {
     format!("from=@{begin}&to=@{}", now() + 1)
 }
 
-/// The page, and what the API says about the recorded time, in every way it can be asked.
+/// The page, and the API's answers for the recorded time, in every form.
 fn answers(daemon: &Daemon<'_>, span: &str) -> Vec<(String, String)> {
     let mut paths = vec!["/".to_owned()];
     for what in ["interfaces", "hosts", "ports", "protocols"] {
@@ -52,13 +52,13 @@ fn answers(daemon: &Daemon<'_>, span: &str) -> Vec<(String, String)> {
     paths.into_iter().map(answer).collect()
 }
 
-/// Runs a program's daemon on a copy of the database, and takes its answers.
+/// Runs a program's daemon on a copy of the database, and returns its answers.
 fn serve(program: &Program, cable: &Cable, recorded: &Path, span: &str) -> Vec<(String, String)> {
     let directory = directory();
     let database = directory.path().join("db/brightstat.db");
     copy(program, recorded, &database);
     let line = program.command_line();
-    // Nothing new is to come to what was recorded.
+    // Nothing may be added to the recording.
     let config = directory.path().join("brightstat.toml");
     std::fs::write(&config, "[capture]\ninterfaces = [\"absent0\"]\n").unwrap();
     let arguments = ["--config", config.to_str().unwrap()];
@@ -81,7 +81,7 @@ fn run(program: &Program, arguments: &[&str]) -> Output {
     program.command().args(arguments).output().unwrap()
 }
 
-/// Copies a database with the program's own means, so that it writes one as well.
+/// Copies a database with the program's own `backup`, so that it writes one as well.
 fn copy(program: &Program, from: &Path, to: &Path) {
     std::fs::create_dir_all(to.parent().unwrap()).unwrap();
     let (from, to) = (from.to_str().unwrap(), to.to_str().unwrap());

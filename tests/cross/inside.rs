@@ -1,4 +1,4 @@
-//! What the programs for the Pis are made of: their ELF files, and the C libraries in them.
+//! The contents of the Pis' programs: their ELF files, and the C libraries in them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,20 +13,20 @@ fn output(program: &str, arguments: &[&str], file: &Path) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// The values of one of the ARM attributes, of a file or of every object in an archive.
+/// The values of an ARM attribute in a file, or in every object of an archive.
 fn attributes<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
     text.lines().filter_map(|line| line.trim().strip_prefix(name)?.strip_prefix(": ")).collect()
 }
 
-/// What is beyond ARMv6 with VFPv2 in the attributes of a file or of an archive's objects.
+/// The attributes of a file, or of an archive's objects, that exceed ARMv6 with VFPv2.
 fn beyond_armv6(file: &Path) -> Vec<String> {
     let text = output("readelf", &["-A"], file);
     let architectures = attributes(&text, "Tag_CPU_arch");
     assert!(!architectures.is_empty(), "{}: no attributes; is it for ARM?", file.display());
     let allowed: [(&str, &[&str]); 5] = [
-        // Start-up code in assembler is of the oldest that will do.
+        // Start-up code in assembler declares the oldest architecture that suffices.
         ("Tag_CPU_arch", &["v4T", "v5T", "v5TE", "v6", "v6KZ"]),
-        // Helpers that do without floating point say "No".
+        // Helpers without floating point say "No".
         ("Tag_FP_arch", &["VFPv2", "No"]),
         ("Tag_THUMB_ISA_use", &["Thumb-1"]),
         ("Tag_Advanced_SIMD_arch", &[]),
@@ -40,7 +40,7 @@ fn beyond_armv6(file: &Path) -> Vec<String> {
     allowed.into_iter().flat_map(odd).collect()
 }
 
-/// Files below a folder whose names `is_wanted` likes.
+/// Files below a folder whose names are `is_wanted`.
 fn find(folder: &Path, is_wanted: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let mut found = Vec::new();
@@ -83,7 +83,7 @@ fn no_object_of_our_c_libraries_is_beyond_armv6() {
     let mut files = vec![target.join("toolchain/pi").join(triple).join("lib/libpcap.a")];
     let build = target.join(triple).join("release/build");
     files.extend(find(&build, &|name| name == "libsqlite3.a"));
-    // A target folder that has been in use may hold SQLite of earlier builds beside the last.
+    // A used target folder may contain SQLite from earlier builds as well.
     assert!(files.len() >= 2, "libpcap and SQLite: {files:?}");
     let zig = find(&target.join("toolchain/pi/zig-cache/o"), &|name| {
         name == "crt1.o" || (name.starts_with("lib") && name.ends_with(".a"))
@@ -96,16 +96,16 @@ fn no_object_of_our_c_libraries_is_beyond_armv6() {
     let wrong: Vec<String> = files
         .iter()
         .flat_map(|file| beyond_armv6(file))
-        // Two functions by hand in the unwinder, see `is_for_newer_unwinding`.
+        // Two hand-written functions of the unwinder, see `is_for_newer_unwinding`.
         .filter(|text| !text.ends_with("libunwind.a: Tag_FP_arch: VFPv3"))
         .collect();
     println!("looked at {files:?}");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Instructions that ARMv6 does not have, by their names (VFP's begin with v, too, and work
-/// on s and d registers). `dmb` is not among them: musl has helpers for newer CPUs, which it
-/// picks at run time, and three of those are left in a right program.
+/// Instructions that ARMv6 lacks, by mnemonic. (VFP's begin with v, too, and use s and d
+/// registers.) `dmb` is not listed: musl has helpers for newer CPUs, which it selects at run time,
+/// and three of those remain in a correct program.
 fn is_beyond_armv6(mnemonic: &str, operands: &str) -> bool {
     const BEYOND: [&str; 11] =
         ["movw", "movt", "udiv", "sdiv", "ubfx", "sbfx", "bfi", "bfc", "rbit", "mls", "vld1"];
@@ -122,8 +122,8 @@ fn is_newer_register(operand: &str) -> bool {
     number('q').is_some() || number('d').is_some_and(|n| n > 15)
 }
 
-/// LLVM's unwinder has these two for frames that hold the newer registers. Code for ARMv6
-/// makes no such frames, so nothing calls them.
+/// LLVM's unwinder has these two for frames that hold the newer registers. Code for ARMv6 has no
+/// such frames, so nothing calls them.
 fn is_for_newer_unwinding(function: &str) -> bool {
     function.contains("libunwind") && function.contains("VFPv3")
 }
@@ -132,7 +132,7 @@ fn is_for_newer_unwinding(function: &str) -> bool {
 #[ignore = "make test-cross"]
 fn no_instruction_in_the_program_for_the_first_pi_is_beyond_armv6() {
     let program = armv6().path;
-    // With the symbols that tell code from data, which the linker has put beside it.
+    // Uses the linker's file with symbols, which tell code from data.
     let deps = program.parent().unwrap().join("deps");
     let mut linked = find(&deps, &|name| name.ends_with(".symbols"));
     linked.sort_by_key(|file| file.metadata().unwrap().modified().unwrap());
@@ -185,7 +185,7 @@ fn the_programs_need_nothing_of_the_system_that_they_are_put_on() {
     assert_eq!(needs(&aarch64()), [""; 0]);
 }
 
-/// Paths of the machine that has built them would make two builds differ, and tell of it.
+/// Paths of the build machine would make builds differ, and reveal that machine.
 #[test]
 #[ignore = "make test-cross"]
 fn no_program_holds_a_path_of_this_machine() {

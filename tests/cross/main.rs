@@ -1,9 +1,9 @@
-//! The programs for the Raspberry Pis, run on this machine by QEMU: `make test-cross` builds
-//! them, and this, and calls it.
+//! The programs for the Raspberry Pis, run on this machine by QEMU. `make test-cross` builds them
+//! and these tests, and runs the tests.
 //!
-//! `qemu-arm-static -cpu arm1176` is the CPU of the first Pi and the Zero: an instruction of a
-//! later one ends the program. Needs root (namespaces), QEMU and binutils, and fails without
-//! them.
+//! `qemu-arm-static -cpu arm1176` emulates the CPU of the first Pi and the Zero: a newer
+//! instruction ends the program. The tests need root (namespaces), QEMU and binutils, and fail
+//! without them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../common/mod.rs"]
@@ -19,7 +19,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 use std::thread;
 
-/// A program and how this machine runs it.
+/// A program and its runner on this machine.
 pub(crate) struct Program {
     pub(crate) path: PathBuf,
     runner: &'static [&'static str],
@@ -33,8 +33,8 @@ impl Program {
         Program { path, runner }
     }
 
-    /// The release program of this machine: what the others must agree with. It has the same
-    /// version of libpcap inside: of damaged capture files one makes something else than another.
+    /// The native release program: the reference for the others. It contains the same version of
+    /// libpcap, because versions differ in how they read damaged capture files.
     pub(crate) fn native() -> Program {
         Program::new("", &[])
     }
@@ -59,8 +59,8 @@ pub(crate) fn aarch64() -> Program {
     Program::new("aarch64-unknown-linux-musl", &["qemu-aarch64-static", "-cpu", "cortex-a53"])
 }
 
-/// The captures of tests/made, in this folder; and those of the foreign corpus, where
-/// `BRIGHTSTAT_CORPUS` names it (tests/stages.sh sets it where the corpus is).
+/// The captures of tests/made, written to this folder; and those of the foreign corpus, if
+/// `BRIGHTSTAT_CORPUS` names it (tests/stages.sh sets it if the corpus exists).
 fn captures(folder: &Path) -> Vec<PathBuf> {
     let mut files = made::write(folder, &made::all());
     if let Some(corpus) = std::env::var_os("BRIGHTSTAT_CORPUS").filter(|name| !name.is_empty()) {
@@ -84,7 +84,7 @@ fn report(program: &Program, file: &Path) -> Output {
     program.command().args(["report", "--json", "--top", "0"]).arg(file).output().unwrap()
 }
 
-/// The differences between a program's account of every capture and the native one.
+/// The differences between a program's and the native one's account of every capture.
 fn differences(program: &Program) -> (usize, Vec<String>) {
     let native = Program::native();
     let folder = tempfile::tempdir().unwrap();
@@ -123,7 +123,7 @@ fn assert_every_capture_is_reported_alike(program: &Program) {
     assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// A time_t of the wrong width shows here: then the length of every frame reads as 0.
+/// This reveals a time_t of the wrong width: the length of every frame would read as 0.
 #[test]
 #[ignore = "make test-cross"]
 fn the_first_pi_reports_every_capture_like_this_machine_to_the_byte() {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# appliance.sh DEB - what the image holds, on booted machines (test_appliance.py).
+# appliance.sh DEB - tests the contents of the image on booted machines (test_appliance.py).
 set -eu
 
 deb=$(realpath "$1")
@@ -15,7 +15,7 @@ if [ ! -e "$root" ]; then
         trixie "$root.part.tar"
     mv "$root.part.tar" "$root"
 fi
-# Most of the time is spent waiting for spanning tree and reboots: all at the same time.
+# Most of the time goes into waiting for spanning tree and reboots, so all run in parallel.
 mkdir -p "$work/logs"
 running=""
 classes=$(sed -n 's/^class \([A-Za-z]*\)(\(OnAppliance\|Bridge\)):$/\1/p' "$here/test_appliance.py")

@@ -1,5 +1,5 @@
 #!/bin/sh
-# run.sh ARM64.deb ARMHF.deb - both images: made, looked into, and booted (test_boot.py).
+# run.sh ARM64.deb ARMHF.deb - builds, inspects and boots both images (test_boot.py).
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -12,7 +12,7 @@ mkdir -p "$work"
 version=$(dpkg-deb --field "$deb64" Version)
 
 echo "== an apt repository with a newer package, signed by a key for this test"
-# The guest finds it on a disk of its own, at /srv.
+# The guest finds it on a separate disk, at /srv.
 GNUPGHOME=$(mktemp -d)
 export GNUPGHOME
 trap 'gpgconf --kill all; rm -rf "$GNUPGHOME"' EXIT
@@ -32,13 +32,15 @@ for arch in arm64 armhf; do
     [ -e "$base" ] || ./image/base-debian "$arch" "$base"
     release=$(debugfs -R "cat /usr/lib/os-release" "$base?offset=$((520 << 20))" 2> /dev/null | sed -n 's/^VERSION_CODENAME=//p')
     keyring=$work/apt/brightstat-archive-keyring-$release.deb
-    time -p ./image/bake "$base" "$image" "$deb" "$keyring"
-    # The packing is tested at its fastest: nobody flashes this one.
+    begin=$(date +%s)
+    ./image/bake "$base" "$image" "$deb" "$keyring"
+    echo "baked in $(($(date +%s) - begin)) s"
+    # Tested with the fastest compression: nobody flashes this one.
     LEVEL=0 ./image/manifest "$image" debian "$arch" "$version" > /dev/null
     ./image/check "$image" "$base"
 
     echo "== $arch: the same bytes again, by somebody who is not root, in another place and time zone"
-    # In /var/tmp, as nobody may not look below the owner's home.
+    # In /var/tmp, because `nobody` may not read below the owner's home.
     again=$(mktemp -d /var/tmp/brightstat-bake-again-XXXXXX)
     cp -R image "$again/"
     cp --sparse=always "$base" "$again/base.img"

@@ -1,10 +1,10 @@
-"""The inside of the appliance's image on a booted Debian: settings on the card, port, bridge.
+"""The contents of the appliance's image on a booted Debian: settings on the card, port, bridge.
 
     test_appliance.py --deb FILE --root TAR --logs FOLDER [TEST...]
 
-The machine gets what image/ lays over a base: the package, image/files, image/bootfs and the
-units of image/enable. It has two plugs: eth0 leads to a router (10.99.0.1, with DHCP), eth1 to
-somebody's device (10.99.0.50). The closing line is for continuous integration.
+The machine gets everything that image/ adds to a base: the package, image/files, image/bootfs and
+the units of image/enable. It has two Ethernet ports: eth0 leads to a router (10.99.0.1, with
+DHCP), eth1 to a client's device (10.99.0.50). Continuous integration reads the closing line.
 """
 
 import argparse
@@ -27,13 +27,13 @@ from machine import OURS, THEIRS, Inside, Machine, run, wait_for  # noqa: E402
 
 OPTIONS = argparse.Namespace()
 DEVICE, PINGER = "10.99.0.50", "10.99.0.51"
-# The built-in plug's, and the adapter's: the lower one, which a bridge would take by itself.
+# The built-in port's, and the adapter's: the lower one, which a bridge would choose by default.
 MACS = {"eth0": "02:00:00:00:00:20", "eth1": "02:00:00:00:00:10"}
 CARD = "/boot/firmware/brightstat.toml"
 
 
 class Appliance(Machine):
-    """A machine with what the image holds. Cables are new at each boot, as hardware is."""
+    """A machine with the image's contents. Cables are new at each boot, as hardware is."""
 
     def __init__(self, tar, log, manager):
         super().__init__(tar, log)
@@ -43,7 +43,7 @@ class Appliance(Machine):
         for service in ("NetworkManager", "systemd-networkd"):
             run("systemctl", "--quiet", f"--root={self.root}", "enable" if service == manager else "disable",
                 service + ".service")
-        # What the bases bring along; one of them has plugs of its own for wired networks.
+        # As in the bases: one of them configures wired networks itself.
         self.write("/etc/systemd/network/80-wired.network", "[Match]\nName=eth* en*\n\n[Network]\nDHCP=yes\n")
         run("dpkg", f"--root={self.root}", "--force-script-chrootless", "--install", OPTIONS.deb)
         run("cp", "-R", os.path.join(TOP, "image/files/."), self.root)
@@ -77,18 +77,18 @@ class Appliance(Machine):
              f"--dhcp-option=option:router,{THEIRS}", "--pid-file=", "--user=root"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True)
-        # A network manager needs it; nspawn takes it away from who brings a network along.
+        # A network manager needs it; nspawn drops it if the network comes from outside.
         super().boot(f"--capability=CAP_NET_ADMIN {options}")
 
     def plug(self, name, namespace, end, address):
-        """Puts an adapter with its cable into the machine."""
+        """Plugs an adapter with its cable into the machine."""
         run("ip", "-n", self.name, "link", "add", name, "address", MACS[name], "type", "veth", "peer", "name", end,
             "netns", namespace)
         run("ip", "-n", namespace, "addr", "add", address + "/24", "dev", end)
         run("ip", "-n", namespace, "link", "set", end, "up")
 
     def unplug(self, names=("eth0", "eth1", "br0")):
-        """Takes adapters out, or whatever is left of the last boot."""
+        """Removes adapters, or what is left of the last boot."""
         if self.dhcp is not None and "eth0" in names:
             self.dhcp.terminate()
             self.dhcp.wait(10)
@@ -102,12 +102,12 @@ class Appliance(Machine):
         run("ip", "netns", "del", self.inside, check=False)
 
     def card(self, text):
-        """Edits the settings on the card, as another computer does."""
+        """Edits the settings on the card, as on another computer."""
         with open(self.root + CARD, "wb") as file:
             file.write(text if isinstance(text, bytes) else text.encode())
 
     def page(self, port, side=None, host=OURS):
-        """What the page's status answers at a port, asked for by this name; None if nobody does."""
+        """The status of the page at a port, requested by this host name; None if nobody answers."""
         request = urllib.request.Request(f"http://{OURS}:{port}/api/v1/status", headers={"Host": host})
         with Inside(side or self.outside):
             try:
@@ -119,11 +119,11 @@ class Appliance(Machine):
                 return None
 
     def console(self):
-        """What a person sees on the screen above the login."""
+        """The text on the screen above the login."""
         return self.run("script", "--quiet", "--command", "agetty --show-issue", "/dev/null").stdout
 
     def ends(self):
-        """The ends of the bridge; None if there is no bridge."""
+        """The ports of the bridge; None if there is no bridge."""
         folder = f"ip -n {self.name} -o link show master br0"
         done = run(*folder.split(), check=False)
         return None if done.returncode else sorted(line.split()[1].split("@")[0] for line in done.stdout.splitlines())
@@ -133,13 +133,13 @@ class Appliance(Machine):
         return run("ip", "netns", "exec", self.inside, "ping", "-c1", "-W1", THEIRS, check=False).returncode == 0
 
     def address(self):
-        """The Pi's IPv4 addresses, with the plug that has each."""
+        """The Pi's IPv4 addresses, by interface."""
         lines = run("ip", "-n", self.name, "-4", "-o", "addr", "show", "scope", "global").stdout.splitlines()
         return {line.split()[1]: line.split()[3] for line in lines}
 
 
 class Listening(threading.Thread):
-    """Counts frames of a sender at the end of a cable."""
+    """Counts frames of one sender at the end of a cable."""
 
     def __init__(self, namespace, interface, source):
         super().__init__()
@@ -155,7 +155,7 @@ class Listening(threading.Thread):
         try:
             while True:
                 frame, (_, _, kind, _, _) = self.socket.recvfrom(2048)
-                # Only what comes in from the cable.
+                # Only frames that come in from the cable.
                 if kind != socket.PACKET_OUTGOING and frame[26:30] == self.source:
                     self.frames += 1
         except TimeoutError:
@@ -163,7 +163,7 @@ class Listening(threading.Thread):
 
 
 class OnAppliance(unittest.TestCase):
-    """Tests of one class share a machine and go by the order of their names."""
+    """Tests of one class share a machine and run in the order of their names."""
 
     manager = "systemd-networkd"
 
@@ -177,26 +177,26 @@ class OnAppliance(unittest.TestCase):
 
     @classmethod
     def prepare(cls):
-        """What is done to the card before the first boot."""
+        """Prepares the card before the first boot."""
 
     def journal(self, *more):
-        """What the import has said at this boot."""
+        """The import's output at this boot."""
         return self.machine.run("journalctl", "-b", "-u", "brightstat-import", "-o", "cat", *more).stdout
 
     def assert_fine(self):
-        """The page answers, nobody complains."""
+        """The page answers, without notices or failed units."""
         self.machine.wait_for_page()
         self.assertEqual(self.machine.api("status")["notices"], [])
         self.assertEqual(self.machine.run("systemctl", "--failed", "--no-legend").stdout, "")
 
     def wait_for_watching(self, name):
-        """Waits until this interface is watched, and no other. Nobody has named one: it is the one
-        with the default route, once DHCP has answered."""
+        """Waits until only this interface is watched. None is configured: it is the one with the
+        default route, once DHCP has answered."""
         wait_for(f"{name} to be watched", lambda: [(i["name"], i["is_capturing"]) for i in self.machine.api(
             "status")["interfaces"]] == [(name, True)], 30)
 
     def assert_counts(self, namespace, interface, other, count=500, size=200):
-        """What one side sends is counted once and arrives at the other side."""
+        """Frames sent from one side are counted once and arrive at the other side."""
         before = self.machine.counted()
         listening = Listening(*other, "10.99.0.7") if other else None
         self.machine.send(count, size=size, namespace=namespace, interface=interface, pause=0.0005)
@@ -205,7 +205,7 @@ class OnAppliance(unittest.TestCase):
         if listening:
             listening.join()
             self.assertEqual(listening.frames, count)
-        # A second count of the same frames would be there by now.
+        # A second count of the same frames would have arrived by now.
         time.sleep(2)
         self.assertEqual(self.machine.counted(), expected)
 
@@ -222,7 +222,7 @@ class OnAppliance(unittest.TestCase):
         self.assert_fine()
         self.assert_counts(machine.inside, "in0", (machine.outside, "out0"))
         self.assert_counts(machine.outside, "out0", (machine.inside, "in0"))
-        # The Pi's own frames, to the side that is farther from any one plug.
+        # The Pi's own frames, to the side that capturing a single port could miss.
         self.assertEqual(machine.page(80, side=machine.inside), 200)
         before = machine.counted(PINGER)
         run("ip", "-n", machine.inside, "addr", "replace", PINGER + "/24", "dev", "in0")
@@ -251,9 +251,9 @@ class Settings(OnAppliance):
         self.assertIn("imported", self.journal())
         self.wait_for_watching("eth0")
         self.assert_counts(machine.outside, "out0", None)
-        # There is no udev in here to follow them.
+        # There is no udev in here to apply them.
         machine.run("udevadm", "verify", "/usr/lib/udev/rules.d/90-brightstat-offload.rules")
-        # The sandbox of what runs as root.
+        # The sandbox of the unit that runs as root.
         said = machine.run("systemd-analyze", "security", "brightstat-import.service").stdout
         print("    " + said.strip().splitlines()[-1].strip())
 
@@ -284,7 +284,7 @@ class Settings(OnAppliance):
         names = [interface["name"] for interface in machine.api("status")["interfaces"]]
         self.assertEqual(names, ["eth0", "eth1"])
         self.assertIn(f"http://{OURS}:8080/", machine.console())
-        # What is changed on the Pi afterwards stays, until the card says something new.
+        # Later changes on the Pi stay, until the file on the card changes.
         machine.sh("sed -i 's/, \"eth1\"//' /etc/brightstat/conf.d/bootfs.toml")
         machine.reboot()
         self.assert_fine()
@@ -378,7 +378,7 @@ class Bridge(OnAppliance):
     def test_5_both_cables_in_one_switch_make_no_loop(self):
         machine = self.machine
         machine.plug("eth1", machine.outside, "in0", DEVICE)
-        # A switch without spanning tree of its own, as they are sold.
+        # A switch without spanning tree, like most that are sold.
         for command in ("link add sw type bridge", "addr flush dev out0", "addr flush dev in0",
                         f"addr add {THEIRS}/24 dev sw", "link set out0 master sw", "link set in0 master sw",
                         "link set sw up"):
@@ -407,7 +407,7 @@ class Bridge(OnAppliance):
 
 
 class BridgeOfNetworkManager(Bridge):
-    """The same with what Raspberry Pi OS has."""
+    """The same with Raspberry Pi OS's network manager."""
 
     manager = "NetworkManager"
 

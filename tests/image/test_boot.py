@@ -1,7 +1,7 @@
-"""The images, booted in QEMU: a page that answers, counts that are right, history that stays.
+"""The images, booted in QEMU: a page that answers, correct counts, history that stays.
 
-Everything here is emulated, without KVM: minutes, where a Pi takes seconds. So what is measured
-is printed and not judged; the limits of waiting are only there to end. Guests reach nobody:
+Everything is emulated, without KVM: it takes minutes where a Pi takes seconds. So measurements
+are printed but not judged; timeouts only ensure that the tests end. Guests reach no network:
 see image/guest.py.
 """
 
@@ -24,18 +24,18 @@ from machine import udp_frame  # noqa: E402
 
 OPTIONS = None
 MIB = 1 << 20
-# Where the tests are, as the guest sees it; and the guest itself.
+# The tests' address as the guest sees it, and the guest's own.
 US, GUEST = "10.0.2.2", "10.0.2.15"
 COMMIT = 60
 
 
 def figure(text):
-    """A line of what was measured."""
+    """Prints a measurement."""
     print(f"      {text}", flush=True)
 
 
 def log(name):
-    """Where a console goes."""
+    """The log file of a console."""
     OPTIONS.logs.mkdir(parents=True, exist_ok=True)
     path = OPTIONS.logs / f"{name}.log"
     path.unlink(missing_ok=True)
@@ -52,13 +52,13 @@ def ask_inside(guest, path):
 
 
 def host(guest, name):
-    """What was counted of a host: (bytes in, bytes out)."""
+    """The counts of a host: (bytes in, bytes out)."""
     hosts = guest.api(f"hosts?name={name}")["hosts"]
     return (hosts[0]["bytes_in"], hosts[0]["bytes_out"]) if hosts else (0, 0)
 
 
 def stored(guest, name):
-    """What is on the card of a host: (bytes in, bytes out)."""
+    """The same from the history on the card."""
     answer = json.loads(guest.sh(f"brightstat query host {name} --from 2d --by none --json"))
     rows = answer["rows"] if "rows" in answer else answer["hosts"]
     return sum(row["bytes_in"] for row in rows), sum(row["bytes_out"] for row in rows)
@@ -94,20 +94,20 @@ class OnVirt(unittest.TestCase):
         self.assertEqual(guest.sh("systemctl --failed --no-legend --plain"), "")
         self.assertIn("Status: install ok installed", guest.sh("dpkg-query --status brightstat"))
         self.assertEqual(guest.sh("dpkg --audit"), "")
-        # Without that, what is counted is what the kernel has put together from several frames.
+        # With it on, the kernel would merge several frames before they are counted.
         self.assertEqual(guest.sh("ethtool -k eth0 | grep generic-receive-offload"), "generic-receive-offload: off")
 
     def test_3_what_is_asked_of_the_page_is_counted(self):
         guest = self.guest
         before_in, before_out = host(guest, US)
         received = sum(len(guest.get("/")[1].encode()) for _ in range(10))
-        # It is counted once a second.
+        # Counters are published once a second.
         def counted():
             return [now - then for now, then in zip(host(guest, US), (before_in, before_out))]
         guest.wait_for("the traffic to be counted", lambda: counted()[0] >= received, 60)
         to_us, from_us = counted()
         figure(f"virt: {received} bytes of pages, counted {to_us} to here and {from_us} from here")
-        # Headers come on top, and what it takes to look.
+        # Headers come on top, and the traffic of the checks themselves.
         self.assertGreater(from_us, 10 * 54)
         self.assertLess(to_us, received * 2 + 200_000)
         self.assertEqual(host(guest, GUEST)[1] > received, True)
@@ -133,12 +133,12 @@ class OnVirt(unittest.TestCase):
 
     def test_4_a_reboot_keeps_history(self):
         guest = self.guest
-        # For the next test: the settings as somebody edits them, here while the card is in.
+        # For the next test: the settings as a person edits them, here while the card is in the Pi.
         guest.sh("echo 'mode = \"bridge\"' >> /boot/firmware/brightstat.toml; sync")
         guest.sh("mkdir -p /etc/brightstat/conf.d; printf '[history]\\ncommit = \"1min\"\\n' > /etc/brightstat/conf.d/test.toml")
         seen = host(guest, US)
         guest.shell_socket.sendall(b"\nsystemctl reboot\n")
-        # The old page first goes away.
+        # First the old page must go away.
         guest.wait_for("the old system to go down", lambda: "reboot: Restarting system" in guest.console(), 120)
         again = time.monotonic()
         guest.wait_for_page()
@@ -155,7 +155,7 @@ class OnVirt(unittest.TestCase):
         self.assertEqual(guest.sh("ls -1 /sys/class/net/br0/brif"), "eth0\neth1")
         self.assertEqual(guest.sh("cat /sys/class/net/br0/address"), guest.sh("cat /sys/class/net/eth0/address"))
         device, router, address = bytes.fromhex("020000000077"), socket.inet_aton(US), "10.0.2.77"
-        # Who has the router's address? It answers through the bridge.
+        # Who has the router's address? The router answers through the bridge.
         arp = b"\xff" * 6 + device + bytes.fromhex("0806" "0001080006040001") + device + socket.inet_aton(address) + bytes(6) + router
         def answer():
             cable.send(arp)
@@ -177,7 +177,7 @@ class OnVirt(unittest.TestCase):
         self.assertIn(" 0 ", guest.sh("df --output=avail,target / | tail -1") + " ")
         before = host(guest, US)
         guest.wait_for("counting to go on", lambda: host(guest, US) > before, 60)
-        # The next commit finds the card full, and says so.
+        # The next commit finds the card full, and reports it.
         guest.wait_for("a word of it", lambda: re.search("full|space|cannot be written", json.dumps(guest.api("status"))
                        + guest.sh("journalctl -u brightstat --no-pager -n 20"), re.IGNORECASE), 4 * COMMIT, 5)
         guest.sh("rm /var/full /var/full2; sync")
@@ -191,7 +191,7 @@ class OnVirt(unittest.TestCase):
         def written():
             text = Path(f"/proc/{guest.process.pid}/io").read_text(encoding="utf8")
             return int(re.search(r"^write_bytes: (\d+)", text, re.MULTILINE)[1])
-        # Twice through the commit period; then the first write to the card after a pause is a commit.
+        # Two commit periods; then the first write to the card after a pause is a commit.
         began = time.monotonic()
         last, since = written(), time.monotonic()
         while True:
@@ -216,7 +216,7 @@ class OnVirt(unittest.TestCase):
         kept = stored(guest, US)[0] - before
         lost = [when for when, count in samples if count > kept]
         figure(f"virt: cut in a commit: the last {cut - lost[0]:.0f} s are lost" if lost else "virt: cut in a commit: nothing lost")
-        # On top, what an emulated machine takes to end the minute and to begin with the commit.
+        # On top, the time for an emulated machine to end the minute and begin the commit.
         self.assertTrue(not lost or cut - lost[0] <= COMMIT + 15, f"{cut - lost[0] if lost else 0} s lost")
 
 
@@ -258,15 +258,15 @@ class WithMistakes(unittest.TestCase):
         self.assertEqual([one for one in interfaces if one["is_capturing"]], [])
 
     def test_4_the_daemon_does_not_live_in_1970(self):
-        # Systemd puts the clock to its own age at least. Without any clock at all: see OnRaspi3.
+        # Systemd sets the clock at least to its build time. Without any clock: see OnRaspi3.
         figure(f"with a clock at 1970 the guest believes it is {self.guest.sh('date -u +%F')}")
         self.assertNotRegex(json.dumps(ask_inside(self.guest, "/api/v1/status")["time"]), '^("19|[0-9]{1,9}([^0-9]|$))')
 
 
 class ReadOnly(unittest.TestCase):
-    """A card whose root cannot be written, as one that has worn out.
+    """A card whose root is read-only, as that of a worn one.
 
-    The daemon does not run without its database, but who asks for the page is told why.
+    The daemon does not run without its database, but the page tells visitors why.
     """
 
     def test_the_page_and_the_console_say_what_is_wrong(self):
@@ -291,7 +291,7 @@ class OnRaspi3(unittest.TestCase):
             figure(f"raspi3b: page after {page:.0f} s")
             before = host(guest, US)
             guest.wait_for("the traffic to be counted", lambda: host(guest, US) > before, 60)
-            # It has no clock, and no NTP server answers: history waits for a time to be put at.
+            # It has no clock, and no NTP server answers: history waits until the time is known.
             self.assertIn("waiting", guest.api("status")["clock"]["state"])
             guest.wait_for("a minute to be held", lambda: guest.api("status")["clock"]["held_intervals"] > 0, 120, 2)
             self.assertEqual(guest.api("status")["store"]["intervals_written"], 0)
@@ -309,14 +309,14 @@ class OnRaspi0(unittest.TestCase):
 
 
 def main():
-    """Runs the tests, or those that are named."""
+    """Runs all tests, or the named ones."""
     global OPTIONS  # pylint: disable=global-statement
     parser = argparse.ArgumentParser()
     for name in ("arm64", "armhf", "repository", "tools", "logs"):
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("tests", nargs="*")
     OPTIONS = parser.parse_args()
-    # Once a card is in a wrong state, what comes after says nothing and waits for long.
+    # After a failure the card's state is wrong: later tests would only wait and say nothing.
     unittest.main(argv=[sys.argv[0], *OPTIONS.tests], verbosity=2, failfast=True)
 
 

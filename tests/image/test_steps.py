@@ -1,4 +1,4 @@
-"""Steps that must refuse: a wrong base, hash, signature or package ends with a message that says what to do."""
+"""Steps that must refuse: a wrong base, hash, signature or package ends with a remedy."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ STEPS = TOP / "image"
 
 
 def step(name, *words, cwd=TOP):
-    """Runs a step; returns its exit code and what it said."""
+    """Runs a step; returns its exit code and its output."""
     done = subprocess.run([STEPS / name, *map(str, words)], cwd=cwd, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
@@ -29,7 +29,7 @@ class Fetch(unittest.TestCase):
         self.home = self.folder / "gpg"
         self.home.mkdir(mode=0o700)
         self.keys = [self.key(f"maker{number}@brightstat.example") for number in range(2)]
-        # A copy of the step, with bases of its own.
+        # A copy of the step, with its own bases.
         self.steps = self.folder / "image"
         self.steps.mkdir()
         for name in ("fetch", "disk.py"):
@@ -70,7 +70,7 @@ class Fetch(unittest.TestCase):
         code, out, _ = self.fetch(self.sum(), size=8000)
         self.assertEqual(code, 0)
         self.assertEqual(Path(out.strip()).read_bytes(), b"an image" * 1000)
-        # The second time the host need not be there.
+        # The second time the host is not needed.
         shutil.rmtree(self.host)
         self.assertEqual(self.fetch(subprocess.run(["sha256sum", self.folder / "cache/os.img.xz"], capture_output=True,
                                                    text=True, check=True).stdout.split()[0])[0], 0)
@@ -132,7 +132,7 @@ class Bases(unittest.TestCase):
 
 
 class Bake(unittest.TestCase):
-    """What is not a base."""
+    """Inputs that are not a base."""
 
     def test_what_is_no_disk_of_two_partitions_is_refused(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -1,9 +1,9 @@
-//! The real daemon under a clock that is wrong: a day or twenty years ahead, from the start or
-//! stepped there while it runs, and back. Whatever the clock does, no row of history is deleted
-//! or doubled, and what is counted meanwhile is there once.
+//! The real daemon under a wrong clock: a day or twenty years ahead, from the start or stepped
+//! there while it runs, and back. Whatever the clock does, no row of history is deleted or doubled,
+//! and everything counted in the meantime is there once.
 //!
 //! The clock is libfaketime's (package faketime), whose offset is a file; the monotonic clock
-//! stays the machine's.
+//! remains the machine's.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use rusqlite::Connection;
 use crate::common::frames::mixture;
 use crate::common::{Cable, Daemon, binary, directory};
 
-/// Minutes of history: a little less than they are kept, so that nothing is due to go.
+/// Minutes of history: slightly less than the tier keeps, so that none expires.
 const MINUTES: i64 = 47 * 60;
 
 fn now() -> i64 {
@@ -93,7 +93,7 @@ fn sum(rows: &Rows, tier: &str) -> i64 {
     rows.iter().filter(|((name, _), _)| name == tier).map(|(_, bytes)| bytes).sum()
 }
 
-/// A daemon whose clock is shifted.
+/// A daemon with a shifted clock.
 struct Shifted<'a> {
     daemon: Daemon<'a>,
     offset: PathBuf,
@@ -140,8 +140,8 @@ fn set(file: &Path, offset: &str) {
     std::fs::rename(&new, file).unwrap();
 }
 
-/// Runs `life` on a directory with history, and checks what is left of it. The life returns
-/// how often it has sent the frames.
+/// Runs `life` on a directory with history, and checks the remaining history. `life` returns how
+/// often it has sent the frames.
 fn history_survives(
     what: &str,
     life: impl FnOnce(&Cable, &Path, &dyn Fn(&Daemon<'_>, u64)) -> u64,
@@ -164,7 +164,7 @@ fn history_survives(
     }
     for ((tier, start), bytes) in &before {
         let found = after.get(&(tier.clone(), *start));
-        // The newest hour and day may have got more.
+        // The newest hour and day may have grown.
         assert!(found.is_some_and(|found| found >= bytes), "{what}: {tier} {start}: {found:?}");
     }
     let sent = (times * expected.bytes) as i64;
@@ -173,7 +173,7 @@ fn history_survives(
     }
 }
 
-/// All that a clock may do, with one commit period.
+/// Every behaviour of the clock, with one commit period.
 fn whatever_the_clock_does(commit: &str) {
     let started = |offset: &'static str| {
         move |cable: &Cable, directory: &Path, send: &dyn Fn(&Daemon<'_>, u64)| {
@@ -191,7 +191,7 @@ fn whatever_the_clock_does(commit: &str) {
         move |cable: &Cable, directory: &Path, send: &dyn Fn(&Daemon<'_>, u64)| {
             let mut shifted = Shifted::start(cable, directory, commit, offset);
             send(&shifted.daemon, 1);
-            // A minute is over and, with a short period, written under the wrong clock.
+            // A minute ends and, with the short period, is written under the wrong clock.
             thread::sleep(Duration::from_secs(if commit == "1min" { 65 } else { 2 }));
             shifted.step("+0", "the clock was set back");
             send(&shifted.daemon, 2);

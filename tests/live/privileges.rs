@@ -1,5 +1,5 @@
-//! What root gives away before it becomes an ordinary user: the database, and nothing that
-//! somebody has put in its place.
+//! What root hands over to the ordinary user before it becomes that user: the database, and nothing
+//! that somebody has put in its place.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -9,8 +9,8 @@ use crate::common::{Cable, Daemon, directory, wait_for};
 
 const NOBODY: u32 = 65_534;
 
-/// Whoever could write into the directory of the database could have any file given to them:
-/// links were followed, and every name counted that began like the database's.
+/// Anyone who could write to the database's directory could take over any file: links were
+/// followed, and every name with the database's name as a prefix was included.
 #[test]
 fn links_pipes_and_other_names_are_not_given_away() {
     let cable = Cable::new();
@@ -32,7 +32,7 @@ fn links_pipes_and_other_names_are_not_given_away() {
     fs::create_dir(path("brightstat.db-journal")).unwrap();
     fs::write(path("brightstat.db.old"), "root's own").unwrap();
 
-    // Whether it runs then does not matter.
+    // Whether it then runs does not matter.
     let log = fs::File::create(directory.path().join("log")).unwrap();
     let mut daemon = Command::new("ip")
         .args(["netns", "exec", &cable.receiver.0, crate::common::binary(), "run"])
@@ -95,8 +95,8 @@ fn the_database_that_root_has_made_is_given_away_but_not_through_a_link() {
     assert_eq!(fs::metadata(&away).unwrap().uid(), 0);
 }
 
-/// The directory was given away although its new owner could not come there (a clone below
-/// /root), and root without capabilities could not write it any more.
+/// The directory was handed over although its new owner could not reach it (a clone below /root),
+/// and root without capabilities could no longer write to it.
 #[test]
 fn what_an_ordinary_user_cannot_reach_stays_with_root_or_comes_back() {
     let cable = Cable::new();
@@ -104,7 +104,7 @@ fn what_an_ordinary_user_cannot_reach_stays_with_root_or_comes_back() {
     let closed = directory.path().join("closed");
     fs::create_dir(&closed).unwrap();
     let place = closed.join("db");
-    // It is new; it was given away when the path was open.
+    // First it is new; then it was handed over while the path was open.
     for owner in [None, Some(NOBODY)] {
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
         if owner.is_some() {

@@ -1,4 +1,4 @@
-//! A reload changes all that was asked for or nothing, tells which, and loses no count.
+//! A reload changes everything requested or nothing, reports which, and loses no count.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -30,8 +30,8 @@ fn write(config: &Path, capture: &str) {
     std::fs::write(config, format!("[capture]\ninterfaces = [\"rx\"]\n{capture}")).unwrap();
 }
 
-/// What was dropped by a capture that a reload had opened anew was forgotten: 17,574 dropped
-/// frames became 0, in the status, in history and in the database.
+/// Once, a capture that a reload reopened forgot its drops: 17,574 dropped frames became 0, in the
+/// status, in the history and in the database.
 #[test]
 fn whatever_is_reloaded_under_load_received_is_counted_and_dropped() {
     let cable = Cable::new();
@@ -50,7 +50,7 @@ fn whatever_is_reloaded_under_load_received_is_counted_and_dropped() {
                 let mut out = pcap::Capture::from_device("send0").unwrap().open().unwrap();
                 while !is_over.load(Ordering::Relaxed) {
                     for frame in &frames {
-                        // A full queue means that it was not sent, which is as good.
+                        // With a full queue the frame was not sent, which is just as good.
                         let _ = out.sendpacket(&frame[..]);
                     }
                 }
@@ -64,7 +64,7 @@ fn whatever_is_reloaded_under_load_received_is_counted_and_dropped() {
                 (log.matches("configuration reloaded").count() == times).then_some(())
             });
         };
-        // A daemon that stands still for a while drops, whatever the machine.
+        // A stopped daemon drops frames on any machine.
         daemon.signal(Signal::SIGSTOP);
         thread::sleep(Duration::from_millis(700));
         daemon.signal(Signal::SIGCONT);
@@ -85,7 +85,7 @@ fn whatever_is_reloaded_under_load_received_is_counted_and_dropped() {
     });
     let sum = |(counted, dropped): (u64, u64)| counted + dropped;
     wait_for("all to be counted", 20, || (sum(counted_and_dropped(&daemon)) >= sent).then_some(()));
-    // What comes twice comes late.
+    // Anything counted twice would appear late.
     thread::sleep(Duration::from_millis(1_500));
     let (counted, dropped) = counted_and_dropped(&daemon);
     assert_eq!(counted + dropped, sent, "{counted} counted, {dropped} dropped");
@@ -146,7 +146,7 @@ fn notices(daemon: &Daemon<'_>) -> Vec<Value> {
     daemon.json("/api/v1/status")["notices"].as_array().unwrap().clone()
 }
 
-/// The limit that leaves a daemon one descriptor more than it has, once nobody asks it.
+/// The limit that leaves a daemon exactly one free descriptor while it has no connections.
 fn one_more_descriptor(daemon: &Daemon<'_>) -> usize {
     let numbers = || {
         let entries = std::fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap();
@@ -165,7 +165,7 @@ fn one_more_descriptor(daemon: &Daemon<'_>) -> usize {
     free + 1
 }
 
-/// A bad filter passed `check-config` and `reload`, and then nothing was captured any more.
+/// Once, a bad filter passed `check-config` and `reload`, and then nothing was captured any more.
 #[test]
 fn what_cannot_be_put_in_force_leaves_the_old_configuration_in_force_and_is_told() {
     let cable = Cable::new();
@@ -202,7 +202,7 @@ fn what_cannot_be_put_in_force_leaves_the_old_configuration_in_force_and_is_told
             "{message}"
         );
     }
-    // Told by the signal alone, the daemon finds it out by itself.
+    // After the bare signal, the daemon finds the mistake itself.
     daemon.signal(Signal::SIGHUP);
     daemon.wait_for_log("capture.filter: \"not prot 22\"");
     wait_for("the page to tell", 10, || {
@@ -211,11 +211,11 @@ fn what_cannot_be_put_in_force_leaves_the_old_configuration_in_force_and_is_told
     });
     still_counts(&daemon);
 
-    // Good as such, but the daemon has one descriptor left: enough to read the configuration
-    // and to answer, too few to open the interface anew.
+    // Valid as such, but the daemon has one descriptor left: enough to read the configuration and
+    // to answer, too few to reopen the interface.
     write(&config, "kernel_buffer = \"1MiB\"\n[history]\ncommit = \"7min\"\n");
     let limit = |most: &str| {
-        // The same user may; root without CAP_SYS_RESOURCE may not.
+        // The same user may do this; root without CAP_SYS_RESOURCE may not.
         let [user, group] = ["Uid", "Gid"].map(|key| daemon.proc_status(key).to_string());
         let who = ["--reuid", &user, "--regid", &group, "--clear-groups", "prlimit"];
         let what = ["--pid", &pid, &format!("--nofile={most}:")];

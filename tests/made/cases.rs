@@ -1,4 +1,4 @@
-//! Captures of sound frames: every packet behind every link layer, and frames without IP.
+//! Captures of valid frames: every packet in every link layer, and frames without IP.
 
 use serde_json::json;
 
@@ -8,19 +8,19 @@ use super::packet::{HERE, Packet, THERE, assortment, udp, v4};
 use super::truth::{self, Facts, Frame};
 use super::{Made, link::ethernet};
 
-/// A second in 2024, in nanoseconds, that ends in odd microseconds.
+/// A moment in 2024, in nanoseconds, with an odd fraction in microseconds.
 pub const BEGIN: i64 = 1_714_564_800_123_456_000;
-/// Between two frames: so that a file of 40 frames crosses a second.
+/// Between two frames: a file of 40 frames crosses a second.
 pub const STEP: i64 = 31_415_000;
 
-/// A pcap file of frames, at times that go up.
+/// A pcap file of frames, at ascending times.
 pub fn made(name: &str, number: u32, frames: Vec<Frame>) -> Made {
     let frames = truth::timed(frames, BEGIN, STEP);
     let bytes = Pcap::USUAL.file(number, &frames);
     Made { name: format!("{name}.pcap"), bytes, truth: truth::of(&frames) }
 }
 
-/// Every packet that this link layer carries, as frames.
+/// All packets that this link layer can carry, as frames.
 pub fn frames_of(link: &Link, packets: &[Packet]) -> Vec<Frame> {
     let wrapped = packets.iter().filter_map(|packet| {
         let bytes = (link.wrap)(packet)?;
@@ -29,7 +29,7 @@ pub fn frames_of(link: &Link, packets: &[Packet]) -> Vec<Frame> {
     wrapped.collect()
 }
 
-/// Everything here.
+/// All captures of this file.
 pub fn all() -> Vec<Made> {
     let packets = assortment();
     let mut all: Vec<Made> = LINKS
@@ -41,7 +41,7 @@ pub fn all() -> Vec<Made> {
     all
 }
 
-/// Link types that nothing is known about: all is "other".
+/// Link types that we do not decode: everything is "other".
 fn unknown_links(packets: &[Packet]) -> Vec<Made> {
     let frame = |packet: &Packet| Frame::new(packet.bytes.clone(), Facts::not_ip("other"));
     let unknown = link::UNKNOWN.iter().map(|&(name, number)| {
@@ -73,8 +73,7 @@ fn not_ip() -> Made {
     made("not-ip", 1, frames)
 }
 
-/// 802.11 frames in which no packet can be read: management, control, encrypted, empty,
-/// aggregated.
+/// 802.11 frames without a readable packet: management, control, encrypted, empty, aggregated.
 fn wifi_without_packets() -> Made {
     use link::{DATA, PROTECTED, QOS, TO_DS, radiotap, wifi, wifi_header};
     let packet = v4(HERE, THERE, &udp(5353, 53, 40));
@@ -92,8 +91,8 @@ fn wifi_without_packets() -> Made {
     made("wifi-without-packets", 127, frames.iter().map(frame).collect())
 }
 
-/// Short packets on Ethernet, filled up to 60 bytes: the filling counts on the wire, and is
-/// nothing of the packet's.
+/// Short packets on Ethernet, padded to 60 bytes: the padding counts on the wire, but is not part
+/// of the packet.
 fn padded() -> Made {
     let frames = frames_of(&LINKS[0], &assortment()).into_iter().map(|frame| {
         let mut bytes = frame.bytes;
@@ -103,15 +102,15 @@ fn padded() -> Made {
     made("padded", 1, frames.collect())
 }
 
-/// Segments as the sending machine itself sees them: larger than any frame on the cable, the
-/// IP length 0 or the whole.
+/// Segments as the sending machine itself sees them: larger than any frame on the cable, with an IP
+/// length of 0 or the full one.
 fn offloaded() -> Made {
     use super::packet::{ACK, HERE6, THERE6, V4, tcp, v6, v6_with};
     let large = |from: u16, size| tcp(from, 443, 1, ACK, size);
     let zero = V4 { length: Some(0), ..V4::default() };
     let mut without_length = v6(HERE6, THERE6, &large(40_002, 65_500));
     without_length.bytes[4..6].fill(0);
-    // RFC 2675: the length in an option, the header's is 0.
+    // RFC 2675: the length is in an option, the header's is 0.
     let jumbo_option = (0, vec![0, 0, 0xc2, 4, 0, 1, 0x12, 0xa8]);
     let mut jumbogram = v6_with(HERE6, THERE6, &[jumbo_option], &large(40_003, 70_280));
     jumbogram.bytes[4..6].fill(0);
@@ -125,7 +124,7 @@ fn offloaded() -> Made {
     made("offloaded", 1, frames_of(&LINKS[0], &packets))
 }
 
-/// Many hosts and ports, each once: every row is to be there.
+/// Many hosts and ports, each once: every row must be present.
 fn many_hosts() -> Made {
     use std::net::IpAddr;
     let packet = |number: u16| {

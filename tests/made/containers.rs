@@ -1,4 +1,4 @@
-//! Files of every kind, with sound frames in them, and files that are broken.
+//! Capture files of every kind with valid frames, and broken files.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ fn made(name: &str, bytes: Vec<u8>, truth: Value) -> Made {
     Made { name: name.to_owned(), bytes, truth }
 }
 
-/// Everything here.
+/// All captures of this file.
 pub fn all() -> Vec<Made> {
     let mut all = Vec::new();
     for order in [Order::Little, Order::Big] {
@@ -61,7 +61,7 @@ fn one_interface(order: Order) -> Made {
     made(&name, file.bytes, truth::of(&frames))
 }
 
-/// Three interfaces of the same kind, whose times have different units.
+/// Three interfaces of the same link type, with different units of time.
 fn several_interfaces(order: Order) -> Made {
     let frames = frames();
     let mut file = Pcapng::new(order);
@@ -76,7 +76,7 @@ fn several_interfaces(order: Order) -> Made {
     made(&name, file.bytes, truth::of(&frames))
 }
 
-/// Interfaces whose snap lengths differ, as merged files have them.
+/// Interfaces with different snap lengths, as in merged files.
 fn different_snap_lengths(order: Order) -> Made {
     let frames = frames();
     let mut file = Pcapng::new(order);
@@ -103,7 +103,7 @@ fn without_times(order: Order) -> Made {
     made(&name, file.bytes, truth::of(&frames))
 }
 
-/// Two sections, as `cat` makes of two files.
+/// Two sections, as `cat` makes from two files.
 fn sections(order: Order) -> Made {
     let frames = frames();
     let mut file = Pcapng::new(order);
@@ -119,7 +119,7 @@ fn sections(order: Order) -> Made {
     made(&name, file.bytes, truth::of(&frames))
 }
 
-/// Times that go backwards, jump, and lie at the ends of what a file can say.
+/// Times that go backwards, jump, or are the extremes of the format.
 fn times() -> Vec<Made> {
     const SECOND: i64 = 1_000_000_000;
     let file = |name: &str, times: &[i64]| {
@@ -136,7 +136,7 @@ fn times() -> Vec<Made> {
     ]
 }
 
-/// Files that end or go wrong, and files that are none.
+/// Files that end early or contain damage, and files that are no captures.
 fn broken() -> Vec<Made> {
     let frames = frames();
     let whole = Pcap::USUAL.file(1, &frames);

@@ -1,4 +1,4 @@
-//! Captures of frames with something wrong, or with something to tell: every kind of error.
+//! Captures of frames with every kind of counted error, including resets and unreachable messages.
 
 use super::Made;
 use super::cases::{frames_of, made};
@@ -12,7 +12,7 @@ use super::truth::{Facts, Frame, UNKNOWN};
 
 const ETHERNET: &Link = &LINKS[0];
 
-/// Everything here.
+/// All captures of this file.
 pub fn all() -> Vec<Made> {
     let of = |name, packets: &[Packet]| made(name, 1, frames_of(ETHERNET, packets));
     let mut all = vec![
@@ -40,7 +40,7 @@ fn bad_checksums() -> Vec<Packet> {
         v4(HERE, THERE, &udp(1000, 53, 9)),
         spoil(v4(HERE, THERE, &tcp(1001, 80, 1, ACK, 9))),
         spoil(option.packet(&udp(1000, 53, 9))),
-        // A length beyond the frame, too: both are told.
+        // The length also exceeds the frame: both errors are counted.
         {
             let both = V4 { length: Some(1000), ..V4::default() };
             spoil(both.packet(&udp(1000, 53, 9))).with("malformed")
@@ -58,7 +58,7 @@ fn malformed() -> Vec<Packet> {
     };
     let datagram = || v4(HERE, THERE, &udp(1000, 53, 9));
     let short_header = |packet: Packet| {
-        // A data offset below 5 words: the ports still stand.
+        // A data offset below 5 words: the ports are still valid.
         let mut packet = packet;
         packet.bytes[20 + 12] = 0x40;
         packet.with("malformed")
@@ -79,7 +79,7 @@ fn malformed() -> Vec<Packet> {
         // Longer than the frame.
         claims(1000).with("malformed"),
         longer6,
-        // The header says that there are less than four bytes of UDP.
+        // The header claims less than four bytes of UDP.
         {
             let mut packet = claims(22).with("malformed");
             packet.facts = packet.facts.without_service();
@@ -92,7 +92,7 @@ fn malformed() -> Vec<Packet> {
         packet.facts = packet.facts.without_service();
         packet
     });
-    // Not even the ports, though the frame is whole.
+    // Too short even for the ports, although the frame is complete.
     packets.push({
         let mut packet = ends(v4(HERE, THERE, &udp(1000, 53, 9)), 22);
         packet.bytes[2..4].copy_from_slice(&22_u16.to_be_bytes());
@@ -108,7 +108,7 @@ fn malformed() -> Vec<Packet> {
     packets
 }
 
-/// Ethernet frames whose headers end before they are whole, though nothing was cut.
+/// Ethernet frames whose headers are incomplete, though nothing was cut.
 fn malformed_links() -> Vec<Frame> {
     let bad = |bytes: Vec<u8>| Frame::new(bytes, Facts::not_ip("other").with("malformed"));
     vec![
@@ -118,13 +118,13 @@ fn malformed_links() -> Vec<Frame> {
         bad(ethernet([0x88, 0x47], &[0, 0, 0, 64, 0, 0, 0, 64])),
         bad(ethernet([8, 0], &[])),
         bad(ethernet([0x86, 0xdd], &[0x60; 39])),
-        // Lengths of IEEE 802.3 and of PPPoE beyond the end of the frame; the packet is whole.
+        // Lengths of IEEE 802.3 and of PPPoE beyond the end of the frame; the packet is complete.
         lengthened(12, &LINKS[9]),
         lengthened(18, &LINKS[7]),
     ]
 }
 
-/// A frame whose two bytes at `at` claim more than there is.
+/// A frame whose length field at `at` claims more than there is.
 fn lengthened(at: usize, link: &Link) -> Frame {
     let packet = v4(HERE, THERE, &udp(1000, 53, 9)).with("malformed");
     let mut frame = frames_of(link, &[packet]).remove(0);
@@ -146,8 +146,7 @@ fn resets() -> Vec<Packet> {
     ]
 }
 
-/// A connection with lost segments, one whose numbers wrap, and one whose ports are used
-/// again.
+/// A connection with lost segments, one whose sequence numbers wrap, and one that reuses ports.
 fn retransmissions() -> Vec<Packet> {
     let data = |port, sequence: u32, size| v4(HERE, THERE, &tcp(port, 80, sequence, ACK, size));
     let again = |packet: Packet| packet.with("tcp_retransmission");
@@ -159,7 +158,7 @@ fn retransmissions() -> Vec<Packet> {
         data(1001, 200, 100),
         again(data(1001, 100, 100)),
         again(data(1001, 200, 100)),
-        // Partly new is new; acknowledgements occupy nothing.
+        // Partly new data is new; acknowledgements occupy no sequence numbers.
         data(1001, 250, 100),
         data(1001, 350, 0),
         data(1001, 350, 0),
@@ -169,10 +168,10 @@ fn retransmissions() -> Vec<Packet> {
         data(1002, near, 100),
         data(1002, near.wrapping_add(100), 100),
         again(data(1002, near, 100)),
-        // Another connection with the same ports, far behind.
+        // A second connection with the same ports, far behind.
         data(1003, 3_000_000_000, 10),
         data(1003, 2_000_000_000, 10),
-        // The same numbers the other way are nobody's.
+        // The same numbers in the other direction belong to no known connection.
         v4(THERE, HERE, &tcp(80, 1001, 100, ACK, 100)),
         v6(HERE6, THERE6, &tcp(1001, 80, 100, ACK, 100)),
         again(v6(HERE6, THERE6, &tcp(1001, 80, 100, ACK, 100))),
@@ -196,7 +195,7 @@ fn unreachable() -> Vec<Packet> {
     ]
 }
 
-/// Fragments: in order, out of order, repeated, and over one another.
+/// Fragments: in order, out of order, repeated, and overlapping.
 fn overlaps() -> Vec<Packet> {
     let piece = |identification, offset: u16, size, more: bool| {
         let fragment = (offset / 8) | if more { 0x2000 } else { 0 };
@@ -219,7 +218,7 @@ fn overlaps() -> Vec<Packet> {
         piece(2, 64, 16, false),
         piece(2, 32, 32, true),
         first(2),
-        // Repeated, then over the end of the one before.
+        // Repeated, then overlapping the end of the previous one.
         first(3),
         over(first(3)),
         over(piece(3, 24, 32, true)),
@@ -227,7 +226,7 @@ fn overlaps() -> Vec<Packet> {
         piece6(4, 0, 32, true).named("first of IPv6").without_ports_of(111, 2049),
         piece6(4, 32, 32, true),
         over(piece6(4, 56, 32, false)),
-        // Of the same number, but between other ends.
+        // The same identification, but between other hosts.
         V4 { source: THERE, destination: HERE, identification: 1, fragment: 4, ..V4::default() }
             .packet(&other(UDP, &[7; 32])),
     ]
@@ -243,14 +242,14 @@ impl Packet {
     }
 }
 
-/// Whole frames whose transport header is not there: no snap length is to blame.
+/// Complete frames without a transport header: no snap length is to blame.
 fn ends_too_soon() -> Vec<Frame> {
     let nothing = v4(HERE, THERE, &other(TCP, &[])).with("malformed");
     let nothing6 = v6(HERE6, THERE6, &other(UDP, &[])).with("malformed");
     frames_of(ETHERNET, &[nothing, nothing6])
 }
 
-/// The same packets, cut by a snap length in each of their headers.
+/// The same packets, cut by a snap length within each of their headers.
 fn cut(link: &Link) -> Made {
     let packets = [
         v4(HERE, THERE, &tcp(50_000, 443, 9, ACK, 300)),
@@ -270,7 +269,7 @@ fn cut(link: &Link) -> Made {
         let transport = before + ip + extensions;
         let named = packet.facts.clone().without_service();
         let unread = Facts { protocol: Some(UNKNOWN), ..named.clone() };
-        // Behind the ports all is well, but TCP is read up to its flags.
+        // After the ports nothing is missing for UDP; TCP is read up to its flags.
         let is_tcp = packet.facts.protocol == Some(6);
         let ports =
             if is_tcp { packet.facts.clone().with("truncated") } else { packet.facts.clone() };

@@ -1,4 +1,4 @@
-//! Writers of capture files: pcap (IETF draft-ietf-opsawg-pcap) in all its kinds, and pcapng
+//! Writers of capture files: all kinds of pcap (IETF draft-ietf-opsawg-pcap), and pcapng
 //! (draft-ietf-opsawg-pcapng), in either byte order.
 
 use super::truth::Frame;
@@ -26,19 +26,19 @@ impl Order {
     }
 }
 
-/// How a pcap file is written.
+/// The variant of a pcap file.
 #[derive(Clone, Copy, Debug)]
 pub struct Pcap {
     /// Its byte order.
     pub order: Order,
     /// Nanoseconds, not microseconds.
     pub nano: bool,
-    /// The snap length that its header announces.
+    /// The snap length in its header.
     pub snap: u32,
 }
 
 impl Pcap {
-    /// What tcpdump writes on most machines.
+    /// The variant that tcpdump writes on most machines.
     pub const USUAL: Pcap = Pcap { order: Order::Little, nano: false, snap: 262_144 };
 
     /// A file of this link type. Frames without a time get time 0.
@@ -69,7 +69,7 @@ impl Pcap {
 /// A pcapng file that is being written.
 pub struct Pcapng {
     order: Order,
-    /// What is written so far.
+    /// The bytes written so far.
     pub bytes: Vec<u8>,
 }
 
@@ -89,7 +89,7 @@ impl Pcapng {
         file
     }
 
-    /// Another section, in which interfaces are numbered anew.
+    /// Another section, in which interface numbers start over.
     pub fn section(&mut self) {
         let mut body = self.order.words(&[0x1a2b_3c4d]);
         body.extend(self.order.u16(1));
@@ -133,8 +133,7 @@ impl Pcapng {
         self.block(SIMPLE, &body);
     }
 
-    /// Blocks that hold no frame: names of hosts, an interface's statistics, one that nobody
-    /// knows.
+    /// Blocks without frames: host names, an interface's statistics, and one of an unknown type.
     pub fn other_blocks(&mut self) {
         let mut names = self.order.u16(1).to_vec();
         names.extend(self.order.u16(9));
@@ -159,7 +158,7 @@ impl Pcapng {
     }
 }
 
-/// Bytes, filled up to a multiple of four.
+/// Bytes, padded to a multiple of four.
 fn padded(bytes: &[u8]) -> Vec<u8> {
     let mut out = bytes.to_vec();
     out.resize(bytes.len().next_multiple_of(4), 0);

@@ -1,8 +1,8 @@
-//! Half a minute of a home's traffic, for tests that send it over a cable: 70 hosts, 17
-//! service ports, nothing cut, nothing broken, no frame above 1,514 bytes.
+//! Half a minute of a home's traffic, for tests that send it over a cable: 70 hosts, 17 service
+//! ports, nothing cut, nothing broken, no frame above 1,514 bytes.
 //!
-//! One end of every packet is local, so that no frame is "transit"; no frame is ARP; nothing
-//! in it makes a kernel answer.
+//! One end of every packet is local, so no frame is "transit"; no frame is ARP; nothing in it makes
+//! a kernel answer.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -36,8 +36,8 @@ fn packet(from: IpAddr, to: IpAddr, payload: &Payload) -> Packet {
     if from.is_ipv4() { v4(from, to, payload) } else { v6(from, to, payload) }
 }
 
-/// A connection of a client: one request and so many full segments in answer, every 37th
-/// of which comes twice.
+/// A client's connection: one request, answered by `segments` segments, all full but the last;
+/// every 37th is sent twice.
 fn connection(
     client: IpAddr,
     port: u16,
@@ -67,7 +67,7 @@ fn connection(
     packets
 }
 
-/// A question and its answer, so many times.
+/// A question and its answer, repeated `times` times.
 fn datagrams(
     (client, port): (IpAddr, u16),
     (server, service): (IpAddr, u16),
@@ -81,7 +81,7 @@ fn datagrams(
     pair.iter().cycle().take(2 * times).cloned().collect()
 }
 
-/// What is said to a group, to which nobody answers.
+/// Packets to a group, which nobody answers.
 fn call(from: IpAddr, group: IpAddr, ports: (u16, u16), size: usize, times: usize) -> Vec<Packet> {
     vec![packet(from, group, &udp(ports.0, ports.1, size)); times]
 }
@@ -113,7 +113,7 @@ fn conversations() -> Vec<Vec<Packet>> {
     let echo = |kind| other(ICMP, &[kind, 0, 0, 0, 0, 7, 0, 1, 9, 9, 9, 9]);
     let ping = [v4(local(10), remote(1), &echo(8)), v4(remote(1), local(10), &echo(0))];
     all.push(ping.iter().cycle().take(10).cloned().collect());
-    // Everybody asks the router for names; half of them look at something outside.
+    // All clients ask the router for names; each also talks to an outside server.
     for number in 4..=28_u8 {
         let port = 52_000 + u16::from(number);
         all.push(datagrams(
@@ -132,7 +132,7 @@ fn conversations() -> Vec<Vec<Packet>> {
     all
 }
 
-/// The frames, in the order of their times: the conversations side by side.
+/// The frames in the order of their times: the conversations run in parallel.
 pub fn frames() -> Vec<Frame> {
     let mut timed: Vec<(i64, Packet)> = Vec::new();
     for (number, conversation) in conversations().into_iter().enumerate() {

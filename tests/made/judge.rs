@@ -1,7 +1,7 @@
-//! A report of brightstat held against the truth about its capture.
+//! Compares a report of brightstat with the truth about its capture.
 //!
-//! The truth has the form of the foreign corpus' `FILE.truth.json`; its `judge` says how much
-//! of it must be met. Our own truths have `errors` as well.
+//! The truth has the format of the foreign corpus' `FILE.truth.json`; its `judge` says how much of
+//! it must match. Our own truths contain `errors` as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -38,14 +38,14 @@ fn object(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
     value.as_object().unwrap().iter()
 }
 
-/// The truth's keys, in the words of `truth.py`: `l3:ipv4`, `proto:6`, `ip:10.0.0.1` ...
+/// The truth's keys, in the notation of `truth.py`: `l3:ipv4`, `proto:6`, `ip:10.0.0.1` ...
 fn expected(truth: &Value) -> Counts {
     let mut counts = Counts::new();
     let t = &truth["totals"];
     counts.insert("total".into(), pair(t, "frames", "wire"));
     counts.insert("captured".into(), pair(t, "frames", "cap"));
     for (name, row) in object(&truth["l3"]) {
-        // RARP and IP headers that name no hosts are "other" here.
+        // RARP, and IP headers that name no hosts, are "other" here.
         let name = match name.as_str() {
             "ipv4" | "ipv6" | "arp" => name.as_str(),
             _ => "other",
@@ -62,7 +62,7 @@ fn expected(truth: &Value) -> Counts {
         counts.insert(format!("ip:{name} out"), pair(row, "out_pkts", "out_wire"));
     }
     for transport in ["tcp", "udp", "sctp"] {
-        // The foreign corpus does not say what SCTP's ports are.
+        // The foreign corpus does not define SCTP's ports.
         let Some(rows) = truth[format!("{transport}_service")].as_object() else {
             continue;
         };
@@ -125,7 +125,7 @@ fn differences(truth: &Value, report: &Value) -> Vec<String> {
         .collect()
 }
 
-/// The kinds of errors that are counted otherwise than the truth has them, if it has them.
+/// Kinds of errors whose count differs from the truth, if the truth contains errors.
 fn errors(truth: &Value, report: &Value) -> Vec<String> {
     if truth["errors"].is_null() {
         return Vec::new();
@@ -162,7 +162,7 @@ fn conservation(report: &Value) -> Vec<String> {
     .collect()
 }
 
-/// What is wrong with how brightstat reports a file.
+/// The differences between brightstat's report of a file and the truth.
 pub fn check(file: &Path, truth: &Value) -> Vec<String> {
     let run = report(file);
     let judge = truth["judge"].as_str().unwrap();
@@ -170,7 +170,7 @@ pub fn check(file: &Path, truth: &Value) -> Vec<String> {
     if let Some(report) = &run.report {
         wrong.extend(conservation(report));
     }
-    // Files whose interfaces differ, which libpcap alone reads only in part.
+    // Files with differing interfaces, which libpcap alone reads only in part.
     let error = truth["libpcap"]["error"].as_str().unwrap_or_default();
     let judge = if error.contains("of the first interface") { "exact" } else { judge };
     match judge {
@@ -203,7 +203,7 @@ pub fn check(file: &Path, truth: &Value) -> Vec<String> {
             wrong.extend(complaint(file, &run));
         }
         "robustness" => {
-            // Broken or foreign: an account of what libpcap can read, or an honest error.
+            // Broken or foreign: an account of what libpcap can read, or a proper error.
             let frames = run.report.as_ref().map_or(0, |r| r["frames"].as_u64().unwrap());
             let readable = truth["libpcap"]["readable"] == true;
             if readable && Some(frames) != truth["libpcap"]["frames"].as_u64() {
@@ -218,7 +218,7 @@ pub fn check(file: &Path, truth: &Value) -> Vec<String> {
     wrong
 }
 
-/// What is wrong with how a damaged file was refused.
+/// What is wrong with the refusal of a damaged file.
 fn complaint(file: &Path, run: &Run) -> Option<String> {
     let name = file.file_name().unwrap().to_str().unwrap();
     let message = run.message.trim();

@@ -1,18 +1,18 @@
-//! Link-layer headers: bytes in front of a packet, which change nothing of its facts.
+//! Link-layer headers: bytes in front of a packet, which do not change its facts.
 
 use super::packet::Packet;
 
-/// The station that sends, and the one that receives.
+/// The sending and the receiving station, and the access point.
 const SENDER: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const RECEIVER: [u8; 6] = [2, 0, 0, 0, 0, 2];
 const ACCESS_POINT: [u8; 6] = [2, 0, 0, 0, 0, 3];
 
-/// Puts headers in front of a packet; `None` where this link layer cannot carry it.
+/// Puts headers in front of a packet; `None` if this link layer cannot carry it.
 pub type Wrap = fn(&Packet) -> Option<Vec<u8>>;
 
 /// A link layer in a capture file.
 pub struct Link {
-    /// For the name of the file.
+    /// Part of the file's name.
     pub name: &'static str,
     /// The link type in the file's header (<https://www.tcpdump.org/linktypes.html>).
     pub number: u32,
@@ -20,7 +20,7 @@ pub struct Link {
     pub wrap: Wrap,
 }
 
-/// Bytes, one part after the other.
+/// Concatenates the parts.
 pub fn cat(parts: &[&[u8]]) -> Vec<u8> {
     parts.concat()
 }
@@ -35,22 +35,22 @@ pub fn ethernet(kind: [u8; 2], payload: &[u8]) -> Vec<u8> {
     cat(&[&RECEIVER, &SENDER, &kind, payload])
 }
 
-/// A frame of IEEE 802.3, with its length in place of a type.
+/// An IEEE 802.3 frame, with its length instead of a type.
 pub fn ethernet_with_length(payload: &[u8]) -> Vec<u8> {
     ethernet((payload.len() as u16).to_be_bytes(), payload)
 }
 
-/// IEEE 802.2 LLC and SNAP with this organisation (RFC 1042: zeros).
+/// IEEE 802.2 LLC and SNAP with this organisation code (RFC 1042: zeros).
 fn snap(organisation: [u8; 3], packet: &Packet) -> Vec<u8> {
     cat(&[&[0xaa, 0xaa, 3], &organisation, &kind(packet), &packet.bytes])
 }
 
-/// One VLAN tag, without its type in front.
+/// One VLAN tag, without its own EtherType.
 fn tag(next: [u8; 2], payload: &[u8]) -> Vec<u8> {
     cat(&[&[0x20, 42], &next, payload])
 }
 
-/// Labels (RFC 3032), the last at the bottom of the stack.
+/// Labels (RFC 3032), the last one at the bottom of the stack.
 fn mpls(labels: usize, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     for left in (0..labels).rev() {
@@ -59,7 +59,7 @@ fn mpls(labels: usize, payload: &[u8]) -> Vec<u8> {
     cat(&[&out, payload])
 }
 
-/// PPP (RFC 1661), its protocol in two bytes.
+/// PPP (RFC 1661), with a two-byte protocol field.
 fn ppp(packet: &Packet) -> Vec<u8> {
     cat(&[&[0, if packet.is_v6() { 0x57 } else { 0x21 }], &packet.bytes])
 }
@@ -79,7 +79,7 @@ fn cooked2(kind: [u8; 2], payload: &[u8]) -> Vec<u8> {
     cat(&[&kind, &[0, 0, 0, 0, 0, 3, 0, 1, 4, 6], &SENDER, &[0, 0], payload])
 }
 
-/// BSD loopback: the family in this order of bytes.
+/// BSD loopback: the address family in this byte order.
 fn family(packet: &Packet, v6: u32, is_big: bool) -> Vec<u8> {
     let number = if packet.is_v6() { v6 } else { 2 };
     let head = if is_big { number.to_be_bytes() } else { number.to_le_bytes() };
@@ -94,7 +94,7 @@ pub const FROM_DS: u16 = 0x0200;
 pub const PROTECTED: u16 = 0x4000;
 const ORDER: u16 = 0x8000;
 
-/// An 802.11 MAC header, as its control field asks for it.
+/// An 802.11 MAC header that matches its control field.
 pub fn wifi_header(control: u16) -> Vec<u8> {
     let both = TO_DS | FROM_DS;
     let addresses = match control & both {
@@ -151,7 +151,7 @@ fn frame_relay(address: &[u8], packet: &Packet) -> Vec<u8> {
     cat(&[address, &[3, protocol], &packet.bytes])
 }
 
-/// The same of a bridge, whose hardware protocol tells the type; in either order of bytes.
+/// The same from a bridge, whose hardware protocol is the EtherType; in either byte order.
 fn nflog_bridge(packet: &Packet, is_big: bool) -> Vec<u8> {
     let word = |number: u16| if is_big { number.to_be_bytes() } else { number.to_le_bytes() };
     let length = word(4 + packet.bytes.len() as u16);
@@ -165,7 +165,7 @@ fn service_function(words: u8, carried: u8, payload: &[u8]) -> Vec<u8> {
     cat(&[&[0x0f, 0xc0 | words, 2, carried], &[0, 0, 7, 255], &context, payload])
 }
 
-/// An 802.11s data frame: a mesh control field, with stations outside of the mesh.
+/// An 802.11s data frame: a mesh control field, with stations outside the mesh.
 fn mesh(ways: u16, outside: u8, packet: &Packet) -> Vec<u8> {
     let mut header = wifi_header(DATA | QOS | ways);
     let last = header.len() - 1;
@@ -179,7 +179,7 @@ const fn link(name: &'static str, number: u32, wrap: Wrap) -> Link {
     Link { name, number, wrap }
 }
 
-/// Every way to carry IP that is passed.
+/// Every encapsulation of IP that the decoder passes through.
 pub const LINKS: &[Link] = &[
     link("ethernet", 1, |p| Some(ethernet(kind(p), &p.bytes))),
     link("vlan", 1, |p| Some(ethernet([0x81, 0], &tag(kind(p), &p.bytes)))),
@@ -315,6 +315,6 @@ pub const LINKS: &[Link] = &[
     link("mesh-to-all", 105, |p| Some(mesh(FROM_DS, 1, p))),
 ];
 
-/// Link types that are not decoded: frames and bytes are counted.
+/// Link types that are not decoded: their frames and bytes are counted.
 pub const UNKNOWN: &[(&str, u32)] =
     &[("slip", 8), ("bluetooth", 187), ("user0", 147), ("usb", 220)];

@@ -1,13 +1,13 @@
-//! Captures of our own, made at test time, and the truth about each.
+//! Our own captures, generated at test time, and the truth about each.
 //!
-//! Theory of operation: [`packet`] builds an IP packet and, beside its bytes, says what must
-//! be counted of it ([`truth::Facts`]): nothing is decoded to find that out. [`link`] puts
-//! link-layer headers in front, which changes the bytes but not the facts. [`file`] writes
-//! pcap and pcapng. [`cases`] and [`containers`] list what is made, [`home`] makes the
-//! traffic of a home for the tests that send it over a cable. judge.rs compares a report
-//! with a truth (the foreign corpus, which is wider, is judged by the same code).
+//! Theory of operation: [`packet`] builds an IP packet and states what must be counted of it
+//! ([`truth::Facts`]), without decoding anything. [`link`] puts link-layer headers in front, which
+//! changes the bytes but not the facts. [`file`] writes pcap and pcapng. [`cases`] and
+//! [`containers`] list the captures, and [`home`] generates a home's traffic for the tests that
+//! send it over a cable. judge.rs compares a report with a truth, for the larger foreign corpus as
+//! well.
 //!
-//! The same code gives the same bytes, on every machine and every day.
+//! The same code generates the same bytes, on every machine and every day.
 #![allow(dead_code)]
 
 pub mod cases;
@@ -21,17 +21,17 @@ pub mod truth;
 
 use std::path::{Path, PathBuf};
 
-/// One capture: the name of its file, what is in it, and what is true of it.
+/// One capture: its file's name and content, and the truth about it.
 pub struct Made {
-    /// File name, with its ending.
+    /// File name, with its suffix.
     pub name: String,
     /// The whole file.
     pub bytes: Vec<u8>,
-    /// What a report of it must say, in the form of the corpus' `FILE.truth.json`.
+    /// What a report of it must say, in the format of the corpus' `FILE.truth.json`.
     pub truth: serde_json::Value,
 }
 
-/// Every capture there is.
+/// All captures.
 pub fn all() -> Vec<Made> {
     let mut all = cases::all();
     all.extend(damaged::all());
@@ -40,7 +40,7 @@ pub fn all() -> Vec<Made> {
     all
 }
 
-/// Writes captures, and their truths beside them, into a folder; the paths of the captures.
+/// Writes captures, with their truths beside them, into a folder; returns the captures' paths.
 pub fn write(folder: &Path, captures: &[Made]) -> Vec<PathBuf> {
     std::fs::create_dir_all(folder).unwrap();
     let write = |made: &Made| {

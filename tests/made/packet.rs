@@ -1,9 +1,9 @@
 //! IP packets of every kind, each with what must be counted of it.
 //!
-//! Rules that the facts follow: hosts are those of the outermost IP header; tunnels are
-//! payload; every fragment counts under its protocol, only the first has ports; IPv6
-//! extension headers are walked, AH and ESP are not passed; the service port is the lower
-//! of the two; an IP length of 0 means "to the end of the frame".
+//! The facts follow these rules: hosts are those of the outermost IP header; tunnels are payload;
+//! every fragment counts under its protocol, only the first has ports; IPv6 extension headers are
+//! walked, AH and ESP are not passed; the service port is the lower of the two; an IP length of 0
+//! means "to the end of the frame".
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -34,12 +34,12 @@ pub const SYN: u8 = 2;
 pub const RST: u8 = 4;
 pub const ACK: u8 = 16;
 
-/// An IP packet and what is true of a frame that carries it.
+/// An IP packet, and the facts of a frame that carries it.
 #[derive(Clone, Debug)]
 pub struct Packet {
     /// For messages.
     pub name: &'static str,
-    /// From the IP header on.
+    /// The bytes from the IP header on.
     pub bytes: Vec<u8>,
     /// What must be counted.
     pub facts: Facts,
@@ -73,7 +73,7 @@ pub const HERE6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0x211, 0x22f
 /// The remote end, IPv6.
 pub const THERE6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x35));
 
-/// What is inside an IP packet, and what counts of it.
+/// The payload of an IP packet, and what counts of it.
 #[derive(Clone)]
 pub struct Payload {
     number: u8,
@@ -86,7 +86,7 @@ fn ports(transport: &'static str, number: u8, ports: (u16, u16), rest: &[u8]) ->
     Payload { number, bytes, service: Some((transport, ports.0.min(ports.1))) }
 }
 
-/// A UDP datagram with so many bytes of data.
+/// A UDP datagram with `size` bytes of data.
 pub fn udp(from: u16, to: u16, size: usize) -> Payload {
     let mut rest = (8 + size as u16).to_be_bytes().to_vec();
     rest.resize(4 + size, 0);
@@ -112,7 +112,7 @@ pub fn other(number: u8, bytes: &[u8]) -> Payload {
     Payload { number, bytes: bytes.to_vec(), service: None }
 }
 
-/// An IPv4 header to be.
+/// The fields of an IPv4 header.
 #[derive(Clone)]
 pub struct V4 {
     pub source: IpAddr,
@@ -122,7 +122,7 @@ pub struct V4 {
     pub identification: u16,
     /// "More fragments" is 0x2000; the rest counts in 8 bytes.
     pub fragment: u16,
-    /// What the length field says, if not the truth.
+    /// The value of the length field, if not the true length.
     pub length: Option<u16>,
 }
 
@@ -140,7 +140,7 @@ impl Default for V4 {
 }
 
 impl V4 {
-    /// The packet.
+    /// Builds the packet.
     pub fn packet(&self, payload: &Payload) -> Packet {
         let (IpAddr::V4(source), IpAddr::V4(destination)) = (self.source, self.destination) else {
             panic!("not IPv4: {} or {}", self.source, self.destination)
@@ -184,8 +184,8 @@ pub fn v4(source: IpAddr, destination: IpAddr, payload: &Payload) -> Packet {
     V4 { source, destination, ..V4::default() }.packet(payload)
 }
 
-/// An IPv6 packet: extension headers are (their number, their bytes, the next header to be
-/// filled in at 0); the packet's protocol is that of the payload.
+/// An IPv6 packet. Each extension header is its number and its bytes (byte 0 is replaced by the
+/// next header's number); the packet's protocol is that of the payload.
 pub fn v6_with(
     source: IpAddr,
     destination: IpAddr,
@@ -237,7 +237,7 @@ pub fn fragment_header(offset: u16, more: bool, identification: u32) -> (u8, Vec
     (44, [&[0, 0], &field[..], &identification.to_be_bytes()].concat())
 }
 
-/// One of each kind of packet, with nothing wrong: what every link layer must show whole.
+/// One valid packet of each kind: every link layer must show all of it.
 pub fn assortment() -> Vec<Packet> {
     let inner = v4(HERE, THERE, &udp(1, 2, 3)).bytes;
     let inner6 = v6(HERE6, THERE6, &udp(1, 2, 3)).bytes;

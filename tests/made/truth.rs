@@ -1,13 +1,13 @@
-//! What is true of frames: facts for each, added up for a capture.
+//! The truth about frames: facts for each, summed for a capture.
 //!
-//! The sums have the form of the foreign corpus' `FILE.truth.json`, as far as tests read it.
+//! The sums have the format of the foreign corpus' `FILE.truth.json`, as far as tests read it.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-/// The protocol of an IPv6 packet whose chain of headers leaves the capture.
+/// The protocol of an IPv6 packet whose header chain extends beyond the captured bytes.
 pub const UNKNOWN: u16 = 256;
 
 /// What must be counted of one frame.
@@ -37,17 +37,17 @@ impl Facts {
         self
     }
 
-    /// The same frame, of which no more can be known than that it is IP between two hosts.
+    /// The same frame, if only its being IP between two hosts is known.
     pub fn without_service(mut self) -> Facts {
         self.service = None;
         self
     }
 }
 
-/// One frame: its bytes as captured, its length on the wire, its time, what is true of it.
+/// One frame: its captured bytes, its length on the wire, its time and its facts.
 #[derive(Clone, Debug)]
 pub struct Frame {
-    /// What was captured.
+    /// The captured bytes.
     pub bytes: Vec<u8>,
     /// Bytes on the wire.
     pub wire: u32,
@@ -63,7 +63,7 @@ impl Frame {
         Frame { wire: bytes.len() as u32, bytes, time: Some(0), facts }
     }
 
-    /// The first bytes of it, as with a snap length; with the facts that are left.
+    /// The frame cut after `length` bytes, as by a snap length, with the facts that remain.
     pub fn cut(mut self, length: usize, facts: Facts) -> Frame {
         self.bytes.truncate(length);
         self.facts = facts;
@@ -71,7 +71,7 @@ impl Frame {
     }
 }
 
-/// Gives frames times, a step in nanoseconds apart.
+/// Sets the frames' times, `step` nanoseconds apart.
 pub fn timed(mut frames: Vec<Frame>, begin: i64, step: i64) -> Vec<Frame> {
     for (number, frame) in frames.iter_mut().enumerate() {
         frame.time = Some(begin + number as i64 * step);
@@ -90,19 +90,19 @@ fn rows(rows: &BTreeMap<String, Row>) -> Value {
     Value::Object(rows.iter().map(row).collect())
 }
 
-/// An address as the corpus and reports write it.
+/// An address in the notation of the corpus and of reports.
 fn text(address: IpAddr) -> String {
     address.to_string()
 }
 
-/// `1704704400.000000001`, as the corpus has it.
+/// `1704704400.000000001`, the notation of the corpus.
 fn seconds(nanoseconds: i64) -> String {
     let (whole, rest) =
         (nanoseconds.div_euclid(1_000_000_000), nanoseconds.rem_euclid(1_000_000_000));
     format!("{whole}.{rest:09}")
 }
 
-/// The truth about a capture that can be read whole.
+/// The truth about a capture that is read completely.
 pub fn of(frames: &[Frame]) -> Value {
     let mut total = (0, 0);
     let mut network = BTreeMap::new();
@@ -159,7 +159,7 @@ pub fn of(frames: &[Frame]) -> Value {
     })
 }
 
-/// The truth about a file that ends, or goes wrong, after these frames.
+/// The truth about a file that ends, or becomes damaged, after these frames.
 pub fn until_damage(frames: &[Frame]) -> Value {
     let mut truth = of(frames);
     truth["judge"] = json!("libpcap-limited");

@@ -1,5 +1,5 @@
-//! `captures FOLDER [NAME]` - writes the captures of tests/made, with their truths, into a
-//! folder: for tests that are not written in Rust, and for looking at.
+//! `captures FOLDER [NAME...]` - writes the captures of tests/made, with their truths, into a
+//! folder: for tests in other languages, and for inspection.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "mod.rs"]

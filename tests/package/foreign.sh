@@ -1,8 +1,8 @@
 #!/bin/sh
-# foreign.sh DEB ARCH - a package for another architecture than this machine's: its name and
-# contents, lintian, whether apt would install it on a Debian of this release, and its life in a
-# root of that architecture, from installation to purge. Nothing of that root is run but the
-# program itself, by QEMU; the package's scripts are for use from outside (DPKG_ROOT).
+# foreign.sh DEB ARCH - tests a package for another architecture: its name and contents, lintian,
+# whether apt would install it on this release of Debian, and its life in a root of that
+# architecture, from installation to purge. Only the program itself is run from that root, by QEMU;
+# the package's scripts support use from outside (DPKG_ROOT).
 set -eu
 
 deb=$(realpath "$1")
@@ -24,7 +24,7 @@ bad() {
 echo "== $arch: names"
 [ "$(dpkg-deb --field "$deb" Architecture)" = "$arch" ] || bad "is for $(dpkg-deb --field "$deb" Architecture)"
 case $(basename "$deb") in *_"$arch".deb) ;; *) bad "has another architecture in its name" ;; esac
-# Static: nothing but what its scripts need.
+# Static: depends only on what its scripts need.
 depends=$(dpkg-deb --field "$deb" Depends)
 case $depends in *libc* | *libpcap*) bad "depends on $depends" ;; esac
 
@@ -48,7 +48,7 @@ mkdir -p "$root/var/lib/dpkg/info" "$root/var/lib/dpkg/updates" "$root/etc" "$ro
 : > "$root/var/lib/dpkg/status"
 echo "root:x:0:0::/root:/bin/sh" > "$root/etc/passwd"
 echo "root:x:0:" > "$root/etc/group"
-on_root() { # what the scripts need is this machine's
+on_root() { # the scripts use this machine's tools
     dpkg --root="$root" --force-script-chrootless --force-depends --log="$work/dpkg.log" "$@"
 }
 state() { dpkg-query --admindir="$root/var/lib/dpkg" --show --showformat '${Architecture} ${Status}' "brightstat:$arch" 2>/dev/null || true; }

@@ -1,7 +1,7 @@
 """A Debian machine with a booted systemd, in a folder: systemd-nspawn with a network of its own.
 
-The machine has one cable, host0 at 10.99.0.2; at its other end (10.99.0.1) is a namespace in
-which tests are the other people in the network. Needs root. Everything is gone after close().
+The machine has one cable, host0 at 10.99.0.2; at its other end (10.99.0.1) is a namespace from
+which the tests act as the network's clients. Needs root. close() removes everything.
 """
 
 import ctypes
@@ -25,7 +25,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def run(*command, check=True, **more):
-    """Runs a command; its output is in the error if it fails.
+    """Runs a command; if it fails, the error contains its output.
 
     In a session of its own: apt talks to the terminal, which would stop us in the background.
     """
@@ -37,7 +37,7 @@ def run(*command, check=True, **more):
 
 
 def wait_for(what, ready, seconds=60):
-    """Waits until ready() gives something true, and returns it."""
+    """Waits until ready() returns something true, and returns it."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -65,7 +65,7 @@ def udp_frame(to_mac, from_mac, source, to, size):
 
 
 class Inside:
-    """Runs what stands below `with` in a network namespace: this thread only."""
+    """Runs the body of `with` in a network namespace: this thread only."""
 
     def __init__(self, name):
         self.path = f"/run/netns/{name}"
@@ -76,7 +76,7 @@ class Inside:
 
     def __exit__(self, *_):
         if libc.setns(self.home, CLONE_NEWNET) != 0:
-            os._exit(70)  # Whatever came next would be done in the wrong network.
+            os._exit(70)  # Anything after this would run in the wrong network.
         os.close(self.home)
 
     @staticmethod
@@ -89,8 +89,8 @@ class Inside:
             os.close(there)
 
 
-# In a mount namespace of its own: systemd wants one pure cgroup2 tree, whatever this machine has.
-# From within the network: whoever mounts /sys decides whose network cards are in it.
+# In a mount namespace of its own: systemd wants a pure cgroup2 tree, whatever this machine has.
+# From within the network: the process that mounts /sys decides whose network cards are in it.
 BOOT = """
 mount --make-rprivate /
 umount -R /sys/fs/cgroup 2>/dev/null || true
@@ -101,7 +101,7 @@ exec nsenter --net="/run/netns/$2" systemd-nspawn --directory="$1" --boot --regi
 
 
 class Machine:
-    """One machine; `with Machine(tar) as machine:` boots it and takes it away again."""
+    """One machine; `with Machine(tar) as machine:` boots it, and removes it at the end."""
 
     number = 0
 
@@ -123,7 +123,7 @@ class Machine:
             for name in (self.name, self.outside):
                 run("ip", "netns", "add", name)
                 run("ip", "-n", name, "link", "set", "lo", "up")
-                # Nobody is to talk on its own: neighbour discovery would be counted.
+                # No unsolicited packets: neighbour discovery would be counted.
                 run("ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1",
                     "net.ipv6.conf.default.disable_ipv6=1")
             run("ip", "-n", self.name, "link", "add", "host0", "type", "veth", "peer", "name", "out0",
@@ -143,7 +143,7 @@ class Machine:
         self.close()
 
     def boot(self, options=""):
-        """Switches the machine on and waits until it has come up."""
+        """Switches the machine on and waits until it is up."""
         console = open(self.log, "ab")  # pylint: disable=consider-using-with
         self.nspawn = subprocess.Popen(  # pylint: disable=consider-using-with
             ["unshare", "--mount", "sh", "-c", BOOT, "boot", self.root, self.name, options],
@@ -153,7 +153,7 @@ class Machine:
             "systemctl", "is-system-running", check=False).stdout.strip() in ("running", "degraded"))
 
     def leader(self):
-        """The machine's process 1, as seen from here."""
+        """The machine's process 1, as seen from outside."""
         if self.nspawn is None or self.nspawn.poll() is not None:
             raise AssertionError(f"the machine is off; see {self.log}")
         pid = self.nspawn.pid
@@ -171,7 +171,7 @@ class Machine:
                    check=check, **more)
 
     def sh(self, script, check=True):
-        """Runs a script in the machine; returns what it printed."""
+        """Runs a script in the machine; returns its output."""
         return self.run("sh", "-ec", script, check=check).stdout
 
     def show(self, unit, what):
@@ -179,22 +179,22 @@ class Machine:
         return self.run("systemctl", "show", unit, "--property", what, "--value").stdout.strip()
 
     def stop(self):
-        """Shuts down in order, as the power key does."""
+        """Shuts down cleanly, as the power key does."""
         self.sh("systemctl --no-block poweroff")
         self.nspawn.wait(90)
 
     def cut(self):
-        """Cuts the power: every process is gone at once."""
+        """Cuts the power: every process ends at once."""
         os.kill(int(self.leader()), signal.SIGKILL)
         self.nspawn.wait(30)
 
     def reboot(self):
-        """Down and up again."""
+        """Shuts down and boots again."""
         self.stop()
         self.boot()
 
     def close(self):
-        """Takes everything away."""
+        """Removes everything."""
         if self.nspawn is not None and self.nspawn.poll() is None:
             try:
                 self.cut()
@@ -218,7 +218,7 @@ class Machine:
         shutil.copy(source, self.root + path)
 
     def exists(self, path):
-        """Whether a file or a link is there in the machine."""
+        """Whether a file or a link exists in the machine."""
         return os.path.lexists(self.root + path)
 
     def install(self, *debs):
@@ -231,7 +231,7 @@ class Machine:
         return self.run("apt-get", "install", "--yes", "--no-install-recommends", *names).stdout
 
     def get(self, path, timeout=20):
-        """Asks the page from the other end of the cable; returns status and text."""
+        """Requests a page from the other end of the cable; returns status and text."""
         with Inside(self.outside):
             try:
                 with urllib.request.urlopen(f"http://{OURS}:{PORT}{path}", timeout=timeout) as answer:
@@ -240,17 +240,17 @@ class Machine:
                 return error.code, error.read().decode()
 
     def api(self, path):
-        """The answer of the API as an object."""
+        """The API's answer as an object."""
         status, text = self.get("/api/v1/" + path)
         assert status == 200, f"{path}: {status} {text}"
         return json.loads(text)
 
     def wait_for_page(self):
-        """Waits until the page is there."""
+        """Waits until the page answers."""
         wait_for("the page", lambda: self.get("/api/v1/status", timeout=5)[0] == 200)
 
     def send(self, count, source="10.99.0.7", size=200, pause=0.0, namespace=None, interface="out0"):
-        """Sends so many UDP frames of `size` bytes, by default from out0, from `source` to 10.99.0.9."""
+        """Sends `count` UDP frames of `size` bytes from `source` to 10.99.0.9, usually on out0."""
         frame = udp_frame(bytes.fromhex("020000000009"), bytes.fromhex("020000000007"), source, "10.99.0.9", size)
         with Inside(namespace or self.outside):
             with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
@@ -261,12 +261,12 @@ class Machine:
                         time.sleep(pause)
 
     def counted(self, source="10.99.0.7"):
-        """Packets and bytes that the monitor has counted of a sender."""
+        """Packets and bytes of a sender that the monitor has counted."""
         hosts = self.api(f"hosts?name={source}")["hosts"]
         return (hosts[0]["packets_out"], hosts[0]["bytes_out"]) if hosts else (0, 0)
 
     def wait_for_count(self, expected, source="10.99.0.7", seconds=20):
-        """Waits until so many packets and bytes have been counted of a sender."""
+        """Waits until exactly these packets and bytes of a sender have been counted."""
         try:
             wait_for(f"{expected} of {source} to be counted", lambda: self.counted(source) == expected, seconds)
         except AssertionError as error:
@@ -277,12 +277,12 @@ class Machine:
 
 
 class Asking(threading.Thread):
-    """Asks the page over and over, one request after the other, until told to stop."""
+    """Requests the page over and over, one request after another, until told to stop."""
 
     def __init__(self, machine):
         super().__init__()
         self.machine, self.over = machine, threading.Event()
-        # Held while a request is under way.
+        # Held while a request is running.
         self.quiet = threading.Lock()
         self.answers, self.failures = 0, []
         self.start()

@@ -1,5 +1,5 @@
 #!/bin/sh
-# roots.sh FOLDER - Debian roots to boot, as FOLDER/SUITE.tar, made if they are not there.
+# roots.sh FOLDER - creates Debian roots to boot, as FOLDER/SUITE.tar, if they are missing.
 set -eu
 
 folder=$1
@@ -12,7 +12,7 @@ make_root() {
     mmdebstrap --quiet --variant=minbase --include="$(echo "$*" | tr ' ' ',')" "$suite" "$folder/$suite.part.tar"
     mv "$folder/$suite.part.tar" "$folder/$suite.tar"
 }
-# What the package depends on is there, as the machine that boots has no network but ours.
+# Includes what the package depends on: the machine that boots has no network but ours.
 usual="systemd-sysv dbus udev iproute2 procps systemd-timesyncd"
 # shellcheck disable=SC2086 # one word per package
 make_root trixie $usual libpcap0.8t64 unattended-upgrades gpgv curl

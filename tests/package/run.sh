@@ -1,6 +1,6 @@
 #!/bin/sh
-# run.sh DEB - everything that is tested of the package: lintian, and its life on booted
-# machines (test_package.py). That two builds are the same is again.sh's, in make nightly.
+# run.sh DEB - all tests of the package: lintian, and its life on booted machines (test_package.py).
+# again.sh, in make nightly, checks that two builds are the same.
 set -eu
 
 deb=$(realpath "$1")

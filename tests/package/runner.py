@@ -1,4 +1,4 @@
-"""Runs the tests of a file on booted machines; the closing line is for continuous integration."""
+"""Runs the tests of a file on booted machines. Continuous integration reads the closing line."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ import unittest
 
 
 class Result(unittest.TextTestResult):
-    """One line for each test, with the time that it took."""
+    """One line for each test, with its duration."""
 
     def startTest(self, test):
         super().startTest(test)
@@ -20,8 +20,8 @@ class Result(unittest.TextTestResult):
 
 
 def main(module, options, roots):
-    """Reads the command line into `options` (`roots` names the one for the roots), runs the
-    tests of a module that are named there, or all, and exits."""
+    """Reads the command line into `options` (`roots` is the name of the option for roots), runs the
+    named tests of a module, or all, and exits."""
     parser = argparse.ArgumentParser(description=module.__doc__)
     parser.add_argument("--deb", required=True, type=os.path.abspath)
     parser.add_argument(roots, required=True, type=os.path.abspath)

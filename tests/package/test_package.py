@@ -1,8 +1,8 @@
-"""The package on a booted Debian: from apt install to purge, as its owner goes through it.
+"""The package on a booted Debian: from apt install to purge, as its owner experiences it.
 
-    test_package.py --deb FILE [--root TAR] [TEST...]
+    test_package.py --deb FILE --roots FOLDER --logs FOLDER [TEST...]
 
-TAR is a root made by roots.sh. The closing line is for continuous integration.
+roots.sh makes the roots. Continuous integration reads the closing line.
 """
 
 import argparse
@@ -30,7 +30,7 @@ UNITS = "/usr/lib/systemd/system"
 
 
 def older_package(deb, folder, version):
-    """The same package under an older version number."""
+    """The same package with an older version number."""
     tree = os.path.join(folder, "older")
     run("dpkg-deb", "--raw-extract", deb, tree)
     control = os.path.join(tree, "DEBIAN/control")
@@ -45,7 +45,7 @@ def older_package(deb, folder, version):
 
 
 class OnMachine(unittest.TestCase):
-    """Tests of one class share a machine and go by the order of their names."""
+    """Tests of one class share a machine and run in the order of their names."""
 
     root = "trixie"
 
@@ -61,10 +61,10 @@ class OnMachine(unittest.TestCase):
 
     @classmethod
     def prepare(cls):
-        """What the tests of a class build upon."""
+        """Prepares what the tests of a class rely on."""
 
     def assert_works(self):
-        """The service runs, the page answers, nothing else is broken by it."""
+        """The service runs, the page answers, and no other unit has failed."""
         self.machine.wait_for_page()
         self.assertEqual(self.machine.show("brightstat.service", "ActiveState"), "active")
         state = self.machine.run("systemctl", "is-system-running", check=False).stdout.strip()
@@ -72,14 +72,14 @@ class OnMachine(unittest.TestCase):
         self.assertEqual((state, failed), ("running", ""))
 
     def stored(self):
-        """Packets and bytes that the history on the disk has of the sender."""
+        """Packets and bytes of the sender in the history on the disk."""
         said = self.machine.run("brightstat", "query", "host", "10.99.0.7", "--from", "1h", "--by", "none",
                                 "--json").stdout
         row = json.loads(said)["rows"][0]
         return row["packets_out"], row["bytes_out"]
 
     def assert_counts(self, count=500, size=200):
-        """What is sent is what is counted, to the byte."""
+        """Everything sent is counted, to the byte."""
         packets, octets = self.machine.counted()
         self.machine.send(count, size=size)
         self.machine.wait_for_count((packets + count, octets + count * size))
@@ -104,7 +104,7 @@ class Installed(OnMachine):
         self.assert_counts()
         status = self.machine.api("status")
         self.assertEqual(sum(status["drops"].values()), 0)
-        # What the page's status view shows must not be hidden from it.
+        # The sandbox must not hide what the page's status view shows.
         for key in ("load", "memory_total_bytes", "memory_available_bytes", "disk_available_bytes"):
             self.assertIsNotNone(status["machine"][key], key)
         self.assertIsNotNone(status["store"]["written_bytes"])
@@ -115,7 +115,7 @@ class Installed(OnMachine):
             print(f"    {said.strip().splitlines()[-1].strip()}")
 
     def probe(self, command, *loosened):
-        """What COMMAND says inside the service's sandbox, of which these lines are left out."""
+        """Exit code and output of COMMAND in the service's sandbox, without `loosened` lines."""
         text = self.machine.sh(f"cat {UNITS}/brightstat.service")
         text = re.sub(r"(?m)^ExecStart=.*$", lambda _: "ExecStart=" + command, text)
         text = re.sub(r"(?m)^(Restart|RestartSec|WatchdogSec|Sockets|ExecReload)=.*\n", "", text)
@@ -134,7 +134,7 @@ class Installed(OnMachine):
 
     def test_04_cannot_open_an_ip_socket(self):
         command = "/bin/bash -c 'exec 3<>/dev/tcp/127.0.0.1/667 && echo connected'"
-        # Without that line the probe comes through: it is the line that holds it.
+        # Without that line the probe succeeds: so it is that line that blocks it.
         _, said = self.probe(command, "NoExecPaths", "RestrictAddressFamilies")
         self.assertIn("connected", said)
         code, said = self.probe(command, "NoExecPaths")
@@ -148,7 +148,7 @@ class Installed(OnMachine):
         _, said = self.probe(command, "NoExecPaths", "TemporaryFileSystem")
         self.assertRegex(said, "seen:.* ./dbus/system_bus_socket")
         _, said = self.probe(command, "NoExecPaths")
-        # What it reports to systemd on.
+        # The socket for its reports to systemd.
         self.assertEqual(re.findall("seen:.*", said), ["seen: ./systemd/notify"])
 
     def test_04_starts_no_other_program(self):
@@ -175,8 +175,8 @@ class Installed(OnMachine):
             self.machine.run("systemctl", "restart", "brightstat")
             time.sleep(1)
             before = self.machine.show("brightstat.service", "MainPID")
-            # A request that the killed process was working on is lost, with any web server;
-            # those that come while it is dead are not.
+            # A request that the killed process was answering is lost, as with any web server;
+            # requests that arrive while it is dead are not.
             with asking.quiet:
                 self.machine.run("kill", "-KILL", before)
             wait_for("systemd to start it again", lambda: self.machine.show(
@@ -222,9 +222,9 @@ class Installed(OnMachine):
                   for what in ("ActiveState", "NRestarts", "ExecMainStatus")}
         self.assertEqual(states, {"ActiveState": "failed", "NRestarts": "0", "ExecMainStatus": "78"})
         self.assertIn(wrong, self.machine.run("systemctl", "status", "brightstat", check=False).stdout)
-        # In the journal at a priority that is seen.
+        # In the journal at a visible priority.
         self.assertIn(wrong, self.machine.sh("journalctl -u brightstat -p err -o cat -n 3"))
-        # Who opens the page is told, and asking does not break the listener.
+        # A visitor of the page is told, and requests do not break the listener.
         for _ in range(3):
             status, text = self.machine.get("/")
             self.assertEqual(status, 503)
@@ -240,7 +240,7 @@ class Installed(OnMachine):
         self.machine.write("/etc/systemd/system/brightstat.service.d/test.conf", "[Service]\nWatchdogSec=10\n")
         self.machine.sh("systemctl daemon-reload; systemctl restart brightstat")
         self.assert_works()
-        # Alive, it is left alone.
+        # A live daemon is left alone.
         time.sleep(21)
         pid = self.machine.show("brightstat.service", "MainPID")
         self.assertEqual(self.machine.show("brightstat.service", "NRestarts"), "0")
@@ -275,7 +275,7 @@ class Installed(OnMachine):
         print("    " + healthy.stdout.replace("\n", "\n    "))
         self.assertEqual(healthy.returncode, 0)
         self.assertIn("I see only broadcast and my own traffic", healthy.stdout)
-        # A mirrored port is told from one that is not.
+        # A mirrored port is distinguished from one that is not.
         mirror = threading.Thread(target=self.machine.send, args=(3000,), kwargs={"pause": 0.001})
         mirror.start()
         seeing = self.machine.run("brightstat", "doctor", "--seconds=2").stdout
@@ -291,7 +291,7 @@ class Installed(OnMachine):
         self.assert_works()
 
     def test_13_history_survives_a_reboot(self):
-        # What is in memory goes to the disk when the service stops.
+        # At a stop the service writes its memory to the disk.
         self.machine.run("systemctl", "restart", "brightstat")
         packets, octets = self.stored()
         self.assertGreater(packets, 0)
@@ -310,7 +310,7 @@ class Installed(OnMachine):
         left = self.machine.sh(
             "find / -xdev ( -path /proc -o -path /sys -o -path /run -o -path /var/log -o -path /var/tmp "
             "-o -path '/var/cache/apt' ) -prune -o -iname '*brightstat*' -print".replace("(", "\\(").replace(")", "\\)"))
-        # The drop-in and the timer's stamp are not the package's: the test, as a user, made them.
+        # The drop-in and the timer's stamp are not the package's: this test created them as a user.
         ours = [line for line in left.split() if "test.conf" not in line
                 and line not in ("/etc/systemd/system/brightstat-backup.service.d",
                                  "/var/lib/systemd/timers/stamp-brightstat-backup.timer")]
@@ -342,14 +342,14 @@ class OnBookworm(OnMachine):
 
 
 class Upgraded(OnMachine):
-    """From the version before, with a history and an edited configuration."""
+    """From the previous version, with a history and an edited configuration."""
 
     @classmethod
     def prepare(cls):
         cls.machine.install(older_package(OPTIONS.deb, cls.folder, "0.0.9"))
 
     def make_schema_1(self):
-        """Makes the database what an early version has written: without what came with schemas 2 and 3."""
+        """Turns the database into an early version: without the additions of schemas 2 and 3."""
         path = self.machine.root + "/var/lib/brightstat/brightstat.db"
         owner = os.stat(path)
         with contextlib.closing(sqlite3.connect(path)) as database:
@@ -393,14 +393,14 @@ class Upgraded(OnMachine):
 
 
 class Site(http.server.SimpleHTTPRequestHandler):
-    """Serves files, and says nothing about it."""
+    """Serves files without logging."""
 
     def log_message(self, *_):  # pylint: disable=arguments-differ
         pass
 
 
 class FromTheRepository(OnMachine):
-    """Installed and upgraded with apt from our signed repository, as it would stand on the web."""
+    """Installed and upgraded with apt from our signed repository, as it would be on the web."""
 
     @classmethod
     def prepare(cls):
@@ -411,7 +411,7 @@ class FromTheRepository(OnMachine):
             "sign", env=cls.environment)
         cls.site = os.path.join(cls.folder, "apt")
         cls.publish(older_package(OPTIONS.deb, cls.folder, "0.0.9"))
-        # The machine's own sources cannot be reached from where it is.
+        # The machine's own sources cannot be reached from here.
         cls.machine.sh("rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*")
         handler = functools.partial(Site, directory=cls.folder)
         with Inside(cls.machine.outside):
@@ -421,12 +421,12 @@ class FromTheRepository(OnMachine):
 
     @classmethod
     def publish(cls, deb):
-        """Makes the repository anew with this package."""
+        """Recreates the repository with this package."""
         run(os.path.join(HERE, "../../debian/apt/make-repo.sh"), "test@brightstat.example", f"http://{THEIRS}/apt",
             cls.site, deb, env=cls.environment)
 
     def version(self):
-        """Which brightstat is installed."""
+        """The installed version of brightstat."""
         return self.machine.sh("dpkg-query -W -f '${Version}' brightstat")
 
     def test_1_the_keyring_package_is_all_that_apt_needs(self):
@@ -437,7 +437,7 @@ class FromTheRepository(OnMachine):
         self.assertNotRegex(said, "(?m)^[WE]:")
         release = self.machine.sh("cat /var/lib/apt/lists/*_InRelease")
         self.assertRegex(release, "(?m)^Valid-Until: ")
-        # From here comes brightstat and nothing else, whoever gets hold of the key.
+        # Only brightstat comes from here, even if somebody steals the key.
         policy = self.machine.run("apt-cache", "policy").stdout
         self.assertRegex(policy, r"(?s)-1 http://\S+/apt trixie/main.*release [^\n]*o=brightstat")
         self.machine.run("apt-get", "install", "--yes", "brightstat")

@@ -1,4 +1,4 @@
-//! What requests are answered: odd ones, HEAD, packed ones, and the pulse.
+//! The answers to requests: odd ones, HEAD, compressed ones, and the pulse.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -144,7 +144,7 @@ fn head_answers_have_no_body_and_the_next_one_is_right() {
     assert_eq!(daemon.stop(), 0);
 }
 
-/// An answer, unpacked, and its bytes on the wire, head and all.
+/// A decompressed answer, and its size on the wire, head included.
 fn packed(daemon: &Daemon<'_>, path: &str) -> (Value, usize) {
     let request =
         format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip, br\r\n\r\n");
@@ -181,7 +181,7 @@ fn the_pulse_adds_up_to_the_byte_and_is_small() {
             since = row[0];
             seconds.insert(row[0], row);
         }
-        // The hosts are those of the last second: rows + other + not IP = all of it.
+        // The hosts are those of the last second: rows + other + not IP = its total.
         let hosts = &pulse["hosts"];
         if let Some(second) = hosts["start"].as_u64().and_then(|start| seconds.get(&start)) {
             let rows = hosts["rows"].as_array().unwrap().iter();
@@ -270,14 +270,14 @@ fn who_is_let_in_follows_the_addresses_of_the_interfaces_and_not_what_is_private
     let cable = Cable::new();
     let directory = directory();
     let daemon = start(&cable, directory.path());
-    // Private and shared addresses, on no interface that is near (lo is none).
+    // Private and shared addresses, on no interface that counts as near (lo does not).
     for address in ["10.99.0.1", "192.168.99.1", "172.16.99.1", "169.254.99.1", "100.99.0.1"] {
         cable.receiver.ip(&format!("addr add {address}/32 dev lo"));
         let (status, body) = daemon.get_at(address, "/");
         assert_eq!(status, 403, "{address}");
         assert!(body.contains("web.allow"), "{body}");
     }
-    // The watched interface gets addresses, as from DHCP; a provider's lets nobody in.
+    // The watched interface gets addresses, as from DHCP; a provider's shared one admits nobody.
     cable.receiver.ip("addr add 100.70.0.1/10 dev rx");
     cable.receiver.ip("addr add 198.51.100.7/24 dev rx");
     wait_for("the new network to be let in", 30, || {

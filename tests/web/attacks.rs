@@ -1,5 +1,5 @@
-//! Slow clients, two thousand at a time (slowhttptest), or from many addresses: others are
-//! served, threads and memory stay bounded, and afterwards everything is as before.
+//! Slow clients, two thousand at a time (slowhttptest), or from many addresses: others are served,
+//! threads and memory stay bounded, and afterwards everything returns to normal.
 
 use std::fs::File;
 use std::io::Write;
@@ -14,10 +14,10 @@ use crate::{assert_as_before, start};
 
 /// Connections of an attack.
 const ATTACKERS: &str = "2000";
-/// How long one lasts, seconds.
+/// The duration of an attack, seconds.
 const ATTACK_SECONDS: u64 = 12;
-/// Threads that an attack may cost: web.connections_per_address for the attacker, the same
-/// for us, and a few that are just ending.
+/// Threads that an attack may cost: web.connections_per_address for the attacker, the same for us,
+/// and a few that are just ending.
 const THREADS: u64 = 16 + 16 + 8;
 /// Memory that an attack may cost, in a debug build: kB.
 const MEMORY: u64 = 12 << 10;
@@ -62,13 +62,13 @@ fn refused(daemon: &Daemon<'_>) -> u64 {
     daemon.json("/api/v1/status")["web"]["requests_refused"].as_u64().unwrap()
 }
 
-/// During the attack somebody else is served, and afterwards all is as before.
+/// Another client is served during the attack, and afterwards everything returns to normal.
 fn assert_withstands(options: &[&str], least_refused: u64) {
     let cable = Cable::new();
     address(&cable, 1);
     let directory = directory();
     let daemon = start(&cable, directory.path());
-    // So that there are long answers: some 200 kB.
+    // Make the long answers some 200 kB.
     let frames = crowd(1_500);
     cable.send(&frames);
     daemon.wait_for_frames(frames.len() as u64);
@@ -144,13 +144,13 @@ fn an_attack_from_many_addresses_does_not_take_all_places() {
                 held.push(stream);
             }
         });
-        // A thread each has to end before its place is free: once may be too soon.
+        // Each slot is free only after its thread has ended: the first attempt may be too early.
         wait_for(&format!("an answer in round {round}"), 20, || {
             (daemon.get("/").0 == 200).then_some(())
         });
-        // web.connections, those whose place was taken away, and one being made. A thread that
-        // has given its place back is counted by the kernel until it has run to its end, which
-        // takes a moment where others want the processor.
+        // web.connections, those that lost their slots, and one being created. The kernel counts a
+        // thread that has released its slot until it has run to its end, which takes a moment when
+        // the processor is busy.
         let most = threads + 64 + 16 + 1;
         let now = daemon.proc_status("Threads");
         assert!(now <= 2 * most, "{threads} threads, then {now}");
@@ -199,8 +199,8 @@ fn a_crowd_that_asks_the_history_does_not_lock_out_others() {
             }
         });
         for path in ["/api/v1/pulse", "/api/v1/history"] {
-            // Once may be too soon: threads of connections that were closed have to end. A second
-            // is what the refusal says (Retry-After); who knocks all the time is one of the crowd.
+            // Too early while threads of closed connections end. The refusal says to wait a second
+            // (Retry-After); a client that retries all the time joins the crowd.
             wait_for(&format!("{path} in round {round}"), 20, || {
                 let is_answered = daemon.get(path).0 == 200;
                 if !is_answered {
@@ -209,7 +209,7 @@ fn a_crowd_that_asks_the_history_does_not_lock_out_others() {
                 is_answered.then_some(())
             });
         }
-        // web.connections, and threads that are ending; some more until the kernel has let go.
+        // web.connections, and threads that are ending; a few more until the kernel is done.
         let most = threads + 64 + 16 + 16;
         assert!(daemon.proc_status("Threads") <= most + 16);
     }

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Shows that a crowd does not lock others out of the page.
 
-64 addresses of one network (48 of IPv4, 8 of one /64, 8 of /64s of their own) attack the daemon
-that is given, each with 15 connections (or two that ask once a second), in one way after the other and in all
-ways together.
-Meanwhile somebody else asks for the page's refresh once a second, on one connection that stays
-and on new ones, and now and then questions to the history: one of milliseconds, and one that takes
-half a second when nobody else asks. Exits with 1 if a refresh takes over 0.5 s, history over 5 s,
-or an answer is refused. The history is made up: ten years of days.
+64 addresses of one network (48 of IPv4, 8 of one /64, 8 of separate /64s) attack the given daemon.
+Each has 15 connections (or two that ask once a second). The attacks run one after another, then
+all together.
+Meanwhile another client requests the page's refresh once a second, on a persistent connection and
+on new ones. Every few seconds it also asks the history: a question of milliseconds, and one that
+takes half a second when nobody else asks. Exits with 1 if a refresh takes over 0.5 s, history over
+5 s, or an answer is refused. The history is synthetic: ten years of days.
 
-Needs root, for network namespaces of its own, in which everything runs. Takes two minutes.
+Needs root, for private network namespaces in which everything runs. Takes two minutes.
 """
 
 import argparse
@@ -33,17 +33,17 @@ EACH = 15  # connections of an address
 DAYS, HOSTS = 3_600, 150  # days with history, and hosts in each
 SERVER, VICTIM = "10.66.0.1", "10.66.0.200"
 NETWORKS = 9  # /64s: fd66::, fd66:0:0:1::, ...
-# Takes some ten seconds here, and one.
+# LONG takes some ten seconds here, SHORTER one.
 LONG = "/api/v1/history?what=hosts&from=10y&by=auto&points=500&top=100"
 SHORTER = "/api/v1/history?what=hosts&from=365d&by=auto&points=500&top=100"
 ATTACKS = ("nobody", "history", "shorter history", "patient history", "slow requests", "slow readers",
            "idle", "flood", "all together")  # fmt: skip
-# Of each address so many ask once a second only, which is less than what counts as greedy.
+# Connections of each patient address. Asking once a second stays below the greedy limit.
 PATIENT = 2
 
 
 def addresses():
-    """Each address of the crowd, and the server's in its network."""
+    """Each address of the crowd, with the server's address in its network."""
     pairs = [(f"10.66.0.{10 + number}", SERVER) for number in range(48)]
     pairs += [(f"fd66::{number:x}", "fd66::1") for number in range(0x10, 0x18)]
     pairs += [(f"fd66:0:0:{n}::10", f"fd66:0:0:{n}::1") for n in range(1, NETWORKS)]
@@ -54,7 +54,7 @@ def addresses():
 
 
 async def attack(kind, source, server, number, counts):
-    """One connection after the other, of one kind."""
+    """Opens one connection after another, of one kind."""
     if kind == "patient history" and number >= PATIENT:
         return
     host = f"[{server}]" if ":" in server else server
@@ -98,7 +98,7 @@ async def attack(kind, source, server, number, counts):
 
 
 async def crowd(kind, seconds):
-    """All addresses at once; prints how many connections they tried."""
+    """Attacks from all addresses at once; prints how many connections they tried."""
     kinds = ATTACKS[1:-1] if kind == ATTACKS[-1] else [kind]
     counts, tasks = [0], []
     for at, (source, server) in enumerate(addresses()):
@@ -114,7 +114,7 @@ async def crowd(kind, seconds):
 
 
 class Asker(threading.Thread):
-    """Asks the same at an even pace; as browsers do, once more if a kept connection is gone."""
+    """Asks at a steady pace; as browsers do, once more if a kept connection is gone."""
 
     def __init__(self, path, pace, until, stays):
         super().__init__()
@@ -192,7 +192,7 @@ class World:
 
     def __init__(self, binary, directory):
         self.binary, self.directory = binary, Path(directory)
-        self.directory.chmod(0o755)  # the daemon's user has to come there
+        self.directory.chmod(0o755)  # the daemon's user must reach it
         self.sender, self.receiver = (f"brightstat-{side}-{os.getpid()}" for side in ("tx", "rx"))
         self.daemon = None
         self.children = []
@@ -259,7 +259,7 @@ class World:
                 self.daemon.wait()
 
     def inside(self, *arguments, nice=0):
-        """This script in the senders' namespace."""
+        """Runs this script in the senders' namespace."""
         command = ["nice", "-n", nice, "ip", "netns", "exec", self.sender, sys.executable, "-I"]
         child = subprocess.Popen(
             [str(each) for each in (*command, os.path.abspath(__file__), *arguments)],
@@ -274,7 +274,7 @@ class World:
 
 
 def fill(path):
-    """Ten years of days, each with its hosts, none of which comes back."""
+    """Ten years of days, each with its own hosts, none of which returns."""
     days = int(time.time()) // 86_400 - DAYS
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE tier SET kept_since = ? WHERE seconds = 86400", [days * 86_400])
@@ -298,7 +298,7 @@ def percentile(sample, share):
 
 
 def measure(world, kind, seconds):
-    """One attack; whether all was well."""
+    """Runs one attack; returns whether all limits were met."""
     attackers = None
     if kind != "nobody":
         attackers = world.inside("--crowd", kind, "--seconds", seconds + 2, nice=5)
@@ -337,7 +337,7 @@ def main():
         parser.error("--binary is needed")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as directory, World(options.binary, directory) as world:
-        # The first run makes the database.
+        # The first run creates the database.
         world.start()
         world.stop()
         fill(world.directory / "db/brightstat.db")

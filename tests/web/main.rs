@@ -1,7 +1,7 @@
-//! The web server under attack, and what it makes of odd requests.
+//! The web server under attack, and its answers to odd requests.
 //!
-//! These tests need root (namespaces) and slowhttptest, and fail without them. Nothing
-//! leaves the namespaces. They assert nothing about speed but that things happen at all.
+//! These tests need root (namespaces) and slowhttptest, and fail without them. Nothing leaves the
+//! namespaces. They do not measure speed; they only assert that things happen at all.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../common/mod.rs"]
@@ -26,8 +26,8 @@ fn start<'a>(cable: &'a Cable, directory: &Path) -> Daemon<'a> {
     daemon
 }
 
-/// Threads and descriptors go back to what they were. One descriptor of the
-/// store's may be more or less.
+/// Threads and descriptors return to their previous numbers. The store may hold one descriptor more
+/// or less.
 fn assert_as_before(daemon: &Daemon<'_>, threads: u64, descriptors: usize) {
     wait_for("threads and descriptors to be given back", 60, || {
         let is_back =

@@ -1,4 +1,4 @@
-//! A lack of descriptors, and clients that hang up: neither ends the listener.
+//! A lack of descriptors, and clients that abort: neither ends the listener.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -11,8 +11,8 @@ use nix::sys::socket::{setsockopt, sockopt};
 use crate::common::{Cable, Daemon, PORT, directory, wait_for};
 use crate::{assert_as_before, start};
 
-/// Sets the descriptor limit of a daemon, 0 for plenty. As its own user, who may: root may
-/// not everywhere.
+/// Sets the descriptor limit of a daemon, 0 for plenty. Done as the daemon's own user, because root
+/// may not everywhere.
 fn limit_descriptors(daemon: &Daemon<'_>, most: usize) {
     let most = if most == 0 { 1_024 } else { most };
     let (user, group) = (daemon.proc_status("Uid"), daemon.proc_status("Gid"));
@@ -39,7 +39,7 @@ fn a_lack_of_descriptors_is_survived() {
         cable.receiver.run(|| (0..count).map(connect).collect())
     };
 
-    // Before anybody has asked.
+    // Before the first request.
     limit_descriptors(&daemon, daemon.descriptors() + 4);
     assert_eq!(daemon.get("/").0, 200);
     let held = open(30);

@@ -1,4 +1,4 @@
-//! Connections that stay: several requests on one, and where one ends.
+//! Persistent connections: several requests on one, and where each request ends.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -17,7 +17,7 @@ fn connect(cable: &Cable) -> TcpStream {
     })
 }
 
-/// Reads one answer and no more: its head and its body.
+/// Reads exactly one answer: its head and its body.
 fn answer(stream: &mut TcpStream) -> (String, Vec<u8>) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -34,14 +34,14 @@ fn answer(stream: &mut TcpStream) -> (String, Vec<u8>) {
     (head, body)
 }
 
-/// What comes until the connection is closed.
+/// Everything until the connection is closed.
 fn rest(stream: &mut TcpStream) -> String {
     let mut rest = Vec::new();
     let _ = stream.read_to_end(&mut rest);
     String::from_utf8_lossy(&rest).into_owned()
 }
 
-/// Sockets that have been accepted.
+/// Counts accepted sockets.
 fn accepted(cable: &Cable) -> usize {
     let tables = ["tcp", "tcp6"].map(|table| {
         let path = format!("/proc/thread-self/net/{table}");
@@ -67,14 +67,14 @@ fn a_page_asks_every_second_on_one_connection() {
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && !head.contains("\r\nConnection:"));
         assert!(body.starts_with(b"{") && body.ends_with(b"}"));
     }
-    // An answer of the API that is an error is no reason to part.
+    // An error of the API does not end the connection.
     stream.write_all(&LIVE.replace("live", "nothing").into_bytes()).unwrap();
     assert!(answer(&mut stream).0.starts_with("HTTP/1.1 404"));
     stream.write_all(LIVE.as_bytes()).unwrap();
     assert!(answer(&mut stream).0.starts_with("HTTP/1.1 200"));
     assert_eq!(accepted(&cable), 1);
     assert_eq!(daemon.stop(), 0);
-    // The daemon does not wait for connections that are idle.
+    // The daemon does not wait for idle connections.
     assert_eq!(rest(&mut stream), "");
 }
 
@@ -93,7 +93,7 @@ fn requests_that_come_at_once_are_answered_in_their_order() {
         request("GET", "/api/v1/nothing"),
         request("GET", "/api/v1/protocols"),
     ];
-    // As one piece, and then byte by byte.
+    // In one piece, and then byte by byte.
     stream.write_all(all.concat().as_bytes()).unwrap();
     let pieces = all.concat();
     let mut writer = stream.try_clone().unwrap();
@@ -185,12 +185,12 @@ fn idle_connections_make_room_and_end_by_themselves() {
     };
     let mut held = Vec::new();
     for _ in 0..40 {
-        // Each is let in: one of the same client's that is idle goes for it.
+        // Each is admitted: an idle connection of the same client is closed for it.
         held.push(idle());
         // web.connections_per_address, and one whose thread is just ending.
         assert!(accepted(&cable) <= 17, "{}", accepted(&cable));
     }
-    // The oldest have gone, the newest stay.
+    // The oldest have been closed, the newest stay.
     assert_eq!(rest(&mut held[0]), "");
     let newest = held.last_mut().unwrap();
     newest.write_all(LIVE.as_bytes()).unwrap();
@@ -198,7 +198,7 @@ fn idle_connections_make_room_and_end_by_themselves() {
     let before = refused(&daemon);
     wait_for("the idle ones to be closed", 60, || (accepted(&cable) <= 1).then_some(()));
     assert_eq!(rest(held.last_mut().unwrap()), "");
-    // Nobody was refused anything.
+    // No request was refused.
     assert_eq!(refused(&daemon), before);
     assert_as_before(&daemon, threads, descriptors);
     assert_eq!(daemon.stop(), 0);

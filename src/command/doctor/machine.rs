@@ -1,4 +1,4 @@
-//! The machine below: its clock, disk, database and power.
+//! The machine itself: its clock, disk, database and power.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::export::report::byte_size;
 use crate::failure::{Exit, Failure};
 use crate::store::query::History;
 
-/// Whether the time is right, as far as that can be known.
+/// Whether the clock is right, as far as we can know.
 pub(super) fn clock(state: &State) -> Vec<Finding> {
     let said = state.answer().and_then(|status| status["clock"]["state"].as_str());
     if let Some(said) = said
@@ -50,7 +50,7 @@ pub(super) fn clock(state: &State) -> Vec<Finding> {
     }]
 }
 
-/// Less free space than this is little.
+/// Less free space than this deserves a note.
 const LITTLE: u64 = 200 << 20;
 
 /// Whether history can be written.
@@ -72,7 +72,7 @@ pub(super) fn disk(database: &Path, is_active: bool) -> Vec<Finding> {
             "run this as root ('sudo brightstat doctor')",
         )),
         Ok(disk) => {
-            // The sizes of these numbers differ between machines.
+            // The types of these numbers differ between machines.
             #[allow(clippy::useless_conversion)]
             let free = u64::from(disk.blocks_available()) * u64::from(disk.fragment_size());
             findings.push(if disk.flags().contains(FsFlags::ST_RDONLY) {
@@ -112,7 +112,7 @@ fn of_database(database: &Path, failure: Option<Failure>) -> Option<Finding> {
         Some(failure) if failure.exit == Exit::Permission => {
             Some(note(failure.to_string(), "run this as root ('sudo brightstat doctor')"))
         }
-        // That is said of a directory without a database, too.
+        // A directory without a database gives this, too.
         Some(failure) if failure.exit == Exit::NoInput => None,
         Some(failure) => Some(problem(
             failure.to_string(),
@@ -121,7 +121,7 @@ fn of_database(database: &Path, failure: Option<Failure>) -> Option<Finding> {
     }
 }
 
-/// Databases that were moved aside.
+/// Databases that were moved aside because of damage.
 fn damaged(database: &Path) -> Option<Finding> {
     let (directory, name) = (database.parent()?, database.file_name()?.to_str()?);
     let prefix = format!("{name}.damaged");
@@ -136,7 +136,7 @@ fn damaged(database: &Path) -> Option<Finding> {
     })
 }
 
-/// Where the Raspberry Pi's firmware tells of its power supply.
+/// The Raspberry Pi firmware's report on its power supply.
 const THROTTLED: &str = "/sys/devices/platform/soc/soc:firmware/get_throttled";
 
 /// Whether a Raspberry Pi gets enough power; nothing on other machines.
@@ -147,8 +147,8 @@ pub(super) fn power() -> Vec<Finding> {
     bits.map(of_power).into_iter().collect()
 }
 
-/// The bits are those of `vcgencmd get_throttled`: 0 too little voltage now, 2 slowed down
-/// now, 16 too little voltage since the start.
+/// The bits are those of `vcgencmd get_throttled`: 0 undervoltage now, 2 throttled now, 16
+/// undervoltage since the start.
 fn of_power(bits: u32) -> Finding {
     let remedy = "use the power supply made for this Pi and a short cable; too little voltage \
                   damages SD cards";

@@ -1,7 +1,7 @@
-//! `brightstat doctor`: looks for what goes wrong in the field, and says what to do.
+//! `brightstat doctor`: looks for common faults in the field, and says what to do.
 //!
-//! Each check is a small function that returns findings; what it looks at is handed to it,
-//! so that tests can make things up. Nothing is changed on the machine.
+//! Each check is a small function that returns findings. Its inputs are arguments, so that tests
+//! can make them up. Nothing is changed on the machine.
 
 mod machine;
 mod network;
@@ -15,13 +15,13 @@ use crate::capture::interfaces;
 use crate::config::{self, Config};
 use crate::failure::{Exit, Failure};
 
-/// What a check has found.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Finding {
     verdict: Verdict,
-    /// What is so.
+    /// The observation.
     what: String,
-    /// What to do about it; empty where there is nothing to do.
+    /// What to do about it; empty if nothing.
     remedy: String,
 }
 
@@ -29,7 +29,7 @@ struct Finding {
 enum Verdict {
     /// As it should be.
     Good,
-    /// May be intended, or could not be looked at.
+    /// May be intended, or could not be checked.
     Note,
     /// Something does not work.
     Problem,
@@ -47,7 +47,7 @@ fn problem(what: impl Into<String>, remedy: impl Into<String>) -> Finding {
     Finding { verdict: Verdict::Problem, what: what.into(), remedy: remedy.into() }
 }
 
-/// Looks at everything and prints what was found.
+/// Runs all checks and prints their findings.
 ///
 /// # Errors
 /// There is a problem (exit code 69), or the configuration is wrong (78).
@@ -56,7 +56,7 @@ pub fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
     let (config, findings) = configuration(arguments);
     report.show("Configuration", findings)?;
     let is_good = config.is_some();
-    // With the defaults the rest can still be looked at.
+    // If the configuration is wrong, check the rest with the defaults.
     let config = config.unwrap_or_default();
     let state = service::look(&config);
     report.show("Service", service::findings(&state))?;
@@ -99,7 +99,7 @@ fn configuration(arguments: &DoctorArguments) -> (Option<Config>, Vec<Finding>) 
     }
 }
 
-/// Counts findings while they are printed, as looking takes seconds.
+/// Prints findings as they come, because checks take seconds, and counts them.
 #[derive(Default)]
 struct Report {
     problems: usize,

@@ -1,4 +1,4 @@
-//! The interfaces: are they there, and do they see the network or only themselves?
+//! The interfaces: do they exist, and do they see the network or only themselves?
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -17,7 +17,7 @@ use crate::capture::sight::{NOTHING_REMEDY, Sight, View, own_remedy};
 use crate::config::Config;
 use crate::decode::{LinkLayer, PacketRecord, decode};
 
-/// The interfaces that the daemon watches, or would.
+/// The interfaces that the daemon watches, or would watch.
 pub(super) fn watched(config: &Config, status: Option<&Value>) -> Vec<String> {
     if !config.interfaces.is_empty() {
         return config.interfaces.clone();
@@ -31,7 +31,7 @@ pub(super) fn watched(config: &Config, status: Option<&Value>) -> Vec<String> {
     }
 }
 
-/// Whether they are there and up.
+/// Whether they exist and are up.
 pub(super) fn interfaces(
     names: &[String],
     all: &[Interface],
@@ -81,8 +81,8 @@ fn of_interface(name: &str, all: &[Interface], status: Option<&Value>) -> Findin
     good(format!("{name}: up{speed}"))
 }
 
-/// Whether the kernel hands frames over as they came. Where ethtool(8) is not installed that
-/// cannot be told: the question takes a socket that we do not open.
+/// Whether the kernel delivers frames as they arrived. Without ethtool(8) nothing is reported: the
+/// query needs a socket that we do not open.
 pub(super) fn merging(names: &[String]) -> Vec<Finding> {
     let found = names.iter().filter_map(|name| {
         let output = Command::new("ethtool").args(["--show-features", name]).output().ok()?;
@@ -109,7 +109,7 @@ fn of_features(name: &str, features: &str) -> Option<Finding> {
     })
 }
 
-/// Looks at the frames of an interface for a while.
+/// Captures on an interface for a while.
 pub(super) fn sight(name: &str, all: &[Interface], config: &Config, seconds: u32) -> Vec<Finding> {
     if seconds == 0 {
         return Vec::new();
@@ -152,7 +152,7 @@ fn take(
         capture.dispatch(None, |packet| {
             let mut record = PacketRecord::default();
             decode(link, packet.data, packet.header.len, 0, &mut record);
-            // The lowest bit of an Ethernet address's first byte tells groups (IEEE 802).
+            // The lowest bit of an Ethernet address's first byte marks groups (IEEE 802).
             let is_group = is_ethernet && packet.data.first().is_some_and(|byte| byte & 1 != 0);
             count(&mut sample, &record, is_group, own);
         })?;
@@ -160,7 +160,7 @@ fn take(
     Ok(sample)
 }
 
-/// Counts a frame by whose it is.
+/// Counts a frame as this machine's own, a group's or another machine's.
 fn count(sight: &mut Sight, record: &PacketRecord, is_group: bool, own: &HashSet<IpAddr>) {
     sight.frames += 1;
     let is_own = |ip: IpAddr| own.contains(&ip) || ip.is_loopback();

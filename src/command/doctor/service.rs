@@ -15,9 +15,9 @@ use crate::export::report::byte_size;
 /// How long the page may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What is known of the daemon.
+/// The state of the daemon.
 pub(super) struct State {
-    /// What systemd says of the unit; `None` where there is no systemd or no such unit.
+    /// systemd's view of the unit; `None` if there is no systemd or no such unit.
     unit: Option<Unit>,
     page: Page,
     address: SocketAddr,
@@ -37,11 +37,11 @@ struct Unit {
 enum Page {
     /// brightstat's own status.
     Answers(Box<Value>),
-    /// Something else answers, or what came was no answer.
+    /// Something answers, but not with brightstat's status.
     Foreign,
     /// Nobody listens.
     Silent,
-    /// Somebody listens and says nothing.
+    /// Something listens but does not answer.
     Stuck,
 }
 
@@ -61,7 +61,7 @@ impl State {
     }
 }
 
-/// What the daemon wants its owner to see to.
+/// The daemon's notices to its owner.
 pub(super) fn notices(state: &State) -> Vec<Finding> {
     let notices = state.answer().and_then(|status| status["notices"].as_array());
     let texts = notices.into_iter().flatten().filter_map(Value::as_str);
@@ -135,7 +135,7 @@ fn ask_page(address: SocketAddr) -> Page {
     }
 }
 
-/// What is to be said of it.
+/// The findings about the service.
 pub(super) fn findings(state: &State) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(unit) = &state.unit {
@@ -225,7 +225,7 @@ fn of_status(status: &Value) -> Vec<Finding> {
     let drops: u64 =
         ["kernel", "ring"].iter().filter_map(|what| status["drops"][*what].as_u64()).sum();
     let frames = status["packets"].as_u64().unwrap_or(0);
-    // One in a hundred thousand is a burst at a bad moment.
+    // Up to one in a hundred thousand is a burst at a bad moment.
     findings.push(if drops > frames / 100_000 {
         problem(
             format!("{drops} missed packets, beside {frames} that were counted"),

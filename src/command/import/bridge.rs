@@ -1,44 +1,44 @@
-//! Mode "bridge": two Ethernet ports made one wire by the machine's network manager.
+//! Mode "bridge": the machine's network manager joins two Ethernet ports into one wire.
 //!
-//! Theory of operation. The manager is told once, by files, that every Ethernet plug is an
-//! end of one bridge and that the Pi's address is on the bridge. With one plug that is plain
-//! mode: a bridge with one end passes nothing on, and the Pi has its address and counts as
-//! before. The second plug may come at any time, also while the Pi runs; and go.
+//! Theory of operation. Files tell the manager once that every Ethernet port is a member of one
+//! bridge, and that the Pi's address is on the bridge. With a single port this equals plain mode: a
+//! bridge with one member forwards nothing, and the Pi has its address and counts as before. A
+//! second port may be added or removed at any time, even while the Pi runs.
 //!
-//! What the bridge is careful about:
+//! The bridge takes care of three things:
 //!
-//! - It has the hardware address of the built-in plug, whatever comes and goes, so that the
-//!   router gives the Pi the address that it had without a bridge.
-//! - Spanning tree is on: who puts both cables into the same switch has made a loop, which
-//!   would bring the whole network down. The price is some seconds before frames pass. Its
-//!   priority is the lowest, so that switches never make the Pi the middle of the network.
-//! - Multicast snooping is off: between two ends there is nothing to be saved, and what the
+//! - It keeps the hardware address of the built-in port, whichever ports come and go, so that the
+//!   router gives the Pi the same address as without a bridge.
+//! - Spanning tree is on: both cables in the same switch form a loop, which would take the whole
+//!   network down. The price is some seconds before frames pass. Its priority is the lowest, so
+//!   that switches never make the Pi the root of the network.
+//! - Multicast snooping is off: between two ports it saves nothing, and frames of groups that the
 //!   bridge has not learned yet would be missing.
 
 use super::place::Place;
 use super::settings::BRIDGE;
 use crate::failure::Failure;
 
-/// What runs the network.
+/// The service that manages the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manager {
     NetworkManager,
     Networkd,
 }
 
-/// Seconds that each of the two steps of spanning tree takes; 2 is the least (802.1D).
+/// Seconds for each of the two steps of spanning tree; 802.1D allows no less than 2.
 const DELAY: u32 = 2;
-/// The last of the priorities of 802.1D.
+/// The lowest of 802.1D's priorities.
 const PRIORITY: u32 = 61_440;
-/// Names that Ethernet ports have, by the kernel and by systemd. Not usb0: that is the cable
-/// to a computer or a phone.
+/// The names of Ethernet ports, by the kernel and by systemd. Not usb0: that is a cable to a
+/// computer or a phone.
 const PLUGS: [&str; 2] = ["eth*", "en*"];
 const KEYFILES: &str = "/etc/NetworkManager/system-connections";
 const NETWORKD: &str = "/etc/systemd/network";
 const OURS: &str = "05-brightstat-";
 
 impl Manager {
-    /// The one that is enabled.
+    /// The enabled one.
     pub(super) fn of(place: &Place) -> Option<Manager> {
         let units = "/etc/systemd/system";
         let wants: Vec<String> = place.names(units);
@@ -55,7 +55,7 @@ impl Manager {
         }
     }
 
-    /// The files that make the bridge of these ports (none: all): path, mode and text.
+    /// The files that define a bridge of these ports (none: all): path, mode and text.
     fn files(self, ethernet_ports: &[String], mac: Option<&str>) -> Vec<(String, u32, String)> {
         let ethernet_ports: Vec<&str> = if ethernet_ports.is_empty() {
             PLUGS.to_vec()
@@ -76,15 +76,15 @@ impl Manager {
                      [bridge]\nstp=true\npriority={PRIORITY}\nforward-delay={DELAY}\n\
                      multicast-snooping=false\n\n[ipv4]\nmethod=auto\n\n[ipv6]\nmethod=auto\n"
                 );
-                // Before whatever else there is for these ports, from Imager for example; and one
-                // profile for all of them (multi-connect=3).
+                // Takes precedence over other profiles of these ports, such as Imager's; one
+                // profile serves all of them (multi-connect=3).
                 let plug = format!(
                     "{head}[connection]\nid=brightstat-plug\n\
                      uuid=6f1a3b1e-5d0c-4a57-9c3a-b2157a70b002\ntype=ethernet\nmaster={BRIDGE}\n\
                      slave-type=bridge\nautoconnect-priority=900\nmulti-connect=3\n\n\
                      [match]\ninterface-name={ethernet_ports}\n"
                 );
-                // NetworkManager does not read keyfiles that others can.
+                // NetworkManager ignores keyfiles that other users can read.
                 vec![
                     (format!("{KEYFILES}/{OURS}bridge.nmconnection"), 0o600, bridge),
                     (format!("{KEYFILES}/{OURS}plug.nmconnection"), 0o600, plug),
@@ -97,7 +97,7 @@ impl Manager {
                      [Bridge]\nSTP=yes\nPriority={PRIORITY}\nForwardDelaySec={DELAY}\n\
                      MulticastSnooping=no\n"
                 );
-                // A router knows a machine by its hardware address unless it is told otherwise.
+                // A router goes by the hardware address unless the client sends another identifier.
                 let bridge = format!(
                     "{head}[Match]\nName={BRIDGE}\n\n[Network]\nDHCP=yes\n\n\
                      [DHCPv4]\nClientIdentifier=mac\n"
@@ -116,7 +116,7 @@ impl Manager {
     }
 }
 
-/// Makes the bridge of these ports (none: all).
+/// Creates the bridge of these ports (none: all).
 pub(super) fn make(
     place: &Place,
     manager: Manager,
@@ -132,12 +132,12 @@ pub(super) fn make(
     Ok(())
 }
 
-/// Takes the bridge away.
+/// Removes the bridge.
 pub(super) fn remove(place: &Place) -> Result<(), Failure> {
     clear(place, |_| false)
 }
 
-/// Removes our files but those that are wanted.
+/// Removes our files except the wanted ones.
 fn clear(place: &Place, is_wanted: impl Fn(&str) -> bool) -> Result<(), Failure> {
     for directory in [KEYFILES, NETWORKD] {
         for name in place.names(directory).iter().filter(|name| name.starts_with(OURS)) {
@@ -150,7 +150,7 @@ fn clear(place: &Place, is_wanted: impl Fn(&str) -> bool) -> Result<(), Failure>
     Ok(())
 }
 
-/// The hardware address that our files have.
+/// The hardware address in our existing files.
 fn known_mac(place: &Place) -> Option<String> {
     let files = [
         (format!("{KEYFILES}/{OURS}bridge.nmconnection"), "cloned-mac-address="),
@@ -162,8 +162,8 @@ fn known_mac(place: &Place) -> Option<String> {
     })
 }
 
-/// The hardware address of the plug that the bridge takes over from: the first of `ethernet_ports`
-/// that is there, else the built-in one, else any.
+/// The hardware address that the bridge takes: that of the first of `ethernet_ports` that exists;
+/// if none is named, that of the built-in port, else of any.
 pub(super) fn mac(place: &Place, ethernet_ports: &[String]) -> Option<String> {
     let devices = "/sys/class/net";
     let address = |name: &str| {
@@ -179,7 +179,7 @@ pub(super) fn mac(place: &Place, ethernet_ports: &[String]) -> Option<String> {
     }
     let starts = |name: &str| PLUGS.iter().any(|plug| name.starts_with(plug.trim_end_matches('*')));
     let mut names: Vec<String> = place.names(devices).into_iter().filter(|n| starts(n)).collect();
-    // What the built-in one is called: by Raspberry Pi OS, by Debian.
+    // The names of the built-in port: by Raspberry Pi OS, by Debian.
     names.sort_by_key(|name| (name != "eth0", name != "end0", name.clone()));
     names.iter().find_map(|name| address(name))
 }

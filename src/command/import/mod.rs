@@ -1,12 +1,12 @@
 //! `brightstat import`: the owner's settings from the boot partition.
 //!
-//! Theory of operation. The appliance's image has a partition that any computer can read,
-//! with `brightstat.toml` on it. At each boot, before the network and the monitor start, a
-//! unit runs this. What it takes from the file it writes where others read it: brightstat's
-//! own keys into `conf.d`, the port into a drop-in of the socket, the bridge into files of the
-//! network manager. Then it keeps a copy of the file: as long as both are the same, settings
-//! that somebody has changed on the Pi are left alone. A file with a mistake changes nothing,
-//! and is told about on the console, on the page, in the journal and by the exit code.
+//! Theory of operation. The appliance's image has a partition that any computer can read, with
+//! `brightstat.toml` on it. A unit runs this at each boot, before the network and the monitor
+//! start. It writes the settings where other programs read them: brightstat's own keys into
+//! `conf.d`, the port into a drop-in of the socket, the bridge into files of the network manager.
+//! Then it keeps a copy of the file: while both are equal, it leaves alone what somebody has
+//! changed on the Pi. A file with a mistake changes nothing; the console, the page, the journal and
+//! the exit code report it.
 
 mod bridge;
 mod page;
@@ -27,16 +27,16 @@ use bridge::Manager;
 use place::Place;
 use settings::{Mistake, Mode, Settings};
 
-/// Where the boot partition is mounted: by Raspberry Pi OS since 2023, and before.
+/// The mount points of the boot partition: of Raspberry Pi OS since 2023, and before.
 const FILES: [&str; 2] = ["/boot/firmware/brightstat.toml", "/boot/brightstat.toml"];
-/// The copy of what was imported last.
+/// The copy of the last imported file.
 const COPY: &str = "/etc/brightstat/bootfs.imported";
 const OWN: &str = "/etc/brightstat/conf.d/bootfs.toml";
-/// agetty shows what is in this directory below /etc/issue; it is empty after each boot.
+/// agetty shows the files of this directory after /etc/issue; it is empty after each boot.
 const CONSOLE: &str = "/run/issue.d/brightstat-mistakes.issue";
-/// More is no settings file.
+/// A larger file is not a settings file.
 const LARGEST: u64 = 64 << 10;
-/// Tenths of a second that a bridge waits for a network card; on a Pi 3 it hangs on USB.
+/// Tenths of a second that a bridge waits for a network card; on a Pi 3 it is attached by USB.
 const PATIENCE: u32 = 100;
 
 /// Imports the settings.
@@ -69,7 +69,7 @@ pub fn run(arguments: &ImportArguments) -> Result<(), Failure> {
     done.map(|_| ()).and(told)
 }
 
-/// Takes over what the file says. Says what was done.
+/// Applies the settings of the file. Returns a summary.
 fn import(place: &Place, file: &Path) -> Result<&'static str, Failure> {
     let shown = file.display().to_string();
     let wrong = |mistakes: Vec<Mistake>| {
@@ -96,7 +96,7 @@ fn import(place: &Place, file: &Path) -> Result<&'static str, Failure> {
             read_units_anew(place)?;
         }
     }
-    // Each time: the card may be in another Pi now.
+    // At each boot: the card may be in another Pi now.
     match bridge {
         Some(manager) => {
             let mac = wait_for_mac(place, &settings.interfaces);
@@ -130,7 +130,7 @@ fn configure(place: &Place, settings: &Settings, shown: &str) -> Result<(), Fail
     let check = || config::load(main.exists().then_some(main.as_path()));
     let was_good = check().is_ok();
     place.write(OWN, &settings.configuration(shown), 0o644)?;
-    // Each value is good; but a file of the owner's beside it may not go with it.
+    // Each value is valid, but may conflict with another file of the owner's.
     if let (true, Err(failure)) = (was_good, check()) {
         match before {
             Some(before) => place.write(OWN, &before, 0o644)?,
@@ -155,7 +155,7 @@ fn wait_for_mac(place: &Place, ethernet_ports: &[String]) -> Option<String> {
     None
 }
 
-/// systemd has read the socket's drop-ins before the file was there.
+/// systemd had read the socket's drop-ins before this file existed.
 fn read_units_anew(place: &Place) -> Result<(), Failure> {
     if !place.is_this_machine() || !Path::new("/run/systemd/system").exists() {
         return Ok(());
@@ -169,21 +169,21 @@ fn read_units_anew(place: &Place) -> Result<(), Failure> {
     Err(Failure::new(Exit::Unavailable, what))
 }
 
-/// Tells the page and the console what is wrong; nothing, if nothing is.
+/// Reports mistakes on the page and the console; an empty text removes the reports.
 fn tell(place: &Place, text: &str) -> Result<(), Failure> {
     if text.is_empty() {
         place.remove(CONSOLE)?;
         return place.remove(notices::MISTAKES).map(|_| ());
     }
     place.write(notices::MISTAKES, text, 0o644)?;
-    // agetty takes what stands behind a backslash for an order.
+    // agetty interprets a backslash as the start of an escape.
     let lines = text.replace('\\', "\\\\");
     let lines: String = lines.lines().map(|line| format!("  {}\n", printable(line))).collect();
     let text = format!("brightstat: a mistake in the settings on the card\n{lines}\n");
     place.write(CONSOLE, &text, 0o644).map(|_| ())
 }
 
-/// What somebody wrote, without what would drive a terminal.
+/// The owner's text, without characters that control a terminal.
 fn printable(line: &str) -> String {
     line.chars().filter(|c| !c.is_control()).collect()
 }

@@ -1,18 +1,17 @@
-//! Where the page is: the listener, the name in the network, the line on the console.
+//! How to reach the page: the listener, the name on the network, the line on the console.
 
 use super::place::Place;
 use super::settings::FIXED_PORT;
 use crate::failure::Failure;
 
-/// The port of the appliance, if the owner wants no other.
+/// The default port of the appliance.
 const USUAL: u16 = 80;
-/// The image has a file of the same name in /usr/lib, which this one replaces.
+/// Replaces the file of the same name that the image has in /usr/lib.
 pub(super) const LISTENER: &str = "/etc/systemd/system/brightstat.socket.d/appliance.conf";
 pub(super) const SERVICE: &str = "/etc/avahi/services/brightstat.service";
 pub(super) const ISSUE: &str = "/etc/issue.d/brightstat.issue";
 
-/// Has the page served at this port besides 667. Tells whether systemd must read its units
-/// anew.
+/// Serves the page at this port besides 667. Returns whether systemd must reload its units.
 pub(super) fn serve_at(place: &Place, port: Option<u16>) -> Result<bool, Failure> {
     let port = port.unwrap_or(USUAL);
     place.write(SERVICE, &service(port), 0o644)?;
@@ -38,8 +37,7 @@ pub(super) fn service(port: u16) -> String {
     usual.replace("<port>80</port>", &format!("<port>{port}</port>"))
 }
 
-/// `\n` is the host name and `\4` the address, both filled in by agetty, which looks after
-/// the address from then on.
+/// agetty replaces `\n` by the host name and `\4` by the address, and keeps the address up to date.
 pub(super) fn issue(port: u16) -> String {
     let usual = include_str!("../../../image/files/etc/issue.d/brightstat.issue");
     match port {

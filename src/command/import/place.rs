@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::{Exit, Failure};
 
-/// Where paths begin.
+/// The root of all paths.
 pub(super) struct Place {
     root: PathBuf,
 }
@@ -22,13 +22,13 @@ impl Place {
         self.root == Path::new("/")
     }
 
-    /// Where a file of the machine, named by its whole path, really is.
+    /// The real path of a file that is named by its absolute path on the machine.
     pub(super) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
-    /// Whether there is something of this name, if only a link that leads nowhere.
+    /// Whether this name exists, even as a dangling link.
     pub(super) fn has(&self, path: &str) -> bool {
         fs::symlink_metadata(self.path(path)).is_ok()
     }
@@ -38,7 +38,7 @@ impl Place {
         fs::read_to_string(self.path(path)).ok()
     }
 
-    /// The names in a directory, in order.
+    /// The names in a directory, sorted.
     pub(super) fn names(&self, path: &str) -> Vec<String> {
         let entries = fs::read_dir(self.path(path)).into_iter().flatten();
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -47,7 +47,7 @@ impl Place {
         names
     }
 
-    /// Makes the file say `text`, and tells whether it did not before. A power cut leaves the
+    /// Sets a file's content, and returns whether that changed it. A power cut leaves either the
     /// old file or the new one.
     pub(super) fn write(&self, path: &str, text: &str, mode: u32) -> Result<bool, Failure> {
         let whole = self.path(path);
@@ -57,7 +57,7 @@ impl Place {
         replace(&whole, text, mode).map(|()| true).map_err(|e| cannot(path, "write", &e))
     }
 
-    /// Takes a file away, and tells whether it was there.
+    /// Removes a file, and returns whether it existed.
     pub(super) fn remove(&self, path: &str) -> Result<bool, Failure> {
         match fs::remove_file(self.path(path)) {
             Ok(()) => Ok(true),
@@ -70,7 +70,7 @@ impl Place {
 fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let directory = path.parent().unwrap_or_else(|| Path::new("/"));
     fs::create_dir_all(directory)?;
-    // Everybody who reads these directories goes by the ending, so that nobody reads this one.
+    // Readers of these directories select files by suffix, so none of them reads this one.
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     let new = PathBuf::from(new);
@@ -83,7 +83,7 @@ fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
         .and_then(|()| fs::rename(&new, path))
         .and_then(|()| File::open(directory)?.sync_all())
         .inspect_err(|_| {
-            // It may not even be there.
+            // It may not even exist.
             let _ = fs::remove_file(&new);
         })
 }

@@ -1,7 +1,7 @@
-//! What `brightstat.toml` on the boot partition may say, read and checked.
+//! Parses and checks `brightstat.toml` on the boot partition.
 //!
-//! Its keys are few and stand without sections, as it is for people who see TOML for the
-//! first time. All mistakes are told at once: for each look at them a card has to be moved.
+//! It has few keys and no sections, for people who see TOML for the first time. All mistakes are
+//! reported at once: to correct one, the owner has to carry the card to a computer and back.
 
 use toml::de::{DeTable, DeValue};
 
@@ -11,12 +11,12 @@ use crate::config::keys::{self, whole};
 /// How the Pi is connected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// One cable; what comes in is counted.
+    /// One cable; incoming frames are counted.
     #[default]
     Mirror,
-    /// Two cables; what goes through is counted.
+    /// Two cables; passing frames are counted.
     Bridge,
-    /// The Pi routes; what comes from the inside is counted.
+    /// The Pi routes; frames from the inside are counted.
     Gateway,
 }
 
@@ -26,20 +26,20 @@ pub(crate) struct Settings {
     pub(crate) mode: Mode,
     /// The line of `mode`.
     pub(crate) mode_line: Option<usize>,
-    /// The watched interfaces, or the two ends of the bridge; empty if nobody said.
+    /// The watched interfaces, or the two ports of the bridge; empty if not set.
     pub(crate) interfaces: Vec<String>,
     /// The page's port besides 667.
     pub(crate) port: Option<u16>,
-    /// The brightstat's own keys: section, name, and the value as it was written.
+    /// brightstat's own keys: section, name, and the value as it was written.
     keys: Vec<(&'static str, &'static str, String)>,
 }
 
-/// Something that is wrong in the file.
+/// A mistake in the file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Mistake {
     /// Counted from 1, if it has a line.
     pub(crate) line: Option<usize>,
-    /// The key, if it is about one, what is wrong, and what to do.
+    /// What is wrong (with the key, if it concerns one) and what to do.
     pub(crate) what: String,
 }
 
@@ -48,24 +48,24 @@ impl Mistake {
         Mistake { line, what: what.into() }
     }
 
-    /// As errors of configuration files are told.
+    /// In the format of errors in configuration files.
     pub(crate) fn tell(&self, file: &str) -> String {
         let line = self.line.map(|line| format!("{line}:")).unwrap_or_default();
         format!("{file}:{line} {}", self.what)
     }
 }
 
-/// The bridge that mode "bridge" makes.
+/// The bridge that mode "bridge" creates.
 pub(crate) const BRIDGE: &str = "br0";
-/// Where the page always is.
+/// The port at which the page is always served.
 pub(crate) const FIXED_PORT: u16 = 667;
-/// Keys of the file that brightstat itself has, with their sections.
+/// Keys of the file that are keys of brightstat, with their sections.
 const OWN: [(&str, &str); 3] =
     [("capture", "interfaces"), ("network", "local"), ("history", "keep")];
 const KNOWN: &str = "mode, interfaces, local, keep and port";
 
-/// The text of the file, whatever editor wrote it: with a byte order mark, with the line ends
-/// of DOS, or in UTF-16, as Windows has called "Unicode".
+/// The text of the file, from any editor: with a byte order mark, with DOS line ends, or in UTF-16,
+/// which Windows used to call "Unicode".
 pub(crate) fn decode(bytes: &[u8]) -> Result<String, Mistake> {
     let wide = |order: fn([u8; 2]) -> u16| {
         let units: Vec<u16> =
@@ -149,7 +149,7 @@ pub(crate) fn read(text: &str) -> Result<Settings, Vec<Mistake>> {
 }
 
 impl Settings {
-    /// Takes one of brightstat's own keys.
+    /// Sets one of brightstat's own keys.
     fn own(
         &mut self,
         config: &mut Config,
@@ -180,10 +180,9 @@ impl Settings {
              changed. Settings of your own go into another file here.\n"
         );
         if self.mode == Mode::Bridge {
-            // The bridge itself, not its ends. Watched, it is promiscuous and so is handed
-            // every frame that goes through, once, and the Pi's own ones as well. Both ends
-            // together would see each frame twice; one of them would miss what the Pi says to
-            // the other side.
+            // The bridge itself, not its ports. The capture makes it promiscuous, so it receives
+            // every passing frame once, and the Pi's own frames too. Both ports together would see
+            // each frame twice; a single port would miss what the Pi sends to the other side.
             text.push_str(&format!("\n[capture]\ninterfaces = [\"{BRIDGE}\"]\n"));
         }
         for (section, name, value) in &self.keys {
@@ -214,8 +213,8 @@ fn port(value: &DeValue<'_>) -> Result<u16, String> {
     }
 }
 
-/// Whether the kernel would take such a name (at most 15 bytes), and no file of a network
-/// manager can be led astray by it.
+/// Whether the kernel accepts such a name (at most 15 bytes) and a network manager's file cannot
+/// misread it.
 fn is_interface_name(name: &str) -> bool {
     let is_good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':');
     (1..=15).contains(&name.len()) && name.chars().all(is_good) && !name.starts_with(['.', '-'])

@@ -1,3 +1,5 @@
+//! Imports of settings files into a folder that stands for a Pi.
+
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
@@ -56,7 +58,7 @@ impl Pi {
     }
 }
 
-/// The file on the card with every setting in use.
+/// The file on the card with every setting enabled.
 fn active_sample() -> String {
     let lines = include_str!("../../../image/bootfs/brightstat.toml").lines();
     let active = lines.map(|line| match line.strip_prefix('#') {
@@ -72,7 +74,7 @@ fn the_file_on_the_card_changes_nothing_until_it_is_edited() {
     pi.import(include_str!("../../../image/bootfs/brightstat.toml")).unwrap();
     assert_eq!(pi.config(), config::Config::default());
     assert!(!pi.place().has(page::LISTENER) && !pi.place().has(NETDEV));
-    // What the image holds is what the import makes of no port.
+    // The image contains what an import without a port creates.
     let shipped = include_str!("../../../image/files/etc/issue.d/brightstat.issue");
     assert_eq!(pi.text(page::ISSUE), shipped);
     assert!(pi.text(page::SERVICE).contains("<port>80</port>"));
@@ -89,7 +91,7 @@ fn every_example_in_the_file_on_the_card_is_good() {
     let config = pi.config();
     assert_eq!(config.interfaces, ["eth0"]);
     assert_eq!(config.local.len(), 2);
-    // keep's example is the default.
+    // The example of `keep` is the default.
     assert_eq!(config.tiers(), config::Config::default().tiers());
 }
 
@@ -127,7 +129,7 @@ fn settings_reach_the_configuration_the_listener_and_the_console() {
     assert_eq!(pi.config(), config::Config::default());
     assert!(!pi.place().has(page::LISTENER));
     assert!(pi.text(page::SERVICE).contains("<port>80</port>"));
-    // 667 is there anyhow; twice would be once too often.
+    // 667 is served anyway, and must not be listed twice.
     pi.import("port = 667").unwrap();
     assert!(!pi.text(page::LISTENER).contains("ListenStream"));
 }
@@ -148,7 +150,7 @@ fn whatever_an_editor_does_to_the_file_is_read() {
         let pi = Pi::new();
         pi.import(&bytes).unwrap();
         assert_eq!(pi.config().interfaces, ["eth1"], "{bytes:?}");
-        // Other line ends are no change.
+        // Different line ends are not a change.
         let copy = pi.text(COPY);
         pi.put(OWN, "# mine");
         pi.import(text).unwrap();
@@ -182,7 +184,7 @@ fn all_mistakes_are_told_with_line_and_key_and_nothing_is_used() {
         assert!(told.contains("the defaults hold"), "{told}");
     }
     assert!(!pi.place().has(OWN) && !pi.place().has(COPY));
-    // Put right, nobody is told any longer.
+    // Once it is corrected, the reports are gone.
     pi.import("mode = \"mirror\"").unwrap();
     assert!(!pi.place().has(notices::MISTAKES) && !pi.place().has(CONSOLE));
 }
@@ -268,7 +270,7 @@ fn a_bridge_is_made_by_the_manager_that_is_enabled() {
     let plug = pi.text("/etc/systemd/network/05-brightstat-plug.network");
     assert!(plug.contains("\nName=eth* en*\n"), "{plug}");
 
-    // Both: Raspberry Pi OS's own goes before, and nothing of the other stays.
+    // If both are enabled, Raspberry Pi OS's default wins, and no file for the other remains.
     pi.enable("NetworkManager.service");
     pi.again().unwrap();
     assert!(!pi.place().has(NETDEV));
@@ -290,7 +292,7 @@ fn the_bridge_has_the_address_of_the_built_in_plug_whatever_comes_and_goes() {
     pi.put("/sys/class/net/wlan0/phy80211", "");
     pi.import("mode = \"bridge\"").unwrap();
     assert!(pi.text(NETDEV).contains("MACAddress=b8:27:eb:00:00:01"));
-    // It comes too late once; and then the card is in another Pi.
+    // Once, the network card appears too late; then the SD card is in another Pi.
     for name in ["eth0", "enx00"] {
         fs::remove_dir_all(pi.place().path(format!("/sys/class/net/{name}"))).unwrap();
     }
@@ -299,7 +301,7 @@ fn the_bridge_has_the_address_of_the_built_in_plug_whatever_comes_and_goes() {
     pi.plug("eth0", "b8:27:eb:00:00:09");
     pi.again().unwrap();
     assert!(pi.text(NETDEV).contains("MACAddress=b8:27:eb:00:00:09"));
-    // Named, the first one's.
+    // If ports are named, the first one's address is used.
     pi.plug("eth1", "00:00:00:00:00:04");
     pi.import("mode = \"bridge\"\ninterfaces = [\"eth1\", \"eth0\"]").unwrap();
     assert!(pi.text(NETDEV).contains("MACAddress=00:00:00:00:00:04"));

@@ -1,4 +1,4 @@
-//! Who waits for whom: questions to a history that answers when it is told to.
+//! Which questions wait for which: a history that answers only when the test allows it.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::thread;
@@ -11,17 +11,17 @@ use crate::failure::{Exit, Failure};
 use crate::store::question;
 use crate::web::source::IsOver;
 
-/// Where the history is asked.
+/// The path of questions to the history.
 const HISTORY: &str = "/api/v1/history";
 const TIME: Duration = Duration::from_secs(20);
 const CONNECTIONS: usize = 64;
 
-/// A source whose history answers short questions, those for one row, at once and others when it
-/// is told to.
+/// A source whose history answers short questions (those for one row) at once, and others when the
+/// test allows it.
 #[derive(Default)]
 struct Slow {
     told: AtomicUsize,
-    /// Questions that it answers now.
+    /// Questions that are being answered.
     running: AtomicUsize,
     age: AtomicU64,
 }
@@ -53,7 +53,7 @@ impl Source for Slow {
     }
 }
 
-/// The status of an answer and its body; 0 and why not, if it was refused.
+/// The status of an answer and its body; if it was refused, 0 and the reason.
 fn ask(answers: &Arc<Answers<Slow>>, address: &str, path: &str) -> (u16, String) {
     ask_as(answers, address, path, true, || false)
 }
@@ -87,7 +87,7 @@ fn ask_as(
     }
 }
 
-/// Ends the threads, also where a test has failed.
+/// Ends the threads, even if a test fails.
 struct End<'a>(&'a Answers<Slow>);
 
 impl Drop for End<'_> {
@@ -108,7 +108,7 @@ fn serving(body: impl FnOnce(&Arc<Answers<Slow>>)) {
     });
 }
 
-/// Waits until it is so.
+/// Waits until `is` holds.
 fn wait_for(what: &str, is: impl Fn() -> bool) {
     let end = Instant::now() + TIME;
     while !is() {
@@ -124,7 +124,7 @@ fn long_questions_to_the_history_hold_up_nobody_else() {
             let ask_history = || ask(answers, "192.0.2.1", HISTORY).0;
             let asked: Vec<_> =
                 (0..QUESTIONS_PER_CLIENT).map(|_| scope.spawn(ask_history)).collect();
-            // One is being answered in each lane; others went before those that took long.
+            // Each lane is answering one; the other two exceeded their slice.
             let is_so = || answers.history.waiting() == 0 && answers.long.waiting() == 2;
             wait_for("questions in both lanes", is_so);
             for path in ["/api/v1/live", "/api/v1/status", "/"] {
@@ -145,7 +145,7 @@ fn a_short_question_is_answered_whatever_long_ones_a_crowd_asks() {
     serving(|answers| {
         thread::scope(|scope| {
             let (order, done) = mpsc::channel();
-            // 15 from each of 64 addresses of one network, and of one /64 besides.
+            // 15 from each of 64 addresses of one network, and 64 more from one /64.
             for number in 0..64 * 16 {
                 let order = order.clone();
                 let address = match number / 64 {
@@ -166,7 +166,7 @@ fn a_short_question_is_answered_whatever_long_ones_a_crowd_asks() {
                     "{text}"
                 );
             }
-            // The daemon stops: what waits is refused, and what is being answered is ended.
+            // The daemon stops: waiting questions are refused, running ones are cancelled.
             answers.close();
             drop(order);
             let refused = (0, "Too many questions; try again in a moment.".to_owned());
@@ -195,8 +195,7 @@ fn nobody_goes_on_with_a_question_whose_client_has_gone() {
     });
 }
 
-/// The body was kept as long as the snapshot was the same: a daemon whose counting hung looked
-/// alive.
+/// Once, a cached body lived as long as its snapshot, so a daemon whose counting hung looked alive.
 #[test]
 fn numbers_that_grow_old_say_so_although_answers_are_kept() {
     serving(|answers| {

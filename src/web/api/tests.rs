@@ -1,4 +1,4 @@
-//! The API's answers, from snapshots that are made up.
+//! The API's answers, from synthetic snapshots.
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ fn traffic(received: u64, sent: u64) -> InOut {
     InOut { received: volume(received), sent: volume(sent) }
 }
 
-/// A host, the group that it talks to most, and a host outside.
+/// A host, the group that it sends most to, and a host outside.
 const ROWS: [(&str, u64, u64); 3] =
     [("192.168.1.5", 1_000, 9_000), ("239.255.255.250", 8_000, 0), ("203.0.113.9", 1_000, 1_000)];
 
@@ -96,7 +96,7 @@ fn a_group_is_nobodys_busiest_host_and_nothing_is_lost() {
         let received: u64 = rows.iter().map(|row| row["bytes_in"].as_u64().unwrap()).sum();
         assert_eq!(received + live["hosts"]["other"]["bytes_in"].as_u64().unwrap(), 10_000);
     }
-    // The table of hosts has a row for it, as before.
+    // The table of hosts still has a row for the group.
     let hosts = json(&hosts(&snapshot, Page { offset: 0, limit: 50 }));
     assert_eq!(hosts["hosts"].as_array().unwrap().len(), 3);
 }

@@ -1,7 +1,7 @@
-//! One connection: requests are read, checked and answered, one after the other.
+//! One connection, on its own thread: reads, checks and answers requests, one after another.
 //!
-//! A client may send the next request before it has the answer (pipelining): the request waits
-//! in the buffer, or in the kernel, until its turn comes.
+//! A client may send the next request before it has the answer (pipelining). That request waits in
+//! the buffer, or in the kernel, until its turn.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -19,16 +19,16 @@ use crate::web::Answers;
 use crate::web::request::{self, Refused, Request};
 use crate::web::source::Source;
 
-/// A whole request must have arrived after this time.
+/// Deadline of a whole request.
 const REQUEST_TIME: Duration = Duration::from_secs(5);
-/// The next request must begin after this time, or the connection is closed.
+/// Deadline of the next request's first byte; then the connection is closed.
 const IDLE_TIME: Duration = Duration::from_secs(15);
-/// An answer must have been made after this time.
+/// Deadline for making an answer.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
-/// A whole answer must have been taken after this time; of one that is made while it is sent, each
-/// piece.
+/// The client must have read the whole answer after this time, or each piece of one that is
+/// generated while it is sent.
 const SENDING_TIME: Duration = Duration::from_secs(30);
-/// Bytes of a request, headers and all.
+/// Bytes of a request, including its headers.
 const REQUEST_SIZE: usize = 8 << 10;
 /// Requests on one connection.
 const REQUESTS: u32 = 1_000;
@@ -37,7 +37,7 @@ const PIECE: usize = 16 << 10;
 
 /// Why a connection ends.
 enum End {
-    /// The client went away, or sent nothing more.
+    /// The client closed it, or sent nothing more.
     Gone,
     /// The request is refused.
     Refused(Refused),
@@ -63,7 +63,7 @@ pub(super) fn serve<S: Source>(
     from: SocketAddr,
     slot: &Slot,
 ) {
-    // The end of an answer is not held back until the client has acknowledged the rest.
+    // Without this, the kernel holds the end of an answer until the rest is acknowledged.
     let _ = client.set_nodelay(true);
     let mut connection = Connection {
         guard,
@@ -79,11 +79,11 @@ pub(super) fn serve<S: Source>(
         match connection.exchange(answers, number) {
             Ok(true) => {}
             Ok(false) => return,
-            // Between requests, it is the client's good right to go.
+            // Between requests, a client may leave without being counted as refused.
             Err(End::Gone) if number > 1 && connection.length == 0 => return,
             Err(End::Gone) => return guard.counts.refuse(),
             Err(End::Refused(why)) => {
-                // The slot may be taken away while the client does not look at this.
+                // The limits may reclaim the slot while the client is slow to read this.
                 slot.hold(0);
                 slot.set(Phase::Sending(Instant::now()));
                 return refuse(guard, client, &why);
@@ -97,10 +97,10 @@ struct Connection<'a> {
     client: &'a TcpStream,
     from: SocketAddr,
     slot: &'a Slot,
-    /// What has been read and not been answered.
+    /// Received bytes whose request has not been answered.
     buffer: [u8; REQUEST_SIZE],
     length: usize,
-    /// The timeouts that the socket has now.
+    /// The current timeouts of the socket.
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
 }
@@ -132,7 +132,7 @@ impl Connection<'_> {
         let sending = Sending { connection: self, begun, is_stream };
         let mut out = BufWriter::with_capacity(PIECE, sending);
         let sent = answer.print(&mut out, request.is_head, is_last).and_then(|()| out.flush());
-        // What is left of an answer that nobody takes is not tried once more.
+        // Discards what a client did not read in time: dropping `out` would retry the write.
         drop(out.into_parts());
         self.slot.hold(0);
         sent?;
@@ -161,8 +161,8 @@ impl Connection<'_> {
         if is_later && !self.slot.set(Phase::Reading(begun)) {
             return Err(End::Gone);
         }
-        // Looked at from the start each time: only when there is something new to see, or
-        // single bytes could keep a core busy.
+        // Parsing starts at the beginning each time. So parse only if a line has ended, or single
+        // bytes could keep a core busy.
         let mut is_new = self.length > 0;
         loop {
             if is_new && let Some(request) = self.check()? {
@@ -190,8 +190,8 @@ impl Connection<'_> {
         }
     }
 
-    /// Checks what is in the buffer: `None` if more must come. Who may ask is looked at anew for
-    /// each request, as it may change while a connection stays.
+    /// Checks the request in the buffer; `None` if it is incomplete. Checks the client's address
+    /// for each request, because the rules may change while a connection stays open.
     fn check(&self) -> Result<Option<Request>, Refused> {
         let admission = self.guard.admission.read().unwrap_or_else(PoisonError::into_inner);
         if !admission.admits(self.from) {
@@ -200,7 +200,7 @@ impl Connection<'_> {
         request::check(&admission, &self.buffer[..self.length])
     }
 
-    /// Reads what there is, at least one byte.
+    /// Reads what has arrived, at least one byte.
     fn fill(&mut self) -> io::Result<()> {
         let mut client = self.client;
         loop {
@@ -225,19 +225,19 @@ impl Connection<'_> {
     }
 }
 
-/// Whether the client has closed its side, or the connection is broken. What it sent before that
-/// and has not been read, a further request, hides this.
+/// Whether the client has closed its side, or the connection is broken. An unread further request
+/// (pipelining) hides this.
 fn has_gone(client: &TcpStream) -> bool {
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
     let got = recv(client.as_raw_fd(), &mut [0], flags);
     !matches!(got, Ok(1..) | Err(Errno::EAGAIN | Errno::EINTR))
 }
 
-/// Sends, if the client takes it in time.
+/// Writes to the client, within a deadline.
 struct Sending<'a, 'b> {
     connection: &'a mut Connection<'b>,
     begun: Instant,
-    /// What is made while it is sent may take any time, but not each piece of it.
+    /// A stream has a deadline for each piece instead of the whole.
     is_stream: bool,
 }
 
@@ -248,7 +248,7 @@ impl Write for Sending<'_, '_> {
         }
         let connection = &mut *self.connection;
         let mut client = connection.client;
-        // Most answers are taken at once, with the timeout that is set already.
+        // Most answers are sent at once, with the timeout that is already set.
         let left = match self.begun.elapsed() {
             at_once if at_once < Duration::from_millis(50) => SENDING_TIME,
             elapsed => SENDING_TIME.saturating_sub(elapsed),

@@ -1,14 +1,15 @@
-//! The limits on connections: how many there are, in all and of one client, which one is closed
-//! when all slots are taken, and how much memory long answers may hold in them.
+//! The limits on connections: how many there are, in total and per client; which one is closed when
+//! all slots are taken; and how much memory long answers may hold. Shared by the accept thread and
+//! the connections' threads.
 //!
-//! Where slots are short, a connection of a client that has asked for much of late goes first,
-//! and such a client gets no slot of another's ([`crate::web::recent`]). Then an idle connection
-//! is closed first: its client opens another when it has something to ask. Then comes, of the
-//! client that has the most, the one that has been sending its request or taking its answer for
-//! the longest time. A request and an answer take milliseconds, so a slow client loses its slot,
-//! however many addresses it comes from; a connection that has just come keeps it while there
-//! are slower ones, however many its client has. A connection whose answer is being made keeps
-//! its slot; those that wait for the history are bounded elsewhere ([`crate::web::Answers`]).
+//! When slots are short, connections of clients with many recent requests are closed first, and
+//! such a client cannot displace others ([`crate::web::recent`]). Otherwise an idle connection is
+//! closed first: its client opens another when it needs one. Next, of the client with the most
+//! connections, the one that has been sending its request or reading its answer for the longest
+//! time. A request and an answer take milliseconds, so a slow client loses its slot, however many
+//! addresses it uses; a new connection keeps its slot while there are slower ones, however many its
+//! client has. A connection whose answer is being made keeps its slot; [`crate::web::Answers`]
+//! bounds those that wait for the history.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -20,17 +21,17 @@ use super::Guard;
 use crate::web::client::Client;
 use crate::web::recent::Recent;
 
-/// Answers up to this size are held for slow clients without a limit of their own; longer ones
-/// share [`HELD_MOST`], of which one client gets no more than [`HELD_PER_CLIENT`]. The longest
-/// (500 points of 100 rows of history) takes 2 MiB. Where they are used up, whoever takes its
-/// answer slowly makes room.
+/// Answers up to this size are held for slow clients without a limit of their own. Longer ones
+/// share [`HELD_MOST`], of which one client gets at most [`HELD_PER_CLIENT`]. The longest (500
+/// points of 100 rows of history) takes 2 MiB. When the space is used up, slow readers are
+/// disconnected.
 const HELD_FREE: usize = 64 << 10;
 const HELD_MOST: usize = 8 << 20;
 const HELD_PER_CLIENT: usize = 4 << 20;
-/// What takes longer than this is slow.
+/// A client that takes longer than this is slow.
 const SLOW: Duration = Duration::from_millis(250);
-/// Threads of connections that lost their slots and have not ended yet; and how many more there
-/// may be where a client comes that has opened few connections of late.
+/// Threads of connections that lost their slots and have not ended yet, at most. A client that has
+/// opened few connections recently may have [`RESERVE`] more.
 const ENDING: usize = 16;
 const RESERVE: usize = 16;
 
@@ -43,7 +44,7 @@ impl Limits {
         Limits(Arc::new(Mutex::new(Open { recent, ..Open::default() })))
     }
 
-    /// Takes a slot; `None` if there is none left, in all or for this client.
+    /// Acquires a slot; `None` if there is none left, in total or for this client.
     pub(super) fn enter(
         &self,
         guard: &Guard,
@@ -59,7 +60,7 @@ impl Limits {
         lock(&self.0).threads
     }
 
-    /// Closes connections as soon as they have nothing to answer any more.
+    /// Closes connections as soon as they have nothing left to answer.
     pub(super) fn close(&self) {
         let mut open = lock(&self.0);
         open.is_closing = true;
@@ -69,22 +70,21 @@ impl Limits {
     }
 }
 
-/// The connections that are open.
+/// The open connections.
 #[derive(Default)]
 struct Open {
     connections: BTreeMap<u64, Connection>,
     next: u64,
-    /// Threads: a little more than connections, as the thread of one that lost its slot takes a
-    /// moment to end.
+    /// Somewhat more than connections: the thread of one that lost its slot takes a moment to end.
     threads: usize,
-    /// Bytes of long answers that wait to be taken.
+    /// Bytes of long answers that clients have not read yet.
     held: usize,
     by_client: HashMap<Client, Share>,
     recent: Arc<Recent>,
     is_closing: bool,
 }
 
-/// What one client has of them.
+/// One client's share of them.
 #[derive(Clone, Copy, Default)]
 struct Share {
     connections: usize,
@@ -103,11 +103,11 @@ struct Connection {
 pub(super) enum Phase {
     /// It waits for the client's next request.
     Idle(Instant),
-    /// The client sends a request.
+    /// The client is sending a request.
     Reading(Instant),
     /// The answer is being made.
     Answering,
-    /// The client takes its answer.
+    /// The client is reading its answer.
     Sending(Instant),
 }
 
@@ -137,7 +137,7 @@ impl Open {
         Some(number)
     }
 
-    /// Closes the connection that is the first to go, for a client that is greedy or not.
+    /// Closes the first connection in order, on behalf of a client that is greedy or not.
     fn make_room(&mut self, is_greedy: bool, now: Instant) -> Option<()> {
         let count = |address| self.by_client.get(&Client::from(address)).map(|s| s.connections);
         let open = self.connections.iter();
@@ -155,8 +155,8 @@ impl Open {
         self.end(number)
     }
 
-    /// Closes a connection of a client that has as many as it may: an idle one, else one of the
-    /// address that has the most, if that has more than `address`.
+    /// Closes a connection of a client at its limit: an idle one, else one of the address with the
+    /// most, if that has more than `address`.
     fn make_room_within(&mut self, client: Client, address: IpAddr) -> Option<()> {
         let own: Vec<_> =
             self.connections.iter().filter(|(_, c)| Client::from(c.address) == client).collect();
@@ -176,14 +176,14 @@ impl Open {
         self.end(number)
     }
 
-    /// Takes a connection's slot away; its thread sees the end of the stream.
+    /// Removes a connection's slot; its thread sees the end of the stream.
     fn end(&mut self, number: u64) -> Option<()> {
         let connection = self.leave(number)?;
         let _ = connection.stream.shutdown(Shutdown::Both);
         Some(())
     }
 
-    /// Gives a slot back, if it has not been taken away.
+    /// Releases a slot, unless it was already removed.
     fn leave(&mut self, number: u64) -> Option<Connection> {
         let connection = self.connections.remove(&number)?;
         self.held -= connection.held;
@@ -198,7 +198,7 @@ impl Open {
         Some(connection)
     }
 
-    /// Sets how much memory a connection's answer holds.
+    /// Sets how much memory a connection's answer occupies. False if there is no room for it.
     fn hold(&mut self, number: u64, size: usize, now: Instant) -> bool {
         let Some(connection) = self.connections.get_mut(&number) else { return false };
         let here = self.by_client.entry(Client::from(connection.address)).or_default();
@@ -225,8 +225,8 @@ impl Open {
         true
     }
 
-    /// Closes the connection that has been taking a long answer for the longest time, one of a
-    /// greedy client first, if that is a slow one.
+    /// Closes the connection that has been reading a long answer slowly for the longest time; those
+    /// of greedy clients first.
     fn make_room_to_hold(&mut self, now: Instant) -> Option<()> {
         let slow = self.connections.iter().filter_map(|(number, connection)| {
             let Phase::Sending(since) = connection.phase else { return None };
@@ -239,8 +239,8 @@ impl Open {
     }
 }
 
-/// When a connection's turn to be closed is: idle ones before busy ones, then by time. `None`:
-/// it stays.
+/// The order in which connections are closed: idle ones before busy ones, then by time. `None`: it
+/// stays.
 fn turn(phase: Phase) -> Option<(bool, Instant)> {
     match phase {
         Phase::Idle(since) => Some((false, since)),
@@ -249,15 +249,15 @@ fn turn(phase: Phase) -> Option<(bool, Instant)> {
     }
 }
 
-/// A slot among the open connections, given back when dropped.
+/// A slot among the open connections, released when dropped.
 pub(super) struct Slot {
     open: Arc<Mutex<Open>>,
     number: u64,
 }
 
 impl Slot {
-    /// Notes what the connection does now. False if it has lost its slot, or has nothing to do
-    /// and the daemon stops: it has to end.
+    /// Sets what the connection does now. False if it has to end: it has lost its slot, or it is
+    /// idle and the daemon is stopping.
     pub(super) fn set(&self, phase: Phase) -> bool {
         let mut open = lock(&self.open);
         let is_over = open.is_closing && matches!(phase, Phase::Idle(_));
@@ -275,8 +275,8 @@ impl Slot {
         !lock(&self.open).is_closing
     }
 
-    /// Whether an answer of this size may be held for the client; if so, it is from now on, in
-    /// place of the one before.
+    /// Reserves memory for an answer of this size, in place of the previous one. False if there is
+    /// no room.
     pub(super) fn hold(&self, size: usize) -> bool {
         lock(&self.open).hold(self.number, size, Instant::now())
     }

@@ -1,4 +1,4 @@
-//! Refusals: said to the client, without waiting for it any longer than need be.
+//! Refusals: the client gets to see the reason, but nobody waits for it longer than necessary.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -16,33 +16,33 @@ const LINGER_SIZE: usize = 256 << 10;
 /// The refusal as it is sent.
 fn text(why: &Refused) -> Vec<u8> {
     let mut text = Vec::with_capacity(512);
-    // Writing into memory does not fail.
+    // Writing into memory cannot fail.
     let _ = Answer::refusal(why).print(&mut text, false, true);
     text
 }
 
-/// Refuses in the accept thread, which never waits for anybody.
+/// Refuses in the accept thread, which must never wait for a client.
 pub(super) fn turn_away(guard: &Guard, mut client: &TcpStream, why: &Refused) {
     guard.counts.refuse();
     let _ = client.set_nonblocking(true);
-    // What lies unread when a socket is closed makes the kernel reset the connection, and
-    // the answer would be lost.
+    // If a socket is closed with unread data, the kernel resets the connection and the answer is
+    // lost.
     let _ = client.read(&mut [0; 4_096]);
     let _ = client.write(&text(why));
     let _ = client.shutdown(Shutdown::Write);
 }
 
-/// Refuses in the connection's own thread, which waits a little for the client to see it.
+/// Refuses in the connection's own thread, which waits a moment for the client to see it.
 pub(super) fn refuse(guard: &Guard, mut client: &TcpStream, why: &Refused) {
     guard.counts.refuse();
     let _ = client.set_write_timeout(Some(LINGER_TIME));
-    // A client that took too long to send its request has had its time.
+    // A client that was too slow to send its request is not waited for again.
     if client.write_all(&text(why)).is_ok() && why.0 != 408 {
         linger(client);
     }
 }
 
-/// Ends a connection behind its last answer.
+/// Closes a connection after its last answer.
 pub(super) fn linger(mut client: &TcpStream) {
     let deadline = Instant::now() + LINGER_TIME;
     let _ = client.shutdown(Shutdown::Write);

@@ -1,4 +1,4 @@
-//! The order in which questions are answered, and who makes room for whom.
+//! The order in which questions are answered, and which question displaces which.
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn attacker(number: usize) -> IpAddr {
     ip(&format!("10.66.0.{number}"))
 }
 
-/// Answers the next question, as if it took so long.
+/// Answers the next question, as if it took `time`.
 fn answer(queue: &Queue<&'static str>, time: Duration) -> Option<&'static str> {
     let mut state = queue.lock();
     let (client, job) = state.pop()?;
@@ -32,7 +32,7 @@ fn a_client_that_asks_now_and_then_goes_before_a_crowd_that_waits() {
         assert_eq!(answer(&queue, SECOND), Some("attack"));
         if round % 70 == 69 {
             assert!(queue.push(ip("192.168.1.7"), "victim"));
-            // Round by round at most one question of somebody else's is in front.
+            // Round after round, at most one question of another client goes first.
             let before = (0..).take_while(|_| answer(&queue, SECOND) != Some("victim")).count();
             assert!(before <= 1, "round {round}: {before} went before");
         }
@@ -69,7 +69,7 @@ fn time_is_not_saved_up() {
     for _ in 0..20 {
         queue.push(attacker(2), "second");
     }
-    // It was away for ten questions and gets one of two from now on, not ten in a row.
+    // It was away for ten questions, and now gets every second one, not ten in a row.
     let order: Vec<_> = (0..10).map(|_| answer(&queue, SECOND).unwrap()).collect();
     assert_eq!(order.iter().filter(|job| **job == "second").count(), 5, "{order:?}");
 }
@@ -85,14 +85,14 @@ fn a_crowd_cannot_keep_others_out_by_waiting() {
     }
     assert_eq!(queue.waiting(), 32);
     assert!(refused >= 64 * 11, "{refused}");
-    // After the crowd has been answered for a while, somebody comes for the first time.
+    // After the crowd has been answered for a while, another client asks for the first time.
     for number in 0..64 {
         assert!(answer(&queue, SECOND).is_some());
         queue.push(attacker(number), "attack");
     }
     assert_eq!(queue.waiting(), 32);
     assert!(queue.push(ip("192.168.1.7"), "victim"));
-    // The crowd goes on asking, and does not push it out.
+    // The crowd keeps asking, and does not displace it.
     for number in 100..200 {
         queue.push(attacker(number), "attack");
     }

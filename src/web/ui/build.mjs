@@ -1,10 +1,10 @@
-// Bundles the page into dist/, compressed, as src/web/ui/embed.rs puts it into the program.
+// Bundles and compresses the page into dist/, from where src/web/ui/embed.rs embeds it.
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
-/// Bytes that the whole page may have, compressed.
+/// Bytes of the whole page, compressed, at most.
 const MOST = 70_000;
 
 const here = new URL(".", import.meta.url);
@@ -25,7 +25,7 @@ let html = readFileSync(new URL("src/index.html", here), "utf8");
 for (const output of result.outputFiles) {
   const name = output.path.split("/").pop();
   const hash = createHash("sha256").update(output.contents).digest("hex").slice(0, 12);
-  // A name that changes with the content can be cached for good.
+  // A name that contains a hash of its content can be cached forever.
   const final = name.replace(/\.(\w+)$/, `-${hash}.$1`);
   html = html.replaceAll(name, final);
   files.set(final, output.contents);

@@ -1,6 +1,6 @@
-//! Part of the build script: puts the page that `make ui` has built into the program.
+//! Part of the build script: embeds the page that `make ui` has built into the program.
 //!
-//! Without it the program builds all the same, and serves a page that says what to do.
+//! Without the page the program builds anyway, and serves a page that says what to do.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ pub(crate) fn embed() -> Result<(), Box<dyn std::error::Error>> {
         };
         let path = if name == "index.html" { "/".to_owned() } else { format!("/{name}") };
         let etag = format!("\"{:016x}\"", fingerprint(&fs::read(file)?));
-        // The names of bundles hold a hash of what is in them.
+        // The names of bundles contain a hash of their content.
         let is_hashed = name.contains('-');
         writeln!(
             code,
@@ -42,7 +42,7 @@ pub(crate) fn embed() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// FNV-1a: it only has to change when the file does.
+/// FNV-1a: it only needs to change when the file does.
 fn fingerprint(bytes: &[u8]) -> u64 {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)

@@ -1,4 +1,4 @@
-//! Who makes room for whom, on connections to a listener of the test's own.
+//! Which connection is closed for which, on connections to a listener of the test's own.
 
 use std::net::TcpListener;
 use std::sync::RwLock;
@@ -34,7 +34,7 @@ impl World {
     }
 }
 
-/// The client has been taking its answer for so long.
+/// The client has been reading its answer for this long.
 fn sends(slot: &Slot, ago: Duration) {
     assert!(slot.set(Phase::Sending(Instant::now().checked_sub(ago).unwrap())));
 }
@@ -53,12 +53,12 @@ fn who_does_not_take_long_answers_makes_room_for_others() {
         assert!(slot.hold(LONG));
         sends(slot, Duration::from_secs(seconds));
     }
-    // Of the slow ones, the slowest.
+    // The slowest of the slow ones is closed.
     let newcomer = world.enter(9).unwrap();
     assert!(newcomer.hold(LONG));
     assert!(!has_slot(&slots[1]));
-    // The one that has just begun to take its answer is not touched; a client that has asked for
-    // much of late goes before a slower one.
+    // One that has just begun to read its answer is not touched; a client with many recent requests
+    // is closed before a slower one.
     for _ in 0..100 {
         world.recent.note(Client::from(IpAddr::from([192, 0, 2, 2])), Instant::now());
     }
@@ -80,7 +80,7 @@ fn long_answers_are_bounded_where_nobody_is_slow() {
     assert!(!newcomer.hold(HELD_FREE + 1));
     assert!(newcomer.hold(HELD_FREE));
     assert!(slots[0].hold(0) && newcomer.hold(LONG));
-    // One client holds half of it at most.
+    // One client holds at most half of it.
     let second = world.enter(9).unwrap();
     assert!(second.hold(0) && slots[1].hold(0) && second.hold(LONG));
     assert!(slots[2].hold(0) && slots[3].hold(0));

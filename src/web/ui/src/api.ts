@@ -1,23 +1,23 @@
-// The daemon's API: docs/api.md documents every key.
+// The daemon's API: docs/api-reference.md documents every key.
 
 import { useEffect, useState } from "preact/hooks";
 import { ZONE } from "./format";
 
-/** By direction (bytes in, out, internal, transit, none), then packets: TCP, UDP, ICMP, other, not IP. */
+/** Bytes in, out, internal, transit and none; then packets: TCP, UDP, ICMP, other, not IP. */
 export type Columns = number[];
 
 export interface Pulse {
   number: number;
   time: number;
   uptime_seconds: number;
-  /** How old the snapshot is: grows while the worker hangs. */
+  /** The age of the snapshot: grows while the worker hangs. */
   age_seconds?: number;
-  /** Of the one thing that was asked for: bytes since the start; null if it has no row. */
+  /** The requested thing's bytes since the start; null if it has no row. */
   one?: number[] | null;
   waiting: string[];
   drops: [number, number, number];
   totals: Columns;
-  /** Each its start, then its columns. */
+  /** Each second: its start, then its columns. */
   seconds: number[][];
   hosts: {
     count: number;
@@ -52,7 +52,7 @@ export interface History {
   step_seconds: number | null;
   recorded_until: string | null;
   approximate_before: string | null;
-  /** The span was widened to whole intervals of this length: nothing finer is kept of it. */
+  /** Set if only intervals of this length are kept: the span was widened to whole ones. */
   widened_to_seconds?: number | null;
   points: { start: string; end: string; covered_seconds: number }[];
   count: number;
@@ -112,7 +112,7 @@ export interface Status {
   };
 }
 
-/** The daemon answered, but not with what was asked for. */
+/** The daemon answered, but refused the request. */
 export class Refused extends Error {
   constructor(
     message: string,
@@ -122,10 +122,10 @@ export class Refused extends Error {
   }
 }
 
-/** Times that a busy daemon is asked again. */
+/** Attempts, at most, while the daemon is busy. */
 const TRIES = 6;
 
-/** Asks the daemon, which may take so many milliseconds. Fails with a sentence for people. */
+/** Asks the daemon, for at most `patience` milliseconds. Fails with a sentence for people. */
 export async function get<T>(path: string, parameters: Record<string, string> = {}, tries = TRIES, patience = 20_000): Promise<T> {
   const query = new URLSearchParams(parameters).toString();
   let answer: Response;
@@ -139,7 +139,7 @@ export async function get<T>(path: string, parameters: Record<string, string> = 
   }
   const text = await answer.text();
   if (answer.status === 503 && tries > 1) {
-    // Few questions to the history wait at a time; somebody else has asked as well.
+    // The daemon queues few questions to the history; other clients have asked as well.
     await new Promise((done) => setTimeout(done, 300 + 500 * Math.random()));
     return get<T>(path, parameters, tries - 1, patience);
   }
@@ -156,12 +156,12 @@ export async function get<T>(path: string, parameters: Record<string, string> = 
 }
 
 let zone = ZONE;
-/** The end of the questions that have been asked. */
+/** Settles when all questions so far have been answered. */
 let asked: Promise<unknown> = Promise.resolve();
 
-/** Asks the history, in the browser's time zone or, if the daemon does not know it, in the daemon's. */
+/** Asks the history in the browser's time zone, or in the daemon's if it does not know that. */
 export function history(parameters: Record<string, string>): Promise<History> {
-  // One at a time: the daemon has one thread for them, and a short queue for everybody.
+  // One at a time: the daemon has two threads for them, and short queues for all clients.
   const answer = asked.then(() => ask(parameters));
   asked = answer.catch(() => undefined);
   return answer;
@@ -180,22 +180,22 @@ async function ask(parameters: Record<string, string>): Promise<History> {
 }
 
 export interface Asked<T> {
-  /** The latest answer; it stays while the next is awaited. */
+  /** The latest answer; kept while the next one is on its way. */
   answer?: T;
   error?: string;
   isLoading: boolean;
 }
 
-/** Seconds until what could not be answered is asked again. */
+/** Seconds until a failed question is asked again. */
 const RETRY = 5;
 let askers = new Set<() => void>();
 
-/** The daemon is back: everything that is shown is asked for again. */
+/** The daemon is back: asks again for everything on the page. */
 export function refresh(): void {
   for (const ask of askers) ask();
 }
 
-/** Asks whenever `key` changes, every so many seconds while the page is seen, and after an outage. */
+/** Asks when `key` changes, after an outage, and each `every` seconds while the page is visible. */
 export function useAsked<T>(key: string, ask: () => Promise<T>, every?: number): Asked<T> {
   const [state, setState] = useState<Asked<T> & { key?: string }>({ isLoading: true });
   useEffect(() => {
@@ -213,14 +213,14 @@ export function useAsked<T>(key: string, ask: () => Promise<T>, every?: number):
       } catch (error) {
         const text = error instanceof Error ? error.message : String(error);
         if (!isGone && mine === number) setState((old) => ({ answer: old.key === key ? old.answer : undefined, error: text, isLoading: false, key }));
-        // A wrong question stays wrong; whatever else it was may be over soon.
+        // A wrong question stays wrong; any other failure may pass soon.
         if (!(error instanceof Refused && error.status < 500)) next = RETRY;
       }
       if (!isGone && mine === number && next) timer = setTimeout(again, next * 1000);
     };
     const again = () => {
       if (isGone) return;
-      // Nobody looks: ask when somebody does.
+      // The page is hidden: ask when it is visible again.
       if (document.hidden) document.addEventListener("visibilitychange", again, { once: true });
       else void run();
     };

@@ -1,9 +1,9 @@
-// Ticks of an axis of time, by the calendar of the browser's time zone.
+// Ticks of a time axis, by the calendar of the browser's time zone.
 //
-// Theory of operation: a step is chosen whose labels have room, then ticks are laid from the
-// calendar's own fields (`new Date(year, month, day, hour)`), not by adding seconds: days of
-// 23 and 25 hours, and months of any length, keep their ticks at midnight. (uPlot's own ticks
-// add seconds to the first midnight, and are off by one day from a day of 25 hours on.)
+// Theory of operation: choose a step whose labels have room, then place ticks by the calendar's own
+// fields (`new Date(year, month, day, hour)`), not by adding seconds: days of 23 and 25 hours, and
+// months of any length, keep their ticks at midnight. (uPlot's own ticks add seconds to the first
+// midnight, so they are off by one day after a day of 25 hours.)
 
 import { tick } from "./format";
 
@@ -12,7 +12,7 @@ type Unit = "second" | "minute" | "hour" | "day" | "month" | "year";
 interface Step {
   unit: Unit;
   many: number;
-  /** About how long it is, seconds. */
+  /** Its approximate length, seconds. */
   length: number;
 }
 
@@ -34,7 +34,7 @@ export interface Tick {
   label: string;
 }
 
-/** The first multiple of a step at or before a moment, as fields of the calendar. */
+/** The last multiple of a step at or before a moment, as calendar fields. */
 function start(from: number, { unit, many }: Step): Date {
   const date = new Date(from * 1000);
   const [year, month, day] = [date.getFullYear(), date.getMonth(), date.getDate()];
@@ -67,7 +67,7 @@ function after(date: Date, { unit, many, length }: Step): Date {
       return new Date(year, month, day + many);
     case "hour": {
       const next = new Date(year, month, day, date.getHours() + many);
-      // An hour that the calendar has twice, or not at all.
+      // An hour that the calendar repeats or skips.
       return next > date ? next : new Date(date.getTime() + length * 1000);
     }
     default:

@@ -4,22 +4,22 @@ import { get, useAsked, type Status } from "./api";
 import { bytes, count, moment, shortMoment } from "./format";
 import { since, useLive } from "./pulse";
 
-/** Seconds after a start in which the first point may be missing. */
+/** Seconds after a start during which the first point may be missing. */
 const YOUNG = 180;
-/** The first interval that is kept, seconds, and how long it takes to be there. */
+/** The length of the first stored interval, and its delay until it can be read, seconds. */
 const FIRST = 60;
 const TAKES = 3;
 
-/** Whether a span ends so soon after a start of the daemon that its first point may not be there. */
+/** Whether a span ends so soon after a start that its first point may still be missing. */
 export function useIsYoung(end: number): boolean {
   const { pulse } = useLive();
   return pulse !== undefined && pulse.uptime_seconds < YOUNG && end > since(pulse);
 }
 
-/** When the first point will be there, Unix seconds: when the minute of the start has ended. */
+/** When the first point can be read, Unix seconds: after the minute of the start has ended. */
 export const firstPoint = (start: number): number => Math.ceil((start + 1) / FIRST) * FIRST + TAKES;
 
-/** What is seen so far, and when the graph begins. */
+/** The traffic so far, and when the graph will begin. */
 export function Beginning() {
   const { pulse } = useLive();
   const { answer } = useAsked("beginning", () => get<Status>("status"), 10);

@@ -1,4 +1,4 @@
-// Who and what the traffic of a span was made of: a table for each split.
+// What the traffic of a span consisted of: one table for each split.
 
 import { get, history, useAsked, type History as Answer, type HistoryRow, type InterfaceRow, type Status } from "./api";
 import { useIsYoung } from "./beginning";
@@ -11,7 +11,7 @@ import { sinceStart, useStart } from "./start";
 import { Share, Table, type Column } from "./table";
 import { WORDS } from "./words";
 
-/** Rows that a breakdown asks for. */
+/** Rows that a breakdown requests. */
 const ROWS = 1_000;
 
 interface BreakdownProps {
@@ -20,7 +20,7 @@ interface BreakdownProps {
   parameters: URLSearchParams;
 }
 
-/** What is in the rows that have no name of their own. */
+/** Explanations of the rows "other" and "none". */
 const REST: Record<Kind, Record<"other" | "none", string>> = {
   hosts: { other: "quieter hosts, which are kept together", none: "frames that have no IP address" },
   ports: { other: "quieter ports, which are kept together", none: "frames that have no port, such as pings" },
@@ -42,7 +42,7 @@ export function Breakdown({ kind, asked, parameters }: BreakdownProps) {
   return <Rows key={kind} kind={kind} answer={answer} parameters={parameters} />;
 }
 
-/** Multicast and broadcast: nobody's address. */
+/** Multicast and broadcast: not the address of any host. */
 const isGroup = (addr: string) => /^(22[4-9]|23\d)\.|^255\.255\.255\.255$|^ff[0-9a-f]{2}:/.test(addr);
 
 const name = (kind: Kind, row: Line): string => {
@@ -134,7 +134,7 @@ function Rows({ kind, answer, parameters }: { kind: Kind; answer: Answer; parame
   );
 }
 
-/** Interfaces, with their use of the link and what the kernel says of them. */
+/** Interfaces, with the utilisation of the link and the kernel's counters. */
 function Interfaces({ table }: { table: (more: Column<Line>[]) => preact.JSX.Element }) {
   const status = useAsked("status", () => get<Status>("status"), 10);
   const live = useAsked("interfaces", () => get<{ interfaces: InterfaceRow[] }>("interfaces"), 10);

@@ -1,5 +1,5 @@
-// Who is busiest at the moment: a list that keeps its order while the rates allow, and stands
-// still while somebody points at it.
+// The busiest hosts at the moment: a list whose order changes only when rates differ clearly, and
+// not at all while somebody points at it.
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { rate } from "./format";
@@ -8,12 +8,12 @@ import { linkTo } from "./route";
 import { LIVE } from "./span";
 import { WORDS } from "./words";
 
-/** Milliseconds after the last sign of a pointer until the list moves again. */
+/** Milliseconds after the last pointer event until the list may reorder again. */
 const STILL = 8_000;
 const HERE = new URLSearchParams({ range: LIVE });
 const NOBODY: Omit<Busy, "addr"> = { received: 0, sent: 0 };
 
-/** Whether somebody points at it, and what tells so. */
+/** Whether somebody points at the list, and the event handlers that detect it. */
 function useStill() {
   const [isStill, setStill] = useState(false);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
@@ -27,7 +27,7 @@ function useStill() {
     onPointerEnter: () => hold(),
     onPointerMove: () => hold(),
     onPointerDown: () => hold(),
-    // A finger has left when it is lifted; a mouse that leaves has done so.
+    // A lifted finger sends "leave" too; only a mouse has really left.
     onPointerLeave: (event: PointerEvent) => hold(event.pointerType === "mouse" ? 0 : STILL / 4),
     onFocusCapture: () => hold(),
     onKeyDown: () => hold(),
@@ -40,7 +40,7 @@ export function Busiest({ live }: { live: Live }) {
   const order = useRef<string[]>([]);
   if (!isStill) order.current = live.busiest;
   const rows = order.current.map((addr) => ({ addr, ...(live.hosts.get(addr) ?? NOBODY) }));
-  // Room that was needed once is kept, so that what is below does not move.
+  // Keep rows once shown, so that the content below does not move.
   const room = useRef(0);
   room.current = Math.max(room.current, rows.length);
   const most = rows.reduce((top, host) => Math.max(top, host.received + host.sent), 1);

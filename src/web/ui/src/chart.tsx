@@ -1,5 +1,5 @@
-// A graph over time: in above the axis, out below. Drawn by uPlot; what that lacks for
-// people who cannot see it or have no mouse is here: a summary, arrow keys, a table.
+// A graph over time: in above the axis, out below. uPlot draws it; this file adds what people
+// without sight or a mouse need: a summary, arrow keys, a table.
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
@@ -13,34 +13,34 @@ import { WORDS } from "./words";
 
 export interface ChartProps {
   title: string;
-  /** Unix seconds: where each value begins. */
+  /** The start of each value, Unix seconds. */
   times: number[];
   /** Seconds from one value to the next. */
   step: number;
   series: Series[];
   /** Spans that were not recorded, Unix seconds. */
   gaps?: [number, number][];
-  /** Ends of the axis of time; else those of the data. */
+  /** The ends of the time axis. */
   from: number;
   to: number;
-  /** The share of the window's height that it takes, if that is enough. */
+  /** Its height as a share of the window's, if that is tall enough. */
   share: number;
-  /** Values hold from their time to the next. */
+  /** Each value holds from its time until the next. */
   isStepped?: boolean;
   /** Marked in the graph. */
   peak?: Peak;
   onRange?: (from: number, to: number) => void;
 }
 
-/** Below this width, pixels, labels are short. */
+/** Labels are short below this width, pixels. */
 const NARROW = 500;
 
-/** The height of a graph, pixels: more on a wall, but never less than can be read. */
+/** The height of a graph, pixels: taller on a wall display, but always tall enough to read. */
 function heightOf(share: number): number {
   return innerWidth < 700 ? 240 : Math.round(Math.max(240, Math.min(share * innerHeight, 900)));
 }
 
-/** Which values are held at a time: a stepped value until the next begins. */
+/** The index of the value at a time: a stepped value holds until the next begins. */
 function at(times: number[], seconds: number): number {
   let low = 0;
   let high = times.length - 1;
@@ -67,7 +67,7 @@ export function Chart(props: ChartProps) {
     const query = matchMedia("(prefers-color-scheme: dark)");
     const listener = () => setScheme((n) => n + 1);
     query.addEventListener("change", listener);
-    // Phones change the height of the window while they scroll: that makes no difference.
+    // Phones change the window's height while scrolling: ignore that.
     const resized = () => setSize(`${heightOf(latest.current.share)} ${scale()}`);
     resized();
     addEventListener("resize", resized);
@@ -77,7 +77,7 @@ export function Chart(props: ChartProps) {
     };
   }, []);
 
-  // uPlot's series are fixed when it is made; their values are not.
+  // uPlot fixes the series when it is created, but not their values.
   const all = useMemo(() => lines(series), [series]);
   const shape = all.map((s) => [s.label, s.color, s.isBelow, s.isDashed, s.isThin, s.isBand]);
   const key = JSON.stringify([shape, props.isStepped, isBytes, scheme, props.share, size, Boolean(props.onRange)]);
@@ -85,7 +85,7 @@ export function Chart(props: ChartProps) {
     const element = box.current;
     if (!element) return;
     const axis = {
-      // Asked for at each drawing: on paper they are others.
+      // A function, because print uses other colours.
       stroke: () => style("--muted"),
       grid: { stroke: () => style("--grid"), width: 1 },
       ticks: { stroke: () => style("--grid"), width: 1, size: 4 },
@@ -120,7 +120,7 @@ export function Chart(props: ChartProps) {
             ...axis,
             size: 30 * scale(),
             splits: (u, _axis, low, high) => {
-              // A label may be as wide as "25 Nov" or "23:59:30"; one that would be cut is left out.
+              // A label may be as wide as "25 Nov" or "23:59:30"; one that would be cut is omitted.
               const wide = (u.width || 300) - (isNarrow(u) ? 46 : 78) * scale();
               const room = 58 * scale();
               marks = timeTicks(low, high, Math.max(2, Math.floor(wide / room)));
@@ -275,7 +275,7 @@ export function value(s: Series, place: number): string {
   return found === null ? "–" : rate(found);
 }
 
-/** What the graph says, in a sentence or two. */
+/** The graph in a sentence or two. */
 function summary({ series, times, step }: ChartProps): string {
   if (times.length === 0) return "There is nothing to show yet.";
   const parts = series

@@ -7,7 +7,7 @@ import { rate, when } from "./format";
 import { download } from "./table";
 import { WORDS } from "./words";
 
-/** The numbers of a graph as a table, for those who want or need them. */
+/** The numbers of a graph as a table, collapsed until somebody opens it. */
 export function ChartTable({ title, file, times, step, series }: Pick<ChartProps, "title" | "times" | "step" | "series"> & { file: string }) {
   const [isOpen, setOpen] = useState(false);
   const save = () => {

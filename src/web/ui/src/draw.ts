@@ -1,17 +1,17 @@
-// What a graph draws beside its lines, and how its values become points of uPlot.
+// What a graph draws besides its lines, and the conversion of its values to uPlot's points.
 
 import type uPlot from "uplot";
 import { rate } from "./format";
 
 export interface Series {
-  /** Stays the same when the words change: the name in downloads. */
+  /** The name in downloads: it stays the same when the wording changes. */
   key: string;
   label: string;
-  /** Of the style sheet: --in, --out, --inside. */
+  /** A variable of the style sheet: --in, --out, --inside. */
   color: string;
   /** Bits per second; null is unknown. */
   values: (number | null)[];
-  /** The greatest rate of a moment within each step, where that is known. */
+  /** The peak rate within each step, if known. */
   greatest?: (number | null)[];
   /** Drawn below the axis. */
   isBelow?: boolean;
@@ -28,7 +28,7 @@ export interface Peak {
   isBelow: boolean;
 }
 
-/** How much larger than usual letters are: on a wall, or where somebody needs it. */
+/** The text size relative to the default: larger on a wall display or by the user's choice. */
 export function scale(): number {
   return parseFloat(getComputedStyle(document.documentElement).fontSize) / 16 || 1;
 }
@@ -37,7 +37,7 @@ export function style(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-/** A value, or null for one that is not known. */
+/** A value, or null if it is not known. */
 export const known = (value: number | null | undefined) => (value == null || Number.isNaN(value) ? null : value);
 
 /** A line of the plot: a series, or the band of its greatest rates. */
@@ -51,17 +51,17 @@ export function lines(series: Series[]): Line[] {
   return [...bands, ...series];
 }
 
-/** So many times the usual a mean must be to be cut, and then so many times the usual are shown. */
+/** A mean above BURST times the usual is cut; the axis then ends at SHOWN times the usual. */
 const BURST = 6;
 const SHOWN = 3;
-/** The band may be so many times as high as the means, which are to be seen beside it. */
+/** The band may be at most this many times as high as the means, which must stay visible. */
 const BAND = 10;
-/** What goes so little above the edge is not worth cutting. */
+/** An excess over the edge up to this factor is not worth a cut. */
 const LITTLE = 1.15;
 
 /**
- * The ends of the axis of rates, above and below zero. One burst does not hide the rest: what is
- * far above nearly all means is cut at the edge (the peak's own mark tells how high it goes).
+ * The ends of the axis of rates, above and below zero. A single burst must not hide the rest:
+ * values far above nearly all means are cut at the edge (the peak's mark shows the real value).
  */
 export function reach(series: Series[], isBurstCut: boolean): { low: number; high: number; isCut: boolean } {
   const most = (values: (number | null)[]) => values.reduce<number>((top, v) => Math.max(top, known(v) ?? 0), 0);
@@ -88,11 +88,11 @@ export function reach(series: Series[], isBurstCut: boolean): { low: number; hig
   return { low: isBelow ? -Math.max(low, least * 0.12) * 1.08 : 0, high: Math.max(high, least * 0.12) * 1.08, isCut };
 }
 
-/** The series as uPlot takes them. */
+/** The series in uPlot's format. */
 export function data(times: number[], all: Line[], step: number, isStepped: boolean): uPlot.AlignedData {
   const signed = all.map((s) => s.values.map((v) => (known(v) === null ? null : s.isBelow ? -(v ?? 0) : v)));
   if (!isStepped || times.length === 0) return [times, ...signed] as uPlot.AlignedData;
-  // A step lasts until the next begins, and the last one before a gap as long as it is.
+  // A step lasts until the next begins; the last one before a gap lasts its own length.
   const xs: number[] = [];
   const ys: (number | null)[][] = signed.map(() => []);
   times.forEach((time, place) => {
@@ -108,7 +108,7 @@ export function data(times: number[], all: Line[], step: number, isStepped: bool
   return [xs, ...ys] as uPlot.AlignedData;
 }
 
-/** Draws stripes where nothing was recorded: unlike zero, which is a line. */
+/** Hatches the spans that were not recorded, unlike zero, which is a line. */
 export function drawGaps(u: uPlot, gaps: [number, number][]): void {
   const { ctx, bbox } = u;
   ctx.save();
@@ -139,7 +139,7 @@ export function drawGaps(u: uPlot, gaps: [number, number][]): void {
   ctx.restore();
 }
 
-/** Marks the peak with a triangle and its rate, at the edge if it is cut there. */
+/** Marks the peak with a triangle and its rate; at the edge if it is cut there. */
 export function drawPeak(u: uPlot, { at, value, isBelow }: Peak): void {
   const { ctx, bbox } = u;
   const size = 5 * scale() * devicePixelRatio;
@@ -170,7 +170,7 @@ export function drawPeak(u: uPlot, { at, value, isBelow }: Peak): void {
   ctx.restore();
 }
 
-/** Round ticks of the axis of rates, in the unit that is shown. */
+/** Round ticks for the axis of rates, in the chosen unit. */
 export function ticks(low: number, high: number, many: number, isBytes: boolean): number[] {
   const unit = isBytes ? 8 : 1;
   const rough = (high - low) / unit / many;

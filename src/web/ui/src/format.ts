@@ -2,7 +2,7 @@
 
 import { useBytes } from "./settings";
 
-// Always three digits, so that numbers below each other compare at a glance; fewer on axes.
+// Always three digits, so that numbers in a column compare at a glance; fewer on axes.
 const three = new Intl.NumberFormat(undefined, { minimumSignificantDigits: 3, maximumSignificantDigits: 3 });
 const brief = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 });
 const two = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
@@ -12,7 +12,7 @@ const wholePercents = new Intl.NumberFormat(undefined, { style: "percent", maxim
 
 const PREFIXES = ["", "k", "M", "G", "T", "P"];
 
-/** Keeps a number and its unit in one line. */
+/** Keeps a number and its unit on one line. */
 const SPACE = "\u00a0";
 
 /** A number with a decimal prefix, such as "12.3 M". */
@@ -32,13 +32,13 @@ export function rate(bitsPerSecond: number): string {
   return useBytes() ? scaled(bitsPerSecond / 8, "B/s") : scaled(bitsPerSecond, "bit/s");
 }
 
-/** A round rate, as few characters as it takes. */
+/** A round rate, in as few characters as possible. */
 export function roundRate(bitsPerSecond: number): string {
   if (bitsPerSecond === 0) return "0";
   return useBytes() ? scaled(bitsPerSecond / 8, "B/s", true) : scaled(bitsPerSecond, "bit/s", true);
 }
 
-/** The same where there is little room: without the unit, which the choice at the top tells. */
+/** The same without its unit, where there is little room: the unit switch at the top shows it. */
 export function shortRate(bitsPerSecond: number): string {
   if (bitsPerSecond === 0) return "0";
   return scaled(useBytes() ? bitsPerSecond / 8 : bitsPerSecond, "", true).replace(SPACE, "");
@@ -64,7 +64,7 @@ export function decimal(value: number): string {
   return two.format(value);
 }
 
-/** A share of 0 to 1; a small one is not nothing, and nearly all is not all. */
+/** A share of 0 to 1. Only 0 is shown as 0 %, and only 1 as 100 %. */
 export function percent(value: number): string {
   if (value === 0 || value === 1) return wholePercents.format(value);
   if (value > 0 && value < 0.0005) return `<${SPACE}${percents.format(0.001)}`;
@@ -95,7 +95,7 @@ export function duration(seconds: number): string {
   return parts.join(" ");
 }
 
-/** The time zone that times are shown in. */
+/** The time zone in which times are shown. */
 export const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
@@ -106,7 +106,7 @@ const clockSeconds = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minut
 const dayMonth = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const month = new Intl.DateTimeFormat(undefined, { month: "short" });
 
-/** A moment in few characters, to the minute: the time of day, with the date unless it is today. */
+/** A moment in few characters, to the minute: the time, with the date unless it is today. */
 export function shortMoment(seconds: number, now = Date.now() / 1000): string {
   const [date, today] = [new Date(seconds * 1000), new Date(now * 1000)];
   const time = clock.format(date);
@@ -119,13 +119,13 @@ export const dateMoment = (seconds: number) => `${dayMonth.format(seconds * 1000
 /** A moment, in Unix seconds, to the second. */
 export const moment = (seconds: number) => full.format(seconds * 1000);
 
-/** A moment as coarse as intervals of that length are. */
+/** A moment, as precise as intervals of length `step`. */
 export function when(seconds: number, step: number): string {
   if (step >= 86_000) return day.format(seconds * 1000);
   return (step >= 60 ? short : full).format(seconds * 1000);
 }
 
-/** The label of a tick on an axis of time whose ticks are that far apart: as short as it can be told from its neighbours. */
+/** The label of a tick, `step` seconds from the next: as short as its neighbours allow. */
 export function tick(seconds: number, step: number): string {
   const date = new Date(seconds * 1000);
   if (step >= 2_400_000) return date.getMonth() === 0 ? String(date.getFullYear()) : month.format(date);

@@ -1,4 +1,4 @@
-// The graph of a span, with its totals, its peak and what came before it.
+// The graph of a span, with its totals, its peak and the comparison with the span before.
 
 import { useMemo } from "preact/hooks";
 import { history, useAsked, type History as Answer, type HistoryRow } from "./api";
@@ -30,7 +30,7 @@ export function Graph({ asked, kind, name, title, parameters }: GraphProps) {
   const before = useAsked(`${key} ${isCompared}`, async () => (isCompared ? await history({ ...question, ...asked.before }) : undefined), every);
   const { answer } = main;
   const isYoung = useIsYoung(answer ? seconds(answer.to) : 0);
-  // Of one thing there is one row; the total is that of the network.
+  // A question for one thing has one row; its total is the network's.
   const row = name ? answer?.rows[0] : answer?.total;
   const other = isCompared ? before.answer : undefined;
   const drawn = useMemo(
@@ -124,14 +124,14 @@ function Amount({ name, value, color, note }: { name: string; value: string; col
 interface Before {
   answer: Answer;
   row: HistoryRow | undefined;
-  /** Seconds that it was before. */
+  /** Seconds between the two spans. */
   length: number;
 }
 
-/** So long a minute that has just ended may take to be in an answer, seconds. */
+/** Seconds until a minute that has just ended is in the answers, at most. */
 const NOT_YET = 150;
 
-/** Answers as what the graph draws. */
+/** Converts answers for the graph. */
 function draw(answer: Answer, row: HistoryRow | undefined, kind: Kind, before?: Before) {
   const { points } = answer;
   const times = points.map((p) => seconds(p.start));
@@ -157,7 +157,7 @@ function draw(answer: Answer, row: HistoryRow | undefined, kind: Kind, before?: 
   return { times, from, to, step: length, series, gaps, covered, peak: peak(series, times, length), change };
 }
 
-/** The lines of an answer: mean rates of the time that was recorded, and the greatest. */
+/** The lines of an answer: mean rates over the recorded time, and the peak rates. */
 function lines(of: Answer, row: HistoryRow | undefined, kind: Kind): Series[] {
   const at = (key: string, place: number) => (row?.series ? (row.series[key]?.[place] ?? null) : row && of.points.length === 1 ? number(row, key) : 0);
   const rates = (ways: string[]) =>
@@ -168,7 +168,7 @@ function lines(of: Answer, row: HistoryRow | undefined, kind: Kind): Series[] {
     });
   const greatest = (way: string, means: (number | null)[]) => {
     const all = of.points.map((point, place) => (point.covered_seconds <= 0 ? null : Math.max(at(`bits_per_second_max${way}`, place) ?? 0, means[place] ?? 0)));
-    // Where each step is a moment by itself there is nothing to tell.
+    // If all peaks are close to the means, a band would show nothing new.
     return all.some((v, place) => (v ?? 0) > 1.05 * (means[place] ?? 0)) ? all : undefined;
   };
   const series = waysOf(kind).map((way, at): Series => {
@@ -179,7 +179,7 @@ function lines(of: Answer, row: HistoryRow | undefined, kind: Kind): Series[] {
   return series;
 }
 
-/** Where nothing was recorded, and the share of the time that was. */
+/** The gaps in the recording, and the share of the time that was recorded. */
 function recorded(points: Answer["points"]) {
   const gaps: [number, number][] = [];
   let [covered, all] = [0, 0];
@@ -187,7 +187,7 @@ function recorded(points: Answer["points"]) {
   for (const point of points) {
     const [start, end] = [seconds(point.start), Math.min(seconds(point.end), now)];
     if (end <= start) continue;
-    // What is yet to come is not what is missing.
+    // An interval that cannot be there yet is not missing.
     if (point.covered_seconds === 0 && end > now - NOT_YET && end - start < NOT_YET) continue;
     all += end - start;
     covered += Math.min(point.covered_seconds, end - start);
@@ -199,7 +199,7 @@ function recorded(points: Answer["points"]) {
   return { gaps, covered: all > 0 ? covered / all : 0 };
 }
 
-/** The greatest rate, and where in the span it was. */
+/** The greatest rate, and its place in the span. */
 export function peak(series: Series[], times: number[], step: number): Peak | undefined {
   let found: Peak | undefined;
   for (const s of series.filter((s) => !s.isDashed)) {

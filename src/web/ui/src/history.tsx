@@ -1,5 +1,5 @@
-// The past: a graph over a range, and who and what it was made of; of the whole network,
-// or of one host, port, protocol or interface, which also has a present.
+// The past: a graph over a range, and its breakdown; of the whole network, or of one host, port,
+// protocol or interface. A single thing also has a live view.
 
 import { Breakdown } from "./breakdown";
 import { Graph } from "./graph";

@@ -1,4 +1,4 @@
-// What a host does in a span, by protocol and port; and which hosts used a port in it.
+// The services of a host in a span, by protocol and port; and the hosts that used a port.
 
 import type { ComponentChildren } from "preact";
 import { get, history, Refused, useAsked, type History, type HistoryRow } from "./api";
@@ -9,7 +9,7 @@ import { every, number, type Span } from "./span";
 import { Share, Table, type Column } from "./table";
 import { WORDS } from "./words";
 
-/** Rows that are asked for. */
+/** Rows to request. */
 const ROWS = "1000";
 const KEYS = ["bytes_in", "bytes_out", "packets_in", "packets_out"] as const;
 type InOut = Record<(typeof KEYS)[number], number>;
@@ -25,7 +25,7 @@ const both = (row: InOut) => row.bytes_in + row.bytes_out;
 const packets = (row: InOut) => row.packets_in + row.packets_out;
 const counters = (row: HistoryRow): InOut => Object.fromEntries(KEYS.map((key) => [key, number(row, key)])) as InOut;
 
-/** Adds up rows of the same name. */
+/** Sums rows with the same name. */
 function grouped(rows: Line[]): Line[] {
   const groups = new Map<string, Line>();
   for (const row of rows) {
@@ -39,13 +39,13 @@ function grouped(rows: Line[]): Line[] {
 interface Found {
   rows: HistoryRow[];
   other: HistoryRow;
-  /** Whether it is of the span; else all since the start. */
+  /** Whether they are of the span; otherwise of all time since the start. */
   isOfSpan: boolean;
 }
 
 /**
- * The services of a host in a span. The history names those of local hosts only; of a remote host, and from an
- * older daemon, it is those since the start.
+ * The services of a host in a span. The history has those of local hosts only; for a remote host,
+ * or from an older daemon, they are those since the start.
  */
 async function servicesOf(host: string, asked: Span): Promise<Found> {
   let found: Found | null = null;
@@ -89,7 +89,7 @@ export function HostServices({ name, asked, spanName, parameters }: Props) {
   );
 }
 
-/** The hosts of a service in a span; null from an older daemon, which does not keep them. */
+/** The hosts of a service in a span; null from an older daemon, which does not store them. */
 async function hostsOf(service: string, asked: Span): Promise<History | null> {
   try {
     return await history({ what: "services", service, by: "none", top: ROWS, from: asked.from, to: asked.to });

@@ -1,4 +1,4 @@
-// What is known of one host or interface beside its traffic.
+// Facts about one thing besides its traffic, and the services of a host or hosts of a service.
 
 import { get, history, useAsked, type InterfaceRow } from "./api";
 import { bytes, dateMoment, exact, moment, when } from "./format";
@@ -15,7 +15,7 @@ interface KnownProps {
   parameters: URLSearchParams;
 }
 
-/** What is known of one thing beside its traffic. */
+/** The facts about one thing besides its traffic. */
 export function Known({ kind, name, asked, parameters }: KnownProps) {
   const spanName = asked.isMoving
     ? asked.range === "today"
@@ -25,7 +25,7 @@ export function Known({ kind, name, asked, parameters }: KnownProps) {
   const shown = { name, asked, spanName, parameters };
   if (kind === "hosts") return <KnownHost {...shown} />;
   if (kind === "interfaces") return <KnownInterface name={name} />;
-  // Of TCP and UDP the hosts are told by port.
+  // TCP, UDP and SCTP list their hosts per port.
   if (kind === "ports" || !["tcp", "udp", "sctp"].includes(name)) return <ServiceHosts {...shown} />;
   return null;
 }
@@ -48,7 +48,7 @@ function KnownHost(shown: { name: string; asked: Span; spanName: string; paramet
   const { name } = shown;
   const start = useStart();
   const { answer } = useAsked(`host ${name}`, () => get<HostAnswer>("hosts", { name }), 10);
-  // Days are kept for years: the first one with traffic is when it was first seen.
+  // Days are kept for years: the first one with traffic is when the host was first seen.
   const days = useAsked(`days ${name}`, () => history({ what: "hosts", name, from: `${499 * 86_400}s`, by: "day", points: "500" }));
   const host = answer?.hosts[0];
   const series = days.answer?.rows[0]?.series ?? {};

@@ -1,4 +1,4 @@
-// The last minutes by the second: of the network, and of one thing.
+// The last minutes by the second, of the network or of one thing.
 
 import { useMemo } from "preact/hooks";
 import { Chart } from "./chart";
@@ -10,10 +10,10 @@ import { type Kind } from "./route";
 import { WAYS } from "./span";
 import { WORDS } from "./words";
 
-/** Seconds that may be missing without a gap: an answer may be late. */
+/** Seconds that may be missing without a gap, because an answer may be late. */
 const GAP = 3;
 
-/** Where seconds are missing in the window that ends at `end`: nothing was recorded there. */
+/** The gaps in the window that ends at `end`: nothing was recorded there. */
 function missing(seconds: number[][], end: number): [number, number][] {
   const starts = [end - WINDOW - 1, ...seconds.map((second) => second[0] ?? 0)];
   return starts.flatMap((start, at) => {
@@ -22,7 +22,7 @@ function missing(seconds: number[][], end: number): [number, number][] {
   });
 }
 
-/** The names of the ways of a kind, as its graph shows them. */
+/** The names of a kind's directions, as its graph shows them. */
 export function ways(kind: Kind): Pick<Series, "key" | "label" | "color" | "isBelow">[] {
   if (WAYS[kind].length === 1) return [{ key: "traffic", label: "Traffic", color: "--in" }];
   const isHost = kind === "hosts";
@@ -34,9 +34,9 @@ export function ways(kind: Kind): Pick<Series, "key" | "label" | "color" | "isBe
 
 interface Props {
   kind: Kind;
-  /** Each its start, then bytes as in WAYS. */
+  /** Each second: its start, then bytes in the order of WAYS. */
   known: number[][];
-  /** Whether all that the daemon knows of the minutes is there: what is missing was not recorded. */
+  /** Whether the daemon's older seconds are loaded: what is missing then was not recorded. */
   isWhole: boolean;
   title: string;
   file: string;
@@ -45,7 +45,7 @@ interface Props {
 
 export function LiveGraph({ kind, known, isWhole, title, file, share }: Props) {
   const gaps = useMemo(() => (isWhole && known.length > 0 ? missing(known, known.at(-1)?.[0] ?? 0) : []), [known, isWhole]);
-  // A second without values in each gap, so that no line crosses it.
+  // Add a second without values to each gap, so that no line crosses it.
   const seconds = useMemo(() => [...known, ...gaps.map(([start]) => [start])].sort((a, b) => (a[0] ?? 0) - (b[0] ?? 0)), [known, gaps]);
   const times = useMemo(() => seconds.map((s) => s[0] ?? 0), [seconds]);
   const series = useMemo(() => {
@@ -63,7 +63,7 @@ export function LiveGraph({ kind, known, isWhole, title, file, share }: Props) {
   );
 }
 
-/** The rates of one thing now, bits per second, as in WAYS; undefined while they are not known. */
+/** The current rates of one thing, bits per second, in the order of WAYS; undefined if unknown. */
 export function nowOf(one: number[][]): number[] | undefined {
   const last = one.at(-1);
   return last && last.slice(1).map((bytes) => bytes * 8);
@@ -109,7 +109,7 @@ export function LiveOne({ kind, name }: { kind: Kind; name: string }) {
   );
 }
 
-/** The same in a line, above the history of the thing. */
+/** The same on one line, above the history of the thing. */
 export function RateNow({ kind, name, href }: { kind: Kind; name: string; href: string }) {
   useOne(kind, name);
   const live = useLive();

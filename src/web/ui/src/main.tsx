@@ -1,4 +1,4 @@
-// The frame around the views: navigation, and how the monitor fares.
+// The frame around the views: navigation, and the monitor's health.
 
 import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -24,7 +24,7 @@ function App() {
   const isFirst = useRef(true);
   useEffect(() => {
     document.title = title(route);
-    // To where a new view begins, for those who read with a keyboard.
+    // Move the focus to the start of the new view, for keyboard users.
     if (!isFirst.current) {
       main.current?.focus({ preventScroll: true });
       scrollTo(0, 0);
@@ -97,10 +97,10 @@ function view(route: Route) {
   }
 }
 
-/** An uptime in whole minutes, once there are any: nothing needs to be read out each second. */
+/** An uptime in whole minutes after the first: a screen reader should not read out each second. */
 const calm = (seconds: number) => (seconds < 60 ? seconds : seconds - (seconds % 60));
 
-/** One line: whether it watches, how old the numbers are, and what is wrong if anything is. */
+/** One line: whether it watches, how old the numbers are, and what is wrong, if anything. */
 function Health() {
   const { pulse, trouble, restarted } = useLive();
   const old = useAge();
@@ -114,7 +114,7 @@ function Health() {
     );
   }
   const waiting = pulse.waiting;
-  // One line in each case, so that nothing below moves.
+  // One line in every case, so that nothing below moves.
   return (
     <>
       {trouble || old !== undefined ? (
@@ -144,10 +144,10 @@ function Health() {
   );
 }
 
-/** Milliseconds that the view waits for what stands above it, so that it does not move when that comes. */
+/** Milliseconds that the view waits for the notices above it, so that they do not push it down. */
 const ABOVE = 400;
 
-/** What its owner has to see to, such as a mistake in the settings on the card; on every view. */
+/** Notices that the owner must act on, such as a mistake in the card's settings; on every view. */
 function useNotices(): { notices: string[]; isKnown: boolean } {
   const { answer, error } = useAsked("notices", () => get<Answer>("status"), 60);
   const [isLate, setLate] = useState(false);

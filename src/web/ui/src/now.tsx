@@ -1,4 +1,4 @@
-// What happens now: rates, a graph of the last minutes, the busiest hosts.
+// The present: rates, a graph of the last minutes, the busiest hosts.
 
 import type { ComponentChildren } from "preact";
 import { history, useAsked } from "./api";
@@ -9,14 +9,14 @@ import { ICMP, IN, INTERNAL, NOT_IP, OTHER, OTHER_THAN_IP, OUT, since, TCP, TRAN
 import { useSettings } from "./settings";
 import { WORDS } from "./words";
 
-/** A flood is this many times the usual packets, and at least so many a second. */
+/** A flood is this many times the usual packets, and at least FLOOD_LEAST a second. */
 const FLOOD = 10;
 const FLOOD_LEAST = 1_000;
 
 const packets = (second: number[]) => [TCP, UDP, ICMP, OTHER, OTHER_THAN_IP].reduce((sum, at) => sum + (second[at] ?? 0), 0);
 const inside = (second: number[]) => (second[INTERNAL] ?? 0) + (second[TRANSIT] ?? 0) + (second[NOT_IP] ?? 0);
 
-/** How many times the usual packets there are, if that is far more. */
+/** The packet rate relative to the usual one, if it is far higher. */
 function flood(live: Live): { times: number; now: number } | undefined {
   const known = live.seconds.map(packets).filter((n) => !Number.isNaN(n));
   if (known.length < 20) return undefined;
@@ -128,7 +128,7 @@ function Today({ live }: { live: Live }) {
   const { answer } = useAsked("today", () => history({ what: "interfaces", from: "today", by: "none" }), 30);
   const total = answer?.total as Record<string, number> | undefined;
   const sum = total ? ["_in", "_out", "_internal", "_transit", "_none"].reduce((all, way) => all + (total[`bytes${way}`] ?? 0), 0) : 0;
-  // Before the first minute is over, what has been counted so far is all there is.
+  // During the first minute, the counters since the start are all there is.
   const { pulse } = live;
   const isYoung = pulse !== undefined && sum === 0 && new Date(since(pulse) * 1000).toDateString() === new Date(pulse.time * 1000).toDateString();
   const counted = isYoung ? pulse.totals.slice(0, 5).reduce((all, bytes) => all + bytes, 0) : sum;

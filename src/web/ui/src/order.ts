@@ -1,11 +1,11 @@
-// The order of the busiest: by rate, but calm, so that a row can be read and hit.
+// The order of the busiest: by rate, but steady, so that people can read and click a row.
 
-/** So many times as busy as the row above must be who takes its place. */
+/** A row rises only if it is this many times as busy as the row above. */
 const MARGIN = 1.3;
 
 /**
- * The names of the `most` busiest, in an order as near to the one before as the rates allow: a
- * row rises, and a newcomer comes in, only if it is clearly busier than the one it passes.
+ * The names of the `most` busiest, in an order as close to the previous one as the rates allow: a
+ * row rises, or a new one enters, only if it is clearly busier than the one it passes.
  */
 export function steady(before: readonly string[], rates: ReadonlyMap<string, number>, most: number): string[] {
   const rate = (name: string) => rates.get(name) ?? 0;
@@ -22,7 +22,7 @@ export function steady(before: readonly string[], rates: ReadonlyMap<string, num
     if (rate(newcomer) <= MARGIN * rate(list[least]!)) break;
     list[least] = newcomer;
   }
-  // Each swap puts a rate before one that is less: this ends.
+  // This terminates: each swap moves a higher rate up.
   for (let isMoving = true; isMoving; ) {
     isMoving = false;
     for (let at = 1; at < list.length; at += 1) {

@@ -1,6 +1,6 @@
-// The heartbeat: asks once a second for what is new, and keeps the last minutes, of the network
-// and of the one thing that is shown. It also knows how old its numbers are, by a clock that
-// nobody sets: a daemon that hangs answers with old numbers, or not at all.
+// The heartbeat: fetches new numbers once a second, and keeps the last minutes of the network and
+// of the one thing on show. It measures the age of its numbers by a monotonic clock: a daemon that
+// hangs answers with old numbers, or not at all.
 
 import { useEffect, useState } from "preact/hooks";
 import { get, history, refresh, type Pulse } from "./api";
@@ -8,18 +8,18 @@ import { steady } from "./order";
 import { type Kind } from "./route";
 import { WAYS } from "./span";
 
-/** Seconds that the live graph shows. */
+/** Seconds in the live graph. */
 export const WINDOW = 300;
-/** Seconds over which the busiest hosts are averaged, so that the list is calm. */
+/** Seconds over which the busiest hosts are averaged, to keep the list steady. */
 const CALM = 10;
-/** The busiest that are listed. */
+/** Listed busiest hosts. */
 const LISTED = 10;
-/** Milliseconds that an answer may take. */
+/** Milliseconds until an answer times out. */
 const PATIENCE = 4_000;
-/** Numbers of this age, seconds, are told to be old. They come each second. */
+/** Numbers this many seconds old are shown as outdated. New ones come each second. */
 export const OLD = 4;
 
-// Places of a second's columns, after its start.
+// Indexes of a second's columns; 0 is its start.
 export const IN = 1;
 export const OUT = 2;
 export const INTERNAL = 3;
@@ -42,17 +42,17 @@ export interface Live {
   pulse?: Pulse;
   /** Recent seconds, oldest first: start, bytes by direction, packets by class. */
   seconds: number[][];
-  /** Whether what the daemon knows of the minutes before has been asked for. */
+  /** Whether the daemon's older seconds have been loaded. */
   isWhole: boolean;
-  /** The names of the busiest hosts, in a calm order. */
+  /** The names of the busiest hosts, in a steady order. */
   busiest: string[];
   /** The hosts of the last seconds. */
   hosts: Map<string, Busy>;
-  /** The last seconds of the one thing that is watched: start, then bytes as in WAYS. */
+  /** The last seconds of the one watched thing: start, then bytes in the order of WAYS. */
   one: number[][];
   /** Why there is no answer. */
   trouble?: string;
-  /** When the daemon was seen to have started anew, Unix seconds. */
+  /** When the daemon's last restart was noticed, Unix seconds. */
   restarted?: number;
 }
 
@@ -62,13 +62,13 @@ let listeners = new Set<() => void>();
 let timer: ReturnType<typeof setTimeout> | undefined;
 let isRunning = false;
 let failures = 0;
-/** When numbers came that were new, and how old they were then: milliseconds of performance.now(), seconds. */
+/** When the latest new numbers came (performance.now(), ms), and how old they were then (s). */
 let fresh = { at: 0, age: 0 };
 
-/** The one thing that is watched, and its latest counters. */
+/** The one watched thing, and its latest counters. */
 let subject: { kind: Kind; name: string; counters?: number[]; number?: number; time?: number } | undefined;
 
-/** How old the numbers are, seconds. */
+/** The age of the numbers, seconds. */
 export const age = (): number => (live.pulse ? (performance.now() - fresh.at) / 1000 + fresh.age : 0);
 
 /** When the daemon began to count, Unix seconds. */
@@ -88,19 +88,19 @@ function hosts(): Map<string, Busy> {
   return found;
 }
 
-/** The rate of the watched thing, from how its counters have grown. */
+/** The rate of the watched thing, from the growth of its counters. */
 function one(pulse: Pulse): number[][] {
   if (!subject || pulse.one === undefined) return live.one;
   const { counters, number, time } = subject;
   subject = { ...subject, counters: pulse.one ?? undefined, number: pulse.number, time: pulse.time };
   const now = pulse.one;
-  // Snapshots are made once a second; some may have passed unseen.
+  // Snapshots are made once a second; we may have missed some.
   const passed = number === undefined ? 0 : pulse.number - number;
   if (!now || passed === 0) return live.one;
-  // A thing that had no row until now has counted all of it since.
+  // A thing without a row until now has counted everything since then.
   const then = counters ?? (time === undefined ? undefined : now.map(() => 0));
   const grown = then && now.map((value, at) => (value - (then[at] ?? 0)) / Math.max(1, passed));
-  // It was folded and came back, or the daemon is another.
+  // It was folded and came back, or the daemon has restarted.
   if (!grown || passed < 0 || grown.some((value) => value < 0)) return live.one;
   const last = live.one.at(-1)?.[0] ?? 0;
   const starts = Array.from({ length: Math.min(passed, 10) }, (_, at) => pulse.time - Math.min(passed, 10) + at);
@@ -116,7 +116,7 @@ async function beat(): Promise<void> {
   if (asked) Object.assign(parameters, { what: asked.kind, name: asked.name });
   const pulse = await get<Pulse>("pulse", parameters, 1, PATIENCE);
   const before = live.pulse;
-  // The system's clock may step, but an uptime only falls with a new start.
+  // The system's clock may step, but an uptime only falls at a restart.
   const isNew = before !== undefined && pulse.uptime_seconds < before.uptime_seconds;
   if (isNew || pulse.number !== before?.number) fresh = { at: performance.now(), age: pulse.age_seconds ?? 0 };
   const kept = isNew ? [] : live.seconds;
@@ -127,7 +127,7 @@ async function beat(): Promise<void> {
   if (start !== null && rows !== null && length !== null && recent.at(-1)?.start !== start) {
     recent = [...recent, { start, seconds: length, rows }].slice(-CALM);
   }
-  // A clock that was set back leaves seconds of the future behind.
+  // After a clock is set back, old seconds are in the future.
   const isBack = (seconds.at(-1)?.[0] ?? 0) > pulse.time + 5;
   const busy = hosts();
   const rates = new Map([...busy].map(([addr, host]) => [addr, host.received + host.sent]));
@@ -140,7 +140,7 @@ async function beat(): Promise<void> {
     one: asked === subject ? one(pulse) : live.one,
     restarted: isNew ? since(pulse) : live.restarted,
   };
-  // Whatever could not be asked for meanwhile is asked for now.
+  // Ask again for everything that failed in the meantime.
   if (isNew) refresh();
 }
 
@@ -181,7 +181,7 @@ async function run(): Promise<void> {
     if (isFirst) void lookBack();
   } catch (error) {
     failures += 1;
-    // One lost answer is nothing on Wi-Fi.
+    // On Wi-Fi, a single lost answer means nothing.
     if (failures > 1 || live.pulse === undefined) {
       live = { ...live, trouble: error instanceof Error ? error.message : String(error) };
     }
@@ -199,18 +199,18 @@ function schedule(): void {
     return;
   }
   isRunning = true;
-  // At the same place within each second, so that none is late twice.
+  // At the same phase of each second, so that delays do not add up.
   const wait = failures > 3 ? 3_000 : 1_000 - ((Date.now() + 500) % 1_000) || 1_000;
   timer = setTimeout(() => void run(), live.pulse === undefined && failures === 0 ? 0 : wait);
 }
 
-/** Somebody looks again: the numbers are not old, they were not asked for. */
+/** The page is visible again: the numbers are not outdated, nobody asked for them. */
 function seen(): void {
   if (!document.hidden) fresh = { at: performance.now(), age: 0 };
   schedule();
 }
 
-/** The live numbers, drawn anew as they come. */
+/** The live numbers; redraws the component when they change. */
 export function useLive(): Live {
   const [, draw] = useState(0);
   useEffect(() => {
@@ -222,7 +222,7 @@ export function useLive(): Live {
   return live;
 }
 
-/** Watches one thing as long as the component is there. */
+/** Watches one thing while the component is mounted. */
 export function useOne(kind: Kind, name: string): void {
   useEffect(() => {
     const mine = { kind, name };
@@ -240,7 +240,7 @@ export function useOne(kind: Kind, name: string): void {
   }, [kind, name]);
 }
 
-/** How old the numbers are, seconds, while that is too old; looked at each second, whatever answers do. */
+/** The age of the numbers, seconds, if it is too high; checked twice a second without answers. */
 export function useAge(): number | undefined {
   const [old, setOld] = useState<number | undefined>(undefined);
   useEffect(() => {

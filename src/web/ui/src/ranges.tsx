@@ -1,4 +1,4 @@
-// Which span of time is shown: the buttons above every view of the past.
+// Chooses the span of time: the buttons above every view of the past.
 
 import { useState } from "preact/hooks";
 import { localInput } from "./format";
@@ -8,14 +8,14 @@ import { WORDS } from "./words";
 
 const now = () => Date.now() / 1000;
 
-/** Shows a span; one that ends now is the range of that length, if there is one. */
+/** Shows a span; one that ends now becomes the range of that length, if there is one. */
 function go(from: number, to: number): void {
   const found = RANGES.find(([key, , length]) => key !== "today" && Math.abs(length - (to - from)) < 60);
   if (to >= now() - 1 && found) change({ range: found[0], from: null, to: null, page: null });
   else change({ range: null, from: String(Math.round(from)), to: String(Math.min(Math.round(to), Math.floor(now()))), page: null });
 }
 
-/** Three times as long, around the same middle; what ends now goes on to end now. */
+/** Zooms out to three times the length around the same middle; a range that ends now still does. */
 function zoomOut(asked: Span, to: number): void {
   if (asked.isMoving) {
     const wider = RANGES.find(([, , length]) => length > asked.length * 1.01);
@@ -29,7 +29,7 @@ function zoomOut(asked: Span, to: number): void {
 interface Props {
   asked: Span;
   parameters: URLSearchParams;
-  /** Whether the last minutes can be chosen. */
+  /** Whether the live view can be chosen. */
   isOne?: boolean;
 }
 

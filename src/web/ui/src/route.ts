@@ -1,4 +1,4 @@
-// What is shown is in the address, so that the back button and links work.
+// The address says what is shown, so that the back button and links work.
 //
 //   #/            now
 //   #/history     the network, over a range, split by hosts, ports ...
@@ -11,7 +11,7 @@ export type Kind = "hosts" | "ports" | "protocols" | "interfaces";
 
 export interface Route {
   view: "now" | "history" | "one" | "status" | "lost";
-  /** Of `one`: what it is, and which. */
+  /** Of `one`: its kind and name. */
   kind?: Kind;
   name?: string;
   parameters: URLSearchParams;
@@ -24,7 +24,7 @@ const KINDS: Record<string, Kind> = {
   interface: "interfaces",
 };
 
-/** What an address asks for. */
+/** Parses an address. */
 export function parse(hash: string): Route {
   const [path = "", query = ""] = hash.replace(/^#/, "").split("?", 2);
   const parameters = new URLSearchParams(query);
@@ -52,7 +52,7 @@ export function linkTo(kind: Kind, name: string, parameters: URLSearchParams): s
   return `#/${word}/${path}${range(parameters)}`;
 }
 
-/** The parameters that say which time is meant. */
+/** The parameters that select the time. */
 export function range(parameters: URLSearchParams): string {
   const kept = new URLSearchParams();
   for (const key of ["range", "from", "to"]) {
@@ -82,7 +82,7 @@ export function change(changes: Record<string, string | null>, replace = false):
   }
 }
 
-/** The present address. */
+/** The current address. */
 export function useRoute(): Route {
   const [hash, setHash] = useState(location.hash);
   useEffect(() => {

@@ -1,4 +1,4 @@
-// What usually listens on a service port (after IANA's registry, and what homes have).
+// What usually listens on a service port (from IANA's registry, and what is common in homes).
 
 const TEXT = `20 FTP data|21 FTP|22 SSH|23 Telnet|25 SMTP|37 Time|43 Whois|53 DNS|67 DHCP|68 DHCP|69 TFTP|70 Gopher|79 Finger|80 HTTP
 88 Kerberos|110 POP3|111 RPC|119 NNTP|123 NTP|135 MS RPC|137 NetBIOS names|138 NetBIOS|139 SMB over NetBIOS|143 IMAP|161 SNMP|162 SNMP traps
@@ -16,7 +16,7 @@ for (const entry of TEXT.split(/[|\n]/)) {
   NAMES.set(Number(entry.slice(0, space)), entry.slice(space + 1));
 }
 
-/** Over SCTP other things listen: telephone networks. */
+/** Other services use SCTP: those of telephone networks. */
 const SCTP = new Map([
   [2905, "M3UA"],
   [3868, "Diameter"],

@@ -1,4 +1,4 @@
-// What a person chooses once: kept in the browser.
+// Settings that a person chooses once: stored in the browser.
 
 import { useEffect, useState } from "preact/hooks";
 
@@ -30,7 +30,7 @@ export function setBytes(value: boolean): void {
   for (const listener of listeners) listener();
 }
 
-/** Draws the component anew when a setting changes. */
+/** Redraws the component when a setting changes. */
 export function useSettings(): boolean {
   const [, draw] = useState(0);
   useEffect(() => {

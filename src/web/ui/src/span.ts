@@ -1,10 +1,10 @@
-// The span of time that an address names, and what is counted in it.
+// The span of time that an address selects, and what is counted in it.
 
 import { type HistoryRow } from "./api";
 import { duration } from "./format";
 import { type Kind } from "./route";
 
-/** The ranges to choose from: key, name, seconds, and what the one before is called. */
+/** The ranges to choose from: key, name, seconds, and the name of the range before. */
 export const RANGES: [string, string, number, string][] = [
   ["hour", "Hour", 3_600, "the hour before"],
   ["today", "Today", 86_400, "yesterday"],
@@ -13,16 +13,16 @@ export const RANGES: [string, string, number, string][] = [
   ["month", "Month", 2_678_400, "the month before"],
   ["year", "Year", 31_536_000, "the year before"],
 ];
-/** The range that shows the last minutes by the second, of one thing. */
+/** The range that shows the last minutes of one thing, by the second. */
 export const LIVE = "live";
-/** What traffic is split by. */
+/** The ways to split traffic. */
 export const SPLITS: [Kind, string][] = [
   ["hosts", "Hosts"],
   ["ports", "Ports"],
   ["protocols", "Protocols"],
   ["interfaces", "Interfaces"],
 ];
-/** What is counted apart: the endings of the keys of a row. */
+/** What is counted separately: the suffixes of a row's keys. */
 export const WAYS: Record<Kind, string[]> = {
   hosts: ["_in", "_out"],
   ports: [""],
@@ -34,10 +34,10 @@ export interface Span {
   key: string;
   /** The range, if it is one. */
   range?: string;
-  /** As the API takes them. */
+  /** In the API's syntax. */
   from: string;
   to: string;
-  /** The same span, before, and its name. */
+  /** The previous span of the same length, and its name. */
   before: { from: string; to: string };
   beforeName: string;
   length: number;
@@ -47,7 +47,7 @@ export interface Span {
   problem?: string;
 }
 
-/** The span that an address names; a day if it names none. */
+/** The span that an address selects; a day by default. */
 export function span(parameters: URLSearchParams, now = Date.now() / 1000): Span {
   const [from, to] = [Number(parameters.get("from")), Number(parameters.get("to"))];
   const isFixed = parameters.has("from") && parameters.has("to");
@@ -57,14 +57,14 @@ export function span(parameters: URLSearchParams, now = Date.now() / 1000): Span
     return { key: `${from}-${to}`, from: `@${from}`, to: `@${to}`, before, beforeName: `the ${duration(length)} before`, length, isMoving: false };
   }
   const problem = isFixed ? BACKWARDS : undefined;
-  // Of what is live, the rest of the page shows the last hour.
+  // In the live view, the rest of the page shows the last hour.
   const wanted = parameters.get("range") === LIVE ? "hour" : parameters.get("range");
   const [range, , length, beforeName] = RANGES.find(([key]) => key === wanted) ?? RANGES[2]!;
   if (range === "today") {
     const date = new Date(now * 1000);
     const midnight = (back: number) => new Date(date.getFullYear(), date.getMonth(), date.getDate() - back).getTime() / 1000;
     const length = Math.max(60, now - midnight(0));
-    // Until the same time of yesterday.
+    // Until the same time yesterday.
     const before = { from: `@${midnight(1)}`, to: `@${Math.min(midnight(0), Math.round(midnight(1) + length))}` };
     return { key: `today ${midnight(0)}`, range, from: `@${midnight(0)}`, to: "now", before, beforeName, length, isMoving: true, problem };
   }
@@ -72,7 +72,7 @@ export function span(parameters: URLSearchParams, now = Date.now() / 1000): Span
   return { key: range, range, from: `${length}s`, to: "now", before, beforeName, length, isMoving: true, problem };
 }
 
-/** What is said of a span that ends before it begins. */
+/** The complaint about a span that ends before it begins. */
 export const BACKWARDS = "A span must end after it begins: “from” has to be before “to”.";
 
 /** Seconds between two answers of a span, if it moves. */
@@ -82,13 +82,13 @@ export const every = (asked: Span): number | undefined => (asked.isMoving ? (ask
 export const seconds = (text: string) => Date.parse(text) / 1000;
 /** A number of a row; 0 if it has none. */
 export const number = (row: HistoryRow | undefined, key: string) => Number(row?.[key] ?? 0);
-/** A count of a row, over what is counted apart. */
+/** A count of a row, summed over its WAYS. */
 export const sum = (row: HistoryRow | undefined, what: string, ways: string[]) => ways.reduce((all, way) => all + number(row, `${what}${way}`), 0);
 
 /**
- * The bytes that a row's share is of, and those of the row: of the network's traffic, so that a
- * host that takes part in all of it has 100 %. Each frame has two hosts, so that the shares of
- * hosts add up to more. A frame without a host (not IP) is counted on both sides, once here.
+ * A row's bytes, and the bytes that its share is of: the network's traffic, so that a host that
+ * takes part in all of it has 100 %. Each frame has two hosts, so the shares of hosts add up to
+ * more. A frame without a host (not IP) is counted on both sides, but once here.
  */
 export function share(kind: Kind, row: HistoryRow & { rest?: string }, total: HistoryRow): [part: number, whole: number] {
   if (kind !== "hosts") return [sum(row, "bytes", WAYS[kind]), sum(total, "bytes", WAYS[kind])];
@@ -97,5 +97,5 @@ export function share(kind: Kind, row: HistoryRow & { rest?: string }, total: Hi
   return [Math.min(part, whole), whole];
 }
 
-/** One of them. */
+/** The singular of each kind. */
 export const NOUN: Record<Kind, string> = { hosts: "host", ports: "port", protocols: "protocol", interfaces: "interface" };

@@ -1,4 +1,4 @@
-// The monitor itself: is it well, what does it lose, how much does it keep?
+// The monitor itself: its health, what it misses, how much it stores.
 
 import type { ComponentChildren } from "preact";
 import { get, useAsked, type Status as Answer } from "./api";

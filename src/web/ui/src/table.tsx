@@ -8,15 +8,15 @@ import { change } from "./route";
 export interface Column<T> {
   key: string;
   label: string;
-  /** What to sort and download: numbers sort largest first. */
+  /** The value to sort by and to download: numbers sort largest first. */
   value: (row: T) => string | number | null;
   show?: (row: T) => ComponentChildren;
   isNumber?: boolean;
-  /** Names the row: what a search looks at. */
+  /** Names the row: a search covers these columns. */
   isName?: boolean;
-  /** Left out where there is little room. */
+  /** Hidden where there is little room. */
   isWide?: boolean;
-  /** Holds a bar, which takes the room that is left. */
+  /** Holds a bar, which fills the remaining room. */
   isBar?: boolean;
 }
 
@@ -25,23 +25,23 @@ interface Props<T> {
   columns: Column<T>[];
   rows: T[];
   id: (row: T) => string;
-  /** Rows that belong below, whatever the order: other, none. */
+  /** Rows that always come last, whatever the order: other, none. */
   rest?: T[];
   file: string;
   empty: string;
-  /** Of how many the rows are the busiest. */
+  /** How many there are; the rows are the busiest of them. */
   of?: number;
-  /** Of the address: order, search and page stand there, so that links and "back" keep them. */
+  /** The address's: it holds order, search and page, so that links and "back" keep them. */
   parameters: URLSearchParams;
-  /** Before the names of these parameters, where a view has several tables. */
+  /** Precedes the names of these parameters, where a view has several tables. */
   prefix?: string;
-  /** Has few rows by nature: there is nothing to search. */
+  /** Has few rows by nature, so it needs no search. */
   isShort?: boolean;
 }
 
 const PAGE = 25;
 
-/** Whether what names a row holds these words; amounts are not searched. */
+/** Whether the names in a row contain these words; amounts are not searched. */
 export function matches<T>(columns: Column<T>[], row: T, words: string): boolean {
   const wanted = words.trim().toLowerCase();
   return wanted === "" || columns.some((column) => column.isName && String(column.value(row) ?? "").toLowerCase().includes(wanted));
@@ -50,7 +50,7 @@ export function matches<T>(columns: Column<T>[], row: T, words: string): boolean
 /** Parameters of the address that a table without a prefix uses. */
 export const TABLE = ["sort", "q", "page"];
 
-/** Words to search for: drawn at once, in the address as soon as nobody types any more. */
+/** Words to search for: applied at once, written to the address after a debounce of 300 ms. */
 function useWords(name: string, parameters: URLSearchParams): [string, (words: string) => void] {
   const there = parameters.get(name) ?? "";
   const [words, setWords] = useState(there);
@@ -58,7 +58,7 @@ function useWords(name: string, parameters: URLSearchParams): [string, (words: s
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   useEffect(() => {
     if (there === written.current) return;
-    // Somebody went back, or followed a link.
+    // The person went back, or followed a link.
     written.current = there;
     setWords(there);
   }, [there]);
@@ -199,7 +199,7 @@ export function Table<T>({ title, columns, rows, id, rest = [], file, empty, of,
   );
 }
 
-/** A share as a number, and as a bar beside that of the largest. */
+/** A share as a number, and as a bar relative to the largest. */
 export function Share({ part, whole, most }: { part: number; whole: number; most: number }) {
   const share = whole > 0 ? Math.min(1, part / whole) : 0;
   const width = most > 0 ? Math.min(1, part / most) * 100 : 0;
@@ -214,12 +214,12 @@ export function Share({ part, whole, most }: { part: number; whole: number; most
   );
 }
 
-/** What a table of values needs to be downloaded. */
+/** The part of a table's columns that a download needs. */
 type Values<T> = Pick<Column<T>, "key" | "value">[];
 
 /**
- * A field of a file of comma-separated values (RFC 4180). A text that a spreadsheet would take for
- * a formula gets an apostrophe in front: names are somebody else's text.
+ * A field of a CSV file (RFC 4180). A text that a spreadsheet would run as a formula gets an
+ * apostrophe in front: anyone can choose a name.
  */
 export function csvField(value: string | number | null): string {
   let text = value === null ? "" : String(value);
@@ -227,13 +227,13 @@ export function csvField(value: string | number | null): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** Hands rows to the browser as comma-separated values. */
+/** Offers rows to the browser as a CSV file. */
 export function download<T>(file: string, columns: Values<T>, rows: T[]): void {
   const lines = [columns.map((c) => csvField(c.key)), ...rows.map((row) => columns.map((c) => csvField(c.value(row))))];
   save(`${file}.csv`, lines.map((line) => line.join(",")).join("\n") + "\n");
 }
 
-/** Hands a text to the browser as a file. */
+/** Offers a text to the browser as a file. */
 function save(file: string, text: string): void {
   const url = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
   const link = document.createElement("a");

@@ -1,14 +1,14 @@
-// Dragging over a graph with a finger: uPlot knows the mouse only.
+// Dragging over a graph with a finger: uPlot handles the mouse only.
 
 import type uPlot from "uplot";
 
-/** Makes a finger that moves sideways a mouse that drags; up and down still scrolls. */
+/** Turns a sideways finger into a dragging mouse; up and down still scrolls. */
 export function touches(u: uPlot): () => void {
   const { over } = u;
   let finger: number | null = null;
   const as = (type: string, event: PointerEvent) => {
     const mouse = new MouseEvent(type, { clientX: event.clientX, clientY: event.clientY, bubbles: true });
-    // uPlot takes no notice of a mouse that has not moved.
+    // uPlot ignores a mouse that has not moved.
     Object.defineProperty(mouse, "movementX", { value: 1 });
     over.dispatchEvent(mouse);
   };
@@ -24,7 +24,7 @@ export function touches(u: uPlot): () => void {
   const up = (event: PointerEvent) => {
     if (event.pointerId !== finger) return;
     finger = null;
-    // The page scrolls instead: nothing has been chosen.
+    // The page scrolls instead: nothing has been selected.
     if (event.type === "pointercancel") u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
     as("mouseup", event);
   };

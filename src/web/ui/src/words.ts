@@ -1,20 +1,20 @@
-// The page's words for what is counted: the one place where they are chosen. docs/GLOSSARY.md
-// says what each means and what it is called in the API; a test holds the page to them.
+// The page's words for what is counted: the only place where they are chosen. docs/GLOSSARY.md says
+// what each means and what the API calls it; a test holds the page to them.
 
 export const WORDS = {
   /** From outside to a local host. */
   download: "Download",
   /** From a local host to outside. */
   upload: "Upload",
-  /** Between local hosts, between two others, and what is not IP. */
+  /** Between local hosts, between two outside hosts, and what is not IP. */
   atHome: "At home",
-  /** Of one host: whatever the other end is. */
+  /** By one host, wherever the other end is. */
   received: "Received",
   sent: "Sent",
-  /** The share of a span in which an interface was captured. */
+  /** The share of a span during which an interface was captured. */
   recorded: "Recorded",
   notRecorded: "not recorded",
-  /** Frames that were there but could not be counted. */
+  /** Frames that arrived but could not be counted. */
   missed: "Missed packets",
   restarted: "Restarted",
   zoomOut: "Zoom out",
@@ -42,6 +42,6 @@ const LINK_TYPES: Record<string, string> = {
   USB_LINUX: "USB",
 };
 
-/** A link type for people, or several; an unknown one by libpcap's name. */
+/** One or several link types for people; an unknown one by libpcap's name. */
 export const linkType = (names: string): string =>
   names === "" ? "not known yet" : names.split(", ").map((name) => LINK_TYPES[name] ?? name).join(", ");

@@ -1,9 +1,9 @@
-// The browser that tests and screenshots drive: Debian's Chromium, by Playwright.
+// The browser of the tests and screenshots: Debian's Chromium, driven by Playwright.
 
 import { existsSync } from "node:fs";
 import { chromium } from "playwright-core";
 
-/** Starts it; nothing in it asks the network by itself. */
+/** Starts it, without any requests of its own to the network. */
 export async function start() {
   const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find(existsSync);
   if (!executablePath) throw new Error("these tests need Chromium: apt install chromium");

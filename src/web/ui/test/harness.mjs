@@ -1,4 +1,4 @@
-// What the checks of the page share: the browser, the daemon's truth, and helpers.
+// Shared by the checks of the page: the browser, the ground truth, and helpers.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -27,7 +27,7 @@ export async function check(name, body) {
   } catch (error) {
     failed += 1;
     console.log(`FAILED: ${name}\n${error.stack ?? error}`);
-    // What it left open would go on asking, and fail later in the middle of another check.
+    // An open page would keep asking, and fail later in the middle of another check.
     for (const page of browser.contexts().flatMap((context) => context.pages())) await close(page);
   }
 }
@@ -36,7 +36,7 @@ export const browser = await start();
 export const problems = [];
 export const foreign = [];
 
-/** A page of its own context, whose errors and foreign requests are kept. */
+/** A page in its own context; its errors and foreign requests are recorded. */
 export async function open(hash = "", options = {}) {
   const context = await browser.newContext({ ...DESKTOP, ...locale, ...options });
   const page = await context.newPage();
@@ -54,7 +54,7 @@ export async function open(hash = "", options = {}) {
   return page;
 }
 
-/** Closes a page, whatever answers to it are still on their way through a route. */
+/** Closes a page, even if answers to it are still on their way through a route. */
 export async function close(page) {
   await page.unrouteAll({ behavior: "ignoreErrors" });
   await page.context().close();
@@ -73,7 +73,7 @@ export async function seen(page, selector, pattern) {
   return element.textContent();
 }
 
-/** Asks until it is so, for ten seconds. (Playwright's waitForFunction is stopped by the page's policy.) */
+/** Polls `is` for ten seconds. (The page's policy blocks Playwright's waitForFunction.) */
 export async function until(is, what) {
   for (let tries = 0; tries < 200; tries += 1) {
     if (await is()) return;
@@ -84,7 +84,7 @@ export async function until(is, what) {
 
 export const address = (page, pattern) => until(() => pattern.test(new URL(page.url()).hash), () => `an address that matches ${pattern}; it is ${page.url()}`);
 
-/** Where the graph is, once it stands still: it is made anew when its lines change. */
+/** The bounds of the graph, once they are stable: it is created anew when its lines change. */
 export async function graphBox(page) {
   let box = null;
   await until(
@@ -98,7 +98,7 @@ export async function graphBox(page) {
   return box;
 }
 
-/** What "Download CSV" gives, as objects. Not to be polled: Chromium drops all but ten downloads a second. */
+/** What "Download CSV" saves, as objects. Do not poll: Chromium drops all but ten a second. */
 export async function csv(where) {
   const page = where.page?.() ?? where;
   const [download] = await Promise.all([page.waitForEvent("download"), where.getByRole("button", { name: "Download CSV" }).click()]);
@@ -114,7 +114,7 @@ export async function split(kind, range = "hour") {
   return page;
 }
 
-/** Bytes as the page writes some thousand of them. */
+/** Bytes as the page shows some thousand of them. */
 export const kilo = (bytes) => `${new Intl.NumberFormat("en-GB", { minimumSignificantDigits: 3, maximumSignificantDigits: 3 }).format(bytes / 1000)}\u00a0kB`;
 export const isKilo = (bytes) => new RegExp(`^${kilo(bytes).replaceAll(".", "\\.").replace("\u00a0", "\\s")}$`);
 export const sum = (rows, key) => rows.reduce((all, row) => all + row[key], 0);

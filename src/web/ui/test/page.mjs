@@ -1,6 +1,6 @@
-// The page in a real browser against a real daemon that was fed a capture whose numbers are
-// known. Run by tests/page.rs, which starts, stops and halts the daemon when asked to (a word on
-// stdout, "done" on stdin).
+// Tests the page in a real browser against a real daemon, fed with a capture whose numbers are
+// known. tests/page.rs runs it, and starts and stops the daemon on request (a word on stdout,
+// "done" on stdin).
 
 import { browser, failures } from "./harness.mjs";
 

@@ -20,7 +20,7 @@ for (const [device, options] of Object.entries({ desktop: DESKTOP, phone: PHONE 
     for (const [name, hash] of Object.entries(VIEWS)) {
       const page = await context.newPage();
       await page.goto(url + hash);
-      // Until all answers are there and drawn.
+      // Wait until all answers are there and drawn.
       await page.waitForTimeout(3_000);
       await page.screenshot({ path: `${directory}/${name}-${device}-${colorScheme}.png`, fullPage: true });
       await page.close();

@@ -1,5 +1,5 @@
-// Tests of the page's parts that need no browser: test/unit/*.test.mjs, bundled and run by
-// Node's test runner, in a time zone whose days have 23, 24 and 25 hours.
+// Runs the tests that need no browser: bundles test/unit/*.test.mjs and runs them with Node's test
+// runner, in a time zone whose days have 23, 24 and 25 hours.
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";

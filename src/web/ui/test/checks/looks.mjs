@@ -1,4 +1,4 @@
-// Every view on every device: width, contrast, weight, movement.
+// Every view on every device: width, contrast, size of the download, motion.
 
 import assert from "node:assert/strict";
 import { DESKTOP, PHONE } from "../browser.mjs";
@@ -121,7 +121,7 @@ await check("the labels of the axis of time neither overlap nor are cut", async 
   for (const options of [PHONE, SMALL, DESKTOP]) {
     for (const range of ["hour", "day", "week", "month", "year"]) {
       const page = await open("about:blank", options);
-      // What is drawn, and where.
+      // Records what is drawn, and where.
       await page.addInitScript(() => {
         window.drawn = [];
         const { fillText } = CanvasRenderingContext2D.prototype;

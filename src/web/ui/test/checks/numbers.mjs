@@ -1,4 +1,4 @@
-// What the page shows is what was captured.
+// The page shows exactly what was captured.
 
 import assert from "node:assert/strict";
 import { truth, check, open, close, api, seen, csv, split, kilo, isKilo, sum } from "../harness.mjs";
@@ -7,7 +7,7 @@ await check("the daemon has counted the capture", async () => {
   const live = await api("live");
   assert.equal(live.totals.packets, truth.totals.frames);
   assert.equal(live.totals.bytes, truth.totals.wire);
-  // History is made of minutes that have ended.
+  // The history consists of minutes that have ended.
   for (let tries = 0; tries < 180; tries += 1) {
     const { total } = await api("history?what=ports&from=1h&by=none");
     if (total.packets === truth.totals.frames) return;
@@ -47,7 +47,7 @@ await check("hosts: every row of the download is the ground truth's, and the pag
   assert.equal(await page.locator("tbody tr td").first().textContent(), busiest[0]);
   const shown = await page.locator("tbody tr").first().locator("td").nth(3).textContent();
   assert.equal(shown, kilo(busiest[1].in_wire));
-  // A share is of the network's traffic, and what is in "other" and "not IP" is on every page.
+  // A share is of the network's traffic, and "other" and "not IP" are on every page of the table.
   const share = new Intl.NumberFormat("en-GB", { style: "percent", minimumFractionDigits: 1 }).format;
   const part = Math.round(((busiest[1].in_wire + busiest[1].out_wire) / truth.totals.wire) * 1_000) / 1_000;
   assert.equal(await page.locator("tbody tr").first().locator(".share > span").textContent(), share(part));
@@ -83,7 +83,7 @@ await check("ports and protocols: every row is the ground truth's", async () => 
 
 await check("interfaces: the whole traffic, with the link and the kernel's counters", async () => {
   const page = await split("interfaces");
-  // The kernel's counters come with an answer of their own.
+  // The kernel's counters come in a separate answer.
   await seen(page, "tbody tr td:nth-child(10)", /^\d+$/);
   const [row, ...more] = await csv(page);
   assert.equal(more.length, 0);
@@ -122,7 +122,7 @@ await check("a port's page lists the hosts that used it in the span", async () =
   await table.locator("tbody tr").first().waitFor();
   const rows = await csv(table);
   assert.ok(rows.length >= 1 && rows.every((row) => truth.hosts[row.host]), JSON.stringify(rows[0]));
-  // The history names what hosts at home did; one end of each of these packets is at home.
+  // The history has the services of local hosts; one end of each of these packets is local.
   assert.ok(rows.every((row) => row.where === "local"), JSON.stringify(rows));
   assert.equal(sum(rows, "bytes_in") + sum(rows, "bytes_out"), want.wire);
   await close(page);

@@ -1,4 +1,4 @@
-// A daemon that is away, hangs, or has something to say to its owner.
+// A daemon that is down, hangs, or has notices for its owner.
 
 import assert from "node:assert/strict";
 import { truth, PAGE_URL, daemon, check, problems, foreign, open, close, api, seen, until, csv, split, sum } from "../harness.mjs";
@@ -12,11 +12,11 @@ await check("a daemon that is away, and one that has started anew", async () => 
   await daemon("start");
   await seen(page, ".health", /Restarted at/);
   assert.equal(await page.locator(".health.bad").count(), 0);
-  // Who comes now sees that there was nothing before, unlike nothing going on.
+  // A page opened now says "not recorded" for the time before, not zero.
   const late = await open();
   await seen(late, ".legend", /not recorded/);
   await close(late);
-  // Its first minute is not over: what is seen so far, and when the first point will be there.
+  // In its first minute it shows the traffic so far, and when the first point will be there.
   const young = await open("#/nowhere");
   await young.route("**/api/v1/history*", async (route) => {
     const answer = await (await route.fetch()).json();
@@ -25,7 +25,7 @@ await check("a daemon that is away, and one that has started anew", async () => 
   await young.evaluate(() => (location.hash = "#/history?range=hour"));
   await seen(young, "main .notice", /Recording since .* packets so far.*first point will be there at \d\d:\d\d/s);
   await close(young);
-  // What was counted before is in the history.
+  // The history has what was counted before.
   const hosts = await split("hosts");
   const rows = await csv(hosts);
   assert.equal(sum(rows, "bytes_in"), truth.totals.wire);

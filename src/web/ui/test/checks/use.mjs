@@ -1,4 +1,4 @@
-// Tables, ranges, links and graphs do what a person expects of them.
+// Tables, ranges, links and graphs behave as a person expects.
 
 import assert from "node:assert/strict";
 import { PHONE } from "../browser.mjs";
@@ -23,7 +23,7 @@ await check("tables are sorted, searched and paged", async () => {
   await page.getByRole("searchbox").fill(wanted);
   const found = await page.locator("tbody tr").count();
   assert.equal(found, Object.keys(truth.hosts).filter((host) => host.includes(wanted)).length);
-  // The digits of its volume do not name it.
+  // A search for digits of its volume does not find it.
   await page.getByRole("searchbox").fill(String(truth.hosts[wanted].in_wire + truth.hosts[wanted].out_wire + 1_000_000).slice(1));
   await seen(page, ".empty", /Nothing here matches/);
   await page.getByRole("searchbox").fill("no such host");
@@ -157,7 +157,7 @@ await check("graphs can be read without seeing them, and without a mouse", async
   assert.ok((await page.locator(".numbers tbody tr").count()) > 10);
   const rows = await csv(page.locator(".numbers"));
   assert.ok(rows.length > 10 && rows.some((row) => row.in_bits_per_second > 0), JSON.stringify(rows[0]));
-  // Everything that a mouse reaches, Tab reaches: the first stop is the way past the header.
+  // Tab reaches everything that a mouse does; its first stop is the link past the header.
   await page.reload();
   await page.keyboard.press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement.textContent.trim()), "To the content");
@@ -197,7 +197,7 @@ await check("today leads to today, and a peak tells when it was", async () => {
   await close(page);
 });
 
-/** Lets the daemon's pulses pass through `change`, once for each snapshot number. */
+/** Passes the daemon's pulses through `change`, with their count and their parameters. */
 async function pulses(page, change) {
   let count = 0;
   await page.route("**/api/v1/pulse*", async (route) => {
@@ -230,7 +230,7 @@ await check("a busy host opens on what it does now, by the second", async () => 
   await until(async () => (await seconds.count()) >= 2, async () => `two seconds at 40 Mbit/s, saw ${await seconds.count()}`);
   const saved = (await csv(page.locator(".numbers"))).filter((row) => Math.abs(row.in_bits_per_second - 40e6) < 1);
   assert.ok(saved.length >= 2, `the file has ${saved.length} seconds at 40 Mbit/s`);
-  // The history of the same host keeps its rate in sight.
+  // The history of the same host still shows its current rate.
   await page.getByRole("button", { name: "Hour" }).click();
   await seen(page, ".now-line", /Received 40\.0\sMbit\/s/);
   await close(page);

@@ -1,4 +1,4 @@
-// The axis of time follows the local calendar, through days of 23 and 25 hours.
+// The time axis follows the local calendar, through days of 23 and 25 hours.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-// Spans of time that an address names, and what is first shown of a start.
+// Spans of time that an address selects, and what is shown soon after a start.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -53,7 +53,7 @@ test("one burst does not hide the rest, and its peak is known", () => {
   assert.ok(isCut && high < 10e6 && high > 1.1e6, `${high}`);
   const times = values.map((_, n) => n * 60);
   assert.deepEqual(peak(series, times, 60), { at: 40 * 60 + 30, value: 500e6, isBelow: false });
-  // Where all is of one size nothing is cut.
+  // If all values are of similar size, nothing is cut.
   assert.equal(reach([line(values, { greatest: values.map((v) => 2 * v) })], true).isCut, false);
   assert.equal(reach([line(values.map((v, n) => (n % 5 ? v : 20 * v)))], true).isCut, false, "a fifth is no burst");
 });

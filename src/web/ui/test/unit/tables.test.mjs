@@ -1,4 +1,4 @@
-// What a search looks at, and what a share is of.
+// What a search covers, and what a share is relative to.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

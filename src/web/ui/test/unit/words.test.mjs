@@ -1,4 +1,4 @@
-// The page speaks a person's language: its sources hold none of the old words.
+// The page speaks a person's language: its sources contain none of the old words.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -7,7 +7,7 @@ import { linkType } from "../../src/words";
 
 const PAGE = process.env.BRIGHTSTAT_PAGE ?? "src/";
 
-/** Words of the program that no reader of the page should meet. */
+/** Words of the program that no reader of the page should see. */
 const OLD = [/not covered/i, /\bCovered\b/, /\bDropped\b/, /\bInside\b/, /Compare with before/, /since the start/i, /Started anew/, /EN10MB/, /not captured/i, /\bcapturing\b/];
 
 test("none of the old words is in what the page says", () => {
