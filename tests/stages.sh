@@ -118,8 +118,6 @@ documents() {
 
 dependencies() { ./tests/deny.sh; }
 
-fuzz_build() { (cd fuzz && $CARGO check --locked); }
-
 check() {
     stage format "$CARGO" fmt --check &&
         stage scripts scripts &&
@@ -129,7 +127,7 @@ check() {
         stage documents documents &&
         stage captures "$CARGO" test --locked --test captures --test hostile --test rooms &&
         stage unit "$CARGO" test --locked --lib --bins &&
-        stage fuzz-build fuzz_build
+        stage fuzz-targets ./tests/fuzz.sh
 }
 
 # --- make test ----------------------------------------------------------------------------

@@ -18,6 +18,15 @@ use crate::failure::{Exit, Failure};
 const PATIENCE: Duration = Duration::from_secs(60);
 const FILE: &str = "reload";
 
+/// What a configuration came to that was put in force.
+#[derive(Debug, Default)]
+pub(super) struct Applied {
+    /// The settings that differ and need a restart.
+    pub(super) waiting: Vec<String>,
+    /// Why a part of it is not in force all the same.
+    pub(super) failures: Vec<Failure>,
+}
+
 /// How the last reload went.
 #[derive(Default)]
 pub struct Reloads {
@@ -26,7 +35,8 @@ pub struct Reloads {
 }
 
 impl Reloads {
-    /// Why the configuration that was read last is not in force, if it is not.
+    /// Whether the configuration that was read last is in force, and why not, if it or a part of it
+    /// is not.
     pub fn trouble(&self) -> Option<String> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -35,9 +45,7 @@ impl Reloads {
     pub fn notices(&self) -> Vec<String> {
         let mut notices = Vec::new();
         if let Some(trouble) = self.trouble() {
-            notices.push(format!(
-                "The configuration was changed and is not in force; the old one goes on.\n{trouble}"
-            ));
+            notices.push(trouble);
         }
         let waiting = self.waits_for_restart.lock().unwrap_or_else(PoisonError::into_inner);
         if !waiting.is_empty() {
@@ -52,14 +60,25 @@ impl Reloads {
 
     /// Records how a reload went (the settings that need a restart, or why it failed), and
     /// answers the waiting command.
-    pub(super) fn note(&self, outcome: &Result<Vec<String>, Failure>) {
-        if let Ok(waiting) = outcome {
+    pub(super) fn note(&self, outcome: &Result<Applied, Failure>) {
+        if let Ok(applied) = outcome {
             let mut held = self.waits_for_restart.lock().unwrap_or_else(PoisonError::into_inner);
-            held.clone_from(waiting);
+            held.clone_from(&applied.waiting);
         }
-        let trouble = outcome.as_ref().err().map(|failure| failure.message.clone());
+        const REFUSED: &str =
+            "The configuration was changed and is not in force; the old one goes on.";
+        const PARTLY: &str = "The changed configuration is in force, but for this:";
+        let (failure, head) = match outcome {
+            Ok(applied) => (applied.failures.first(), PARTLY),
+            Err(failure) => (Some(failure), REFUSED),
+        };
+        let trouble = failure.map(|failure| format!("{head}\n{}", failure.message));
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
-        answer(outcome.as_ref().err());
+        let end = match outcome {
+            Ok(_) => "the rest of the new configuration is in force",
+            Err(_) => "the daemon goes on with the old configuration",
+        };
+        answer(failure, end);
     }
 }
 
@@ -69,11 +88,12 @@ fn path() -> Option<PathBuf> {
     Some(PathBuf::from(directory).join(FILE))
 }
 
-/// Writes the answer for the waiting command: the exit code, then the message.
-fn answer(failure: Option<&Failure>) {
+/// Writes the answer for the waiting command: the exit code, then the message, and how it goes
+/// on.
+fn answer(failure: Option<&Failure>, end: &str) {
     let Some(path) = path() else { return };
-    let text =
-        failure.map_or_else(|| "0 ".to_owned(), |f| format!("{} {}", f.exit as u8, f.message));
+    let told = |failure: &Failure| format!("{} {}; {end}", failure.exit as u8, failure.message);
+    let text = failure.map_or_else(|| "0 ".to_owned(), told);
     let new = path.with_extension("new");
     // A new inode each time tells this answer from the one before.
     let _ = fs::write(&new, text).and_then(|()| fs::rename(&new, &path));
@@ -127,7 +147,7 @@ fn outcome(answer: &str) -> Result<(), Failure> {
         Ok(78) => Exit::Config,
         _ => Exit::Unavailable,
     };
-    Err(Failure::new(exit, format!("{message}; the daemon goes on with the old configuration")))
+    Err(Failure::new(exit, message))
 }
 
 #[cfg(test)]
@@ -137,9 +157,9 @@ mod tests {
     #[test]
     fn an_answer_says_what_the_daemon_said() {
         assert_eq!(outcome("0 "), Ok(()));
-        let failure = outcome("78 capture.filter: nonsense").unwrap_err();
+        let failure = outcome("78 capture.filter: nonsense; the daemon goes on").unwrap_err();
         assert_eq!(failure.exit, Exit::Config);
-        assert!(failure.message.starts_with("capture.filter: nonsense; the daemon goes on"));
+        assert_eq!(failure.message, "capture.filter: nonsense; the daemon goes on");
         assert_eq!(outcome("").unwrap_err().exit, Exit::Unavailable);
     }
 
@@ -147,13 +167,19 @@ mod tests {
     fn a_failed_reload_is_told_until_one_succeeds_and_so_is_what_takes_a_restart() {
         let reloads = Reloads::default();
         assert!(reloads.notices().is_empty());
-        reloads.note(&Ok(vec!["limits.hosts".to_owned()]));
+        let waiting = vec!["limits.hosts".to_owned()];
+        let failures = vec![Failure::new(Exit::Unavailable, "eth1: no thread")];
+        reloads.note(&Ok(Applied { waiting: waiting.clone(), failures }));
+        let notices = reloads.notices();
+        assert!(notices[0].contains("is in force, but for this:\neth1: no thread"), "{notices:?}");
+        assert!(notices[1].contains("limits.hosts"), "{notices:?}");
+        reloads.note(&Ok(Applied { waiting, failures: Vec::new() }));
         assert_eq!(reloads.notices().len(), 1);
         reloads.note(&Err(Failure::new(Exit::Config, "x.toml:3: nonsense")));
         let notices = reloads.notices();
-        assert!(notices[0].contains("x.toml:3: nonsense"), "{notices:?}");
+        assert!(notices[0].contains("the old one goes on.\nx.toml:3: nonsense"), "{notices:?}");
         assert!(notices[1].contains("limits.hosts"), "{notices:?}");
-        reloads.note(&Ok(Vec::new()));
+        reloads.note(&Ok(Applied::default()));
         assert!(reloads.notices().is_empty() && reloads.trouble().is_none());
     }
 }

@@ -17,7 +17,7 @@ use sd_notify::NotifyState;
 
 use super::clock::ClockState;
 use super::interfaces::{Interfaces, local_networks};
-use super::reload::Reloads;
+use super::reload::{Applied, Reloads};
 use super::status::database_size;
 use super::worker::{Command, Published};
 use super::{Options, admission, logger};
@@ -124,7 +124,12 @@ impl Supervisor {
         tell(&[NotifyState::Reloading]);
         let outcome = self.options.load().and_then(|new| self.apply(new));
         match &outcome {
-            Ok(_) => info!("configuration reloaded"),
+            Ok(applied) => {
+                for failure in &applied.failures {
+                    error!("{failure}; the rest of the new configuration is in force");
+                }
+                info!("configuration reloaded");
+            }
             Err(failure) => error!("{failure}; going on with the old configuration"),
         }
         self.reloads.note(&outcome);
@@ -132,12 +137,11 @@ impl Supervisor {
         tell(&[NotifyState::Ready]);
     }
 
-    /// Puts a configuration in force. Returns the settings that differ and need a restart.
+    /// Puts a configuration in force.
     ///
     /// # Errors
-    /// An interface cannot be opened: nothing has changed. Or a new one gets no descriptor or
-    /// thread: all the rest is in force.
-    fn apply(&mut self, mut new: Config) -> Result<Vec<String>, Failure> {
+    /// An interface cannot be opened: nothing has changed.
+    fn apply(&mut self, mut new: Config) -> Result<Applied, Failure> {
         let waiting = new.keep_until_restart(&self.config);
         for key in &waiting {
             warn!("{key} has changed; that takes a restart");
@@ -150,10 +154,7 @@ impl Supervisor {
         self.config = new;
         self.set_local(local_networks(&self.config, &self.captures.names()));
         self.follow_admission();
-        for failure in &failures {
-            error!("{failure}");
-        }
-        failures.into_iter().next().map_or(Ok(waiting), Err)
+        Ok(Applied { waiting, failures })
     }
 
     /// Follows the interfaces' addresses, which DHCP may change. If the configuration names no
