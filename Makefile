@@ -111,6 +111,8 @@ man: ui ## the manual pages and completions, in target/man and target/completion
 	$(CARGO) run --quiet --locked --example manual -- target
 
 sample: ## write the sample configuration anew from the table of settings
+	@./tests/need.sh $(BUILD_NEEDS)
+	@mkdir -p target
 	$(CARGO) run --quiet --locked -- check-config --sample > target/sample.toml
 	mv target/sample.toml src/config/brightstat.toml
 

@@ -164,7 +164,7 @@ pub const KEYS: &[Key] = &[
         name: "commit",
         default: "\"5min\"",
         meaning: "How often history is written to the card, \"1min\" to \"60min\". A power cut \
-                  loses at most this much; a longer time spares the card.",
+                  loses what came after that; a longer time spares the card.",
         set: |c, v| value::duration(v, "1min", "60min").map(|v| c.commit = v),
         applies: Applies::AtOnce,
     },
@@ -241,7 +241,8 @@ pub const KEYS: &[Key] = &[
         default: "\"10min\"",
         meaning: "How long a machine without a battery for its clock waits after booting for \
                   the time from the network before it believes its clock, \"0s\" to \"24h\". \
-                  History waits in memory until then.",
+                  History waits in memory until then. Where no time service runs, the clock is \
+                  believed at once.",
         set: |c, v| value::duration(v, "0s", "24h").map(|v| c.clock_wait = v),
         applies: at_restart!(clock_wait),
     },

@@ -2,6 +2,7 @@
 //! main thread runs this. A reload opens all new handles before it changes anything.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, Thread};
@@ -131,6 +132,8 @@ pub(super) type Statuses = Arc<Mutex<BTreeMap<String, Arc<Status>>>>;
 pub(super) struct Interfaces {
     captures: BTreeMap<String, Capture>,
     statuses: Statuses,
+    /// `capture.promiscuous`, as it is in force.
+    is_promiscuous: Arc<AtomicBool>,
     commands: Sender<Command>,
     worker: Thread,
 }
@@ -145,9 +148,14 @@ pub(super) struct Prepared {
 }
 
 impl Interfaces {
-    pub(super) fn new(commands: Sender<Command>, worker: Thread) -> Interfaces {
+    pub(super) fn new(config: &Config, commands: Sender<Command>, worker: Thread) -> Interfaces {
         let (captures, statuses) = (BTreeMap::new(), Statuses::default());
-        Interfaces { captures, statuses, commands, worker }
+        let is_promiscuous = Arc::new(AtomicBool::new(config.promiscuous));
+        Interfaces { captures, statuses, is_promiscuous, commands, worker }
+    }
+
+    pub(super) fn is_promiscuous(&self) -> Arc<AtomicBool> {
+        self.is_promiscuous.clone()
     }
 
     pub(super) fn statuses(&self) -> Statuses {
@@ -228,6 +236,7 @@ impl Interfaces {
     /// same; the other interfaces are as wanted.
     pub(super) fn apply(&mut self, prepared: Prepared, config: &Config) -> Vec<Failure> {
         let Prepared { wanted, options, mut handles } = prepared;
+        self.is_promiscuous.store(options.promiscuous, Ordering::Relaxed);
         let mut failures = Vec::new();
         let mut changed = Vec::new();
         for name in &wanted {
@@ -280,5 +289,25 @@ impl Interfaces {
 fn finish(name: &str, capture: Capture) {
     if capture.thread.join().is_err() {
         warn!("{name}: the capture thread ended badly");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The notice about a port that is not mirrored had the value of the start.
+    #[test]
+    fn a_reload_changes_what_is_said_of_the_promiscuous_mode() {
+        let (commands, _worker) = mpsc::channel();
+        let mut config = Config::default();
+        let mut interfaces = Interfaces::new(&config, commands, std::thread::current());
+        let is_promiscuous = interfaces.is_promiscuous();
+        assert!(is_promiscuous.load(Ordering::Relaxed));
+        config.promiscuous = false;
+        let (wanted, handles) = (Vec::new(), BTreeMap::new());
+        let prepared = Prepared { wanted, options: options(&config), handles };
+        assert!(interfaces.apply(prepared, &config).is_empty());
+        assert!(!is_promiscuous.load(Ordering::Relaxed));
     }
 }

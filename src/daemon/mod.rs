@@ -198,7 +198,7 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
     let shared = published.clone();
     let worker = spawn("worker", move || worker.run(&to_worker, &shared, intervals, plan))?;
 
-    let mut captures = Interfaces::new(commands.clone(), worker.thread().clone());
+    let mut captures = Interfaces::new(&config, commands.clone(), worker.thread().clone());
     for name in &names {
         captures.watch(name, &config, None)?;
     }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
@@ -39,7 +39,8 @@ pub(super) struct Status {
     store: Arc<store::Status>,
     captures: Statuses,
     guard: Arc<Guard>,
-    is_promiscuous: bool,
+    /// `capture.promiscuous`, which a reload may change.
+    is_promiscuous: Arc<AtomicBool>,
     watch: Mutex<Watch>,
     /// How the last reload went.
     pub(super) reloads: Arc<Reloads>,
@@ -64,7 +65,7 @@ impl Status {
             store: store.clone(),
             captures: captures.statuses(),
             guard: guard.clone(),
-            is_promiscuous: config.promiscuous,
+            is_promiscuous: captures.is_promiscuous(),
             watch: Mutex::default(),
             reloads: Arc::default(),
         }
@@ -96,7 +97,7 @@ impl Source for Status {
         let machine_seen = Machine {
             own: &own,
             is_wifi: interfaces::is_wifi,
-            is_promiscuous: self.is_promiscuous,
+            is_promiscuous: self.is_promiscuous.load(Ordering::Relaxed),
         };
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         let blind = watch.look(&snapshot, &machine_seen);

@@ -69,7 +69,8 @@ pub(super) fn ethertype(mut kind: u16, mut data: &[u8], record: &mut PacketRecor
     }
 }
 
-/// The EtherType behind a tag of `at` bytes, and its data.
+/// The EtherType that stands at `at`, and the data behind it: a tag's bytes in front of its EtherType
+/// are `at`, not the length of the tag with it.
 fn typed(data: &[u8], at: usize) -> Option<Typed<'_>> {
     let (kind, rest) = data.get(at..)?.split_first_chunk()?;
     Some((u16::from_be_bytes(*kind), rest))

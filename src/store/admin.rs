@@ -4,10 +4,9 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Result as SqlResult};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Result as SqlResult};
 
 use super::kind::{DEVICE, HOST, INTERFACE, KINDS, Kind, SERVICE};
-use super::open;
 use super::query::History;
 use super::tiers::{self, StoredTier, newest};
 use crate::failure::{Exit, Failure};
@@ -268,7 +267,10 @@ fn check_sum(
 pub fn compact(database: &Path) -> Result<(u64, u64), Failure> {
     // For its error messages, and to avoid creating a database that is not there.
     drop(History::open(database)?);
-    let (connection, _) = open::open(database)?;
+    // Not as the store opens it: that moves a damaged file aside, perhaps under a running daemon.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = wrap(database, Connection::open_with_flags(database, flags))?;
+    wrap(database, connection.busy_timeout(std::time::Duration::from_secs(10)))?;
     // The log is a part of the database, and may be most of it.
     let log = PathBuf::from(format!("{}-wal", database.display()));
     let size_of = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());

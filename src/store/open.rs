@@ -1,5 +1,5 @@
 //! Opens the database for writing: creates or migrates it, or moves it aside if it is damaged. Runs
-//! on the store thread, and for `brightstat db compact`.
+//! on the store thread.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -61,15 +61,16 @@ impl Answer {
         Answer::new(status, reader, length, held, DATA_POLICY, &headers)
     }
 
-    /// CSV of unknown length. `name` is the file name under which a browser saves it.
-    pub(super) fn csv(reader: impl Read + Send + 'static, name: &str) -> Answer {
+    /// CSV of unknown length, of which `held` bytes are in memory at a time. `name` is the file name
+    /// under which a browser saves it.
+    pub(super) fn csv(reader: impl Read + Send + 'static, held: usize, name: &str) -> Answer {
         let disposition = format!("attachment; filename=\"{name}\"");
         let headers = [
             ("Content-Type", "text/csv; charset=utf-8; header=present"),
             ("Content-Disposition", disposition.as_str()),
             ("Cache-Control", "no-store"),
         ];
-        Answer { is_stream: true, ..Answer::new(200, reader, None, 0, DATA_POLICY, &headers) }
+        Answer { is_stream: true, ..Answer::new(200, reader, None, held, DATA_POLICY, &headers) }
     }
 
     /// A file of the page, or 304 if the client already has it. The few clients that do not accept

@@ -268,7 +268,7 @@ impl<S: Source> Answers<S> {
                 made => Some(made.ok()),
             }
         });
-        Ok(Answer::csv(reader, &name))
+        Ok(Answer::csv(reader, export.part_size(), &name))
     }
 }
 

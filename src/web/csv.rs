@@ -22,8 +22,9 @@ use crate::ask::when::rfc3339_in;
 use crate::export::history_csv::{write_by_time, write_head};
 use crate::store::question::{Label, Question, Step};
 
-/// Lines of a part, roughly: some 40 kB.
+/// Lines of a part, roughly, and bytes of a line: longer ones are rare.
 const LINES: usize = 300;
+const LINE: usize = 200;
 /// Lines of a point besides its rows: other, none, total.
 const REST: usize = 3;
 /// Seconds of a day, roughly: the days of a time zone have 23 to 25 hours.
@@ -92,6 +93,11 @@ impl Export {
         let day = |seconds| rfc3339_in(seconds, &self.zone).chars().take(10).collect::<String>();
         let Question { kind, from, to, .. } = &self.question;
         format!("brightstat-{}-{}-{}.csv", kind.plural, day(*from), day(*to))
+    }
+
+    /// Bytes that a part takes, roughly: one with a single point has all rows.
+    pub(super) fn part_size(&self) -> usize {
+        LINE * LINES.max(self.labels.len() + REST)
     }
 
     /// The next part, and the state after it.

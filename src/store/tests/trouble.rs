@@ -261,3 +261,21 @@ fn what_came_late_is_in_coarser_intervals_after_a_crash() {
     let store = Store::open(&path, options).unwrap();
     assert_conservation_since(&store, i64::MIN);
 }
+
+/// Only the daemon moves a damaged database aside: this may run beside it.
+#[test]
+fn compacting_a_damaged_database_says_so_and_leaves_it_where_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("b.db");
+    let mut store = store(&path);
+    assert!(commit(&mut store, [some(60)]));
+    drop(store);
+    // Behind the file's header, where the schema is.
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[100..1_024].fill(b'x');
+    std::fs::write(&path, &bytes).unwrap();
+    let failure = crate::store::admin::compact(&path).unwrap_err();
+    assert_eq!(failure.exit, crate::failure::Exit::Data, "{failure}");
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    assert!(!directory.path().join("b.db.damaged-1").exists());
+}
