@@ -1,4 +1,7 @@
-//! Counting frames: the hot path.
+//! Counts packet records: the hot path of the worker thread.
+//!
+//! A packet of a known flow costs no hash look-up: the flow cache (`flows`) holds the rows of its
+//! hosts and its port. Only a new flow looks its rows up, and only a new host makes one.
 
 use super::accounts::Accounts;
 use super::flows::{Counters, Flow, Flows, NO_SLOT};

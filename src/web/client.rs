@@ -1,4 +1,5 @@
-//! Clients, as the limits count them.
+//! Identifies clients for limits and queues: one value per IPv4 address or /64 of IPv6. Any thread
+//! of the web may make one.
 
 use std::net::{IpAddr, Ipv6Addr};
 
