@@ -68,16 +68,17 @@ impl Reloads {
         const REFUSED: &str =
             "The configuration was changed and is not in force; the old one goes on.";
         const PARTLY: &str = "The changed configuration is in force, but for this:";
-        let (failure, head) = match outcome {
-            Ok(applied) => (applied.failures.first(), PARTLY),
-            Err(failure) => (Some(failure), REFUSED),
+        let (failure, head, end) = match outcome {
+            Ok(applied) => {
+                let end = "the rest of the new configuration is in force";
+                (applied.failures.first(), PARTLY, end)
+            }
+            Err(failure) => {
+                (Some(failure), REFUSED, "the daemon goes on with the old configuration")
+            }
         };
         let trouble = failure.map(|failure| format!("{head}\n{}", failure.message));
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
-        let end = match outcome {
-            Ok(_) => "the rest of the new configuration is in force",
-            Err(_) => "the daemon goes on with the old configuration",
-        };
         answer(failure, end);
     }
 }

@@ -246,13 +246,13 @@ impl<S: Source> Answers<S> {
         if !request.knows_chunks {
             return Err(Refused(505, "This answer comes in chunks, which takes HTTP/1.1."));
         }
-        let (query, export) = (request.query.clone(), Arc::<OnceLock<Export>>::default());
+        let (query, export) = (request.query.clone(), Arc::<OnceLock<Arc<Export>>>::default());
         let begun = export.clone();
         let ask = move |source: &S, is_over: IsOver| {
             let export = Export::begin(&query, source, &is_over)?;
             let head = export.head();
             // A question that yields starts over: the first run that completes counts.
-            let _ = begun.set(export);
+            let _ = begun.set(Arc::new(export));
             Ok(head)
         };
         let (status, body) = self.ask(address, Arc::new(ask), false, time, is_gone)?;

@@ -7,7 +7,7 @@
 //! includes what was stored since the previous one.
 
 use std::io::{self, Cursor, Read};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -32,8 +32,7 @@ const DAY: i64 = 86_400;
 /// How often a part is asked for, a second apart, if there is no room for the question.
 const TRIES: usize = 20;
 
-/// The state of an export: what to ask, and what comes next.
-#[derive(Clone)]
+/// What all parts of an answer have in common.
 pub(super) struct Export {
     /// With the rows of all parts, and the whole span.
     question: Question,
@@ -41,8 +40,8 @@ pub(super) struct Export {
     labels: Vec<Label>,
     /// The length of a part, seconds; `None` if there is only one.
     length: Option<i64>,
-    /// The beginning of the next part; `None` after the last one.
-    next: Option<i64>,
+    /// The beginning of the first part; `None` if there is none.
+    begin: Option<i64>,
 }
 
 impl Export {
@@ -78,7 +77,7 @@ impl Export {
             zone,
             labels: rows.rows.into_iter().map(|line| line.label).collect(),
             length: length.map(|length| length.saturating_mul(points)),
-            next: (begin < question.to).then_some(begin),
+            begin: (begin < question.to).then_some(begin),
             question,
         })
     }
@@ -100,13 +99,13 @@ impl Export {
         LINE * LINES.max(self.labels.len() + REST)
     }
 
-    /// The next part, and the state after it.
+    /// The part that begins at `from`, and the beginning of the next one; `None` after the last.
     fn part(
         &self,
         from: i64,
         source: &impl Source,
         is_over: IsOver,
-    ) -> Result<(String, Export), Problem> {
+    ) -> Result<(String, Option<i64>), Problem> {
         let end = self.question.to;
         let to = self.length.map_or(end, |length| from.saturating_add(length).min(end));
         let question = Question { from, to, ..self.question.clone() };
@@ -119,7 +118,7 @@ impl Export {
         // Spans are widened to whole intervals, so a part may end later than requested.
         let next =
             (self.length.is_some() && answer.to > from && answer.to < end).then_some(answer.to);
-        Ok((text, Export { next, ..self.clone() }))
+        Ok((text, next))
     }
 }
 
@@ -139,26 +138,28 @@ type Asker<S> = Box<dyn Fn(Ask<S>) -> Option<Option<Made>> + Send>;
 /// Reads the parts one after another, and makes each on demand.
 pub(super) struct Parts<S> {
     ask: Asker<S>,
-    export: Export,
+    export: Arc<Export>,
+    /// The beginning of the next part; `None` after the last one.
+    next: Option<i64>,
     part: Cursor<Form>,
 }
 
 impl<S: Source> Parts<S> {
     pub(super) fn new(
-        export: Export,
+        export: Arc<Export>,
         head: Arc<Body>,
         ask: impl Fn(Ask<S>) -> Option<Option<Made>> + Send + 'static,
     ) -> Parts<S> {
-        Parts { ask: Box::new(ask), export, part: head.form(false).0 }
+        Parts { ask: Box::new(ask), next: export.begin, export, part: head.form(false).0 }
     }
 
     /// Makes the next part.
     fn make(&mut self, from: i64) -> io::Result<()> {
-        let made = Arc::<Mutex<Option<Export>>>::default();
-        let (export, after) = (self.export.clone(), made.clone());
+        let next = Arc::<OnceLock<Option<i64>>>::default();
+        let (export, after) = (self.export.clone(), next.clone());
         let ask: Ask<S> = Arc::new(move |source, is_over| {
-            let (text, export) = export.part(from, source, is_over)?;
-            *after.lock().unwrap_or_else(PoisonError::into_inner) = Some(export);
+            let (text, next) = export.part(from, source, is_over)?;
+            let _ = after.set(next);
             Ok(text)
         });
         let tries = (0..TRIES).find_map(|number| {
@@ -167,10 +168,9 @@ impl<S: Source> Parts<S> {
             }
             (self.ask)(ask.clone())
         });
-        let export = made.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match (tries, export) {
-            (Some(Some((200, body))), Some(export)) => {
-                self.export = export;
+        match (tries, next.get()) {
+            (Some(Some((200, body))), Some(next)) => {
+                self.next = *next;
                 self.part = body.form(false).0;
                 Ok(())
             }
@@ -188,7 +188,7 @@ impl<S: Source> Read for Parts<S> {
             if length > 0 || out.is_empty() {
                 return Ok(length);
             }
-            match self.export.next {
+            match self.next {
                 Some(from) => self.make(from)?,
                 None => return Ok(0),
             }

@@ -216,7 +216,7 @@ impl<J> State<J> {
     /// questions was begun, then the one that has used the most time. (Time comes last: in a crowd,
     /// most have used less than a client that is being answered.)
     fn displace_client(&mut self, client: Client, own: usize) -> bool {
-        let (recent, now) = (self.recent.clone(), Instant::now());
+        let (recent, now) = (&self.recent, Instant::now());
         let key = |(client, flow): (&Client, &Flow<J>)| {
             let newest = flow.waiting.back()?.number;
             let is_greedy = recent.is_greedy(*client, now);
