@@ -3,18 +3,18 @@
 
 use ipnet::IpNet;
 
-use super::fine::Fine;
 use super::flows::{Flows, Seed};
 use super::fragments::Fragments;
-use super::host::Host;
+use super::host::Hosts;
 use super::interface::{Drops, Interface, KernelErrors};
+use super::ledger::Ledger;
 use super::local::LocalNetworks;
-use super::ports::Ports;
-use super::protocols::{CLASSES, PROTOCOL_ROWS};
+use super::ports::{PortTable, Ports};
+use super::protocols::{CLASSES, Protocols};
 use super::services::Services;
 use super::table::Table;
-use super::volume::{InOut, Split, Volume};
-use crate::decode::{Addr, Mac, NO_TIME};
+use super::volume::Volume;
+use crate::decode::{Mac, NO_TIME};
 
 /// Hosts with their own row by default; the rest is in "other".
 pub const DEFAULT_HOST_LIMIT: usize = 32_768;
@@ -22,22 +22,21 @@ pub const DEFAULT_HOST_LIMIT: usize = 32_768;
 /// All counters of one run.
 pub struct Accounts {
     pub(super) interfaces: Vec<Interface>,
-    pub(super) hosts: Table<Addr, Host>,
-    pub(super) other_hosts: Split<InOut>,
+    pub(super) hosts: Hosts,
     pub(super) ports: Ports,
-    pub(super) without_port: Split<Volume>,
-    /// IP packets without a port, by protocol row.
-    pub(super) portless: Box<[Volume; PROTOCOL_ROWS]>,
-    pub(super) protocols_at_interval: Box<[Volume; PROTOCOL_ROWS]>,
+    pub(super) protocols: Protocols,
     pub(super) fragments: Fragments,
     pub(super) local: LocalNetworks,
     pub(super) first: i64,
     pub(super) last: i64,
     pub(super) flows: Flows,
     pub(super) services: Services,
-    pub(super) fine: Fine,
+    /// Fine intervals closed within the open base interval.
+    pub(super) fine_intervals: u32,
     /// Packets by class when the open second began.
     pub(super) classes_at_second: [u64; CLASSES],
+    /// How often the local networks changed, and the rows of hosts with them.
+    pub(super) local_changes: u64,
 }
 
 impl Accounts {
@@ -55,20 +54,18 @@ impl Accounts {
     fn seeded(host_limit: usize, local: LocalNetworks, seed: Seed) -> Accounts {
         Accounts {
             interfaces: Vec::new(),
-            hosts: Table::new(host_limit),
-            other_hosts: Split::default(),
-            ports: Ports::new(),
-            without_port: Split::default(),
-            portless: Box::new([Volume::default(); PROTOCOL_ROWS]),
-            protocols_at_interval: Box::new([Volume::default(); PROTOCOL_ROWS]),
+            hosts: Ledger::new(Table::new(host_limit)),
+            ports: Ledger::new(PortTable::new()),
+            protocols: Protocols::new(),
             fragments: Fragments::new(),
             local,
             first: NO_TIME,
             last: NO_TIME,
             flows: Flows::new(seed),
             services: Services::new(),
-            fine: Fine::default(),
+            fine_intervals: 0,
             classes_at_second: [0; CLASSES],
+            local_changes: 0,
         }
     }
 
@@ -82,20 +79,11 @@ impl Accounts {
         self.interfaces.len() - 1
     }
 
-    /// All IP packets by protocol row: those without a port, and the sums of the ports' rows.
-    pub(super) fn protocols(&self) -> Box<[Volume; PROTOCOL_ROWS]> {
-        let mut all = self.portless.clone();
-        for (key, split) in self.ports.iter() {
-            all[usize::from(key.transport.number())] += split.total();
-        }
-        all
-    }
-
     /// Adds to the service rows the flows' packets since the last call. Call it about once a
     /// second: a flow evicted before may be in no row.
     pub fn gather(&mut self) {
         let frames = self.interfaces.iter().map(|i| i.total().packets).sum();
-        self.services.gather(frames, &mut self.flows, &self.hosts);
+        self.services.gather(frames, &mut self.flows, &self.hosts.rows);
     }
 
     /// Sets the drop counters of an interface: totals since the start.
@@ -130,7 +118,7 @@ impl Accounts {
 
     /// Changes the local networks, for known hosts too.
     pub fn set_local(&mut self, local: LocalNetworks) {
-        for (address, host) in self.hosts.iter_mut() {
+        for (address, host) in self.hosts.rows.iter_mut() {
             host.local = local.has(address);
             if !host.local {
                 host.mac = Mac::default();
@@ -139,6 +127,7 @@ impl Accounts {
         self.gather();
         self.flows.clear();
         self.local = local;
+        self.local_changes += 1;
     }
 
     /// Frames counted so far, and their captured bytes.

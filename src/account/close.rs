@@ -7,8 +7,8 @@
 //!   rows and their rates: the least and the greatest of the fine intervals within it.
 //!
 //! Theory of operation: a packet is counted once, in the row's open base interval. A row's fine
-//! interval is its total now less its total at the last fine close. Tables beside the rows hold
-//! that total, by slot, so fine intervals cost the hot path nothing. When a host's row is folded
+//! interval is its total now less its total at the last fine close. A [`super::ledger::Ledger`] holds
+//! that total beside the rows, by slot, so fine intervals cost the hot path nothing. When a host's row is folded
 //! into "other", its total at the last fine close is added to that of "other". This alone makes
 //! every fine interval add up.
 //!
@@ -21,24 +21,49 @@
 //! all of them reported already, 600 in this minute.
 
 use super::accounts::Accounts;
-use super::fine::{InterfaceAtClose, Range, TotalsAtClose, steady};
+use super::host::Host;
 use super::interface::{Interface, Mark};
-use super::interval::{
-    ClosedInterval, IntervalHost, IntervalInterface, IntervalPort, IntervalProtocol, Rates,
-};
-use super::protocols::{CLASSES, class_of, protocol_rows};
+use super::interval::{ClosedInterval, IntervalHost, IntervalInterface, IntervalPort};
+use super::ports::PortKey;
+use super::protocols::{CLASSES, class_of};
+use super::rates::Rates;
 use super::snapshot::Second;
-use super::volume::Split;
+use super::volume::{InOut, Volume};
+use crate::decode::Addr;
 
 impl Interface {
-    /// The counts since `mark`, without rates; updates `mark`.
-    fn since(&self, mark: &mut Mark, length: u32) -> IntervalInterface {
-        let now = Mark {
-            directions: self.directions(),
-            dropped: self.drops.total(),
-            covered: self.covered,
-        };
-        let then = std::mem::replace(mark, now);
+    fn mark(&self) -> Mark {
+        Mark { directions: self.directions(), dropped: self.drops.total(), covered: self.covered }
+    }
+
+    /// Closes the open fine interval.
+    fn close_fine(&mut self, length: u32) -> IntervalInterface {
+        let now = self.mark();
+        let then = std::mem::replace(&mut self.at_fine, now);
+        let mut row = self.between(&then, &now, length);
+        if row.covered > 0 || row.has_traffic() {
+            self.fine_intervals += 1;
+            for (at, range) in self.ranges.iter_mut().enumerate() {
+                row.rates[at] = range.take(row.directions[at].bytes, row.covered);
+            }
+        }
+        row
+    }
+
+    /// Closes the open base interval.
+    fn close_base(&mut self, length: u32) -> IntervalInterface {
+        let now = self.mark();
+        let then = std::mem::replace(&mut self.at_base, now);
+        let mut row = self.between(&then, &now, length);
+        let intervals = std::mem::take(&mut self.fine_intervals);
+        for (at, range) in self.ranges.iter_mut().enumerate() {
+            row.rates[at] = range.close(intervals, row.directions[at].bytes, row.covered);
+        }
+        row
+    }
+
+    /// The counts between two marks, without rates.
+    fn between(&self, then: &Mark, now: &Mark, length: u32) -> IntervalInterface {
         IntervalInterface {
             name: self.name.clone(),
             // A clock that is slowed down has longer seconds.
@@ -60,14 +85,12 @@ impl IntervalInterface {
     }
 }
 
-/// Bytes a second over `covered` milliseconds; see [`Rates::steady`].
-fn rate(bytes: u64, covered: u64) -> u64 {
-    Rates::steady(bytes, covered).greatest
+fn host_row(address: Addr, host: &Host, traffic: InOut, rates: [Rates; 2]) -> IntervalHost {
+    IntervalHost { address, mac: host.mac, local: host.local, traffic, rates }
 }
 
-/// The count since the last fine close; updates `at_fine`.
-fn since<T: Copy + std::ops::Sub<Output = T>>(at_fine: &mut T, now: T) -> T {
-    now - std::mem::replace(at_fine, now)
+fn port_row(key: PortKey, volume: Volume, rates: Rates) -> IntervalPort {
+    IntervalPort { transport: key.transport, port: key.port, volume, rates }
 }
 
 impl Accounts {
@@ -82,7 +105,7 @@ impl Accounts {
             i.at_second = now;
         }
         let mut now = [0; CLASSES];
-        for (number, volume) in self.protocols().iter().enumerate() {
+        for (number, volume) in self.protocols.totals(&self.ports).iter().enumerate() {
             now[class_of(number as u16)] += volume.packets;
         }
         let then = std::mem::replace(&mut self.classes_at_second, now);
@@ -94,80 +117,20 @@ impl Accounts {
     /// and `length` seconds long. A base interval that ends at the same time is closed after it.
     pub fn close_fine(&mut self, start: i64, length: u32) -> ClosedInterval {
         self.gather();
-        let protocols = self.protocols();
-        let fine = &mut self.fine;
-        fine.make_room((self.interfaces.len(), self.hosts.iter().len(), self.ports.iter().len()));
-        let mut interval = ClosedInterval {
-            start,
-            length,
-            other_hosts: since(&mut fine.other_hosts, self.other_hosts.total()),
-            without_port: since(&mut fine.without_port, self.without_port.total()),
-            ..ClosedInterval::default()
-        };
-        let mut covered = 0;
-        for (interface, beside) in self.interfaces.iter().zip(&mut fine.interfaces) {
-            let mut row = interface.since(&mut beside.at_fine, length);
-            if !row.is_known() {
-                continue;
-            }
-            covered = row.covered.max(covered);
-            if row.covered > 0 || row.has_traffic() {
-                beside.intervals += 1;
-                for at in 0..row.directions.len() {
-                    let rate = rate(row.directions[at].bytes, row.covered);
-                    beside.ranges[at].take(rate);
-                    row.rates[at] = steady(rate);
-                }
-            }
-            interval.interfaces.push(row);
-        }
+        let mut interval = ClosedInterval { start, length, ..ClosedInterval::default() };
+        let rows = self.interfaces.iter_mut().map(|interface| interface.close_fine(length));
+        interval.interfaces = rows.filter(IntervalInterface::is_known).collect();
+        let covered = interval.covered();
         // Without traffic or coverage nothing was recorded: that is not a quiet interval.
-        fine.intervals += u32::from(covered > 0 || !interval.total().is_zero());
-        for ((address, host), beside) in self.hosts.iter().zip(&mut fine.hosts) {
-            let traffic = since(&mut beside.at_fine, host.traffic.total());
-            if traffic.is_zero() {
-                continue;
-            }
-            let bytes = [traffic.received.bytes, traffic.sent.bytes];
-            let rates = bytes.map(|bytes| rate(bytes, covered));
-            for (range, rate) in beside.ranges.iter_mut().zip(rates) {
-                range.take(rate);
-            }
-            interval.hosts.push(IntervalHost {
-                address: *address,
-                mac: host.mac,
-                local: host.local,
-                traffic,
-                rates: rates.map(steady),
-            });
-        }
-        for ((key, split), beside) in self.ports.iter().zip(&mut fine.ports) {
-            let volume = since(&mut beside.at_fine, split.total());
-            if !volume.is_zero() {
-                let rate = rate(volume.bytes, covered);
-                beside.ranges.take(rate);
-                interval.ports.push(IntervalPort {
-                    transport: key.transport,
-                    port: key.port,
-                    volume,
-                    rates: steady(rate),
-                });
-            }
-        }
-        let besides = &mut fine.protocols;
-        let now = protocols;
-        interval.protocols = protocol_rows(|at| now[at] - besides[at].at_fine)
-            .map(|(number, volume)| {
-                let rates = steady(rate(volume.bytes, covered));
-                IntervalProtocol { number, volume, rates }
-            })
-            .collect();
-        for row in &interval.protocols {
-            let beside = &mut besides[usize::from(row.number)];
-            beside.at_fine += row.volume;
-            beside.ranges.take(row.rates.greatest);
-        }
-        interval.services = self.services.close_fine(&self.hosts, &self.ports, covered);
+        self.fine_intervals += u32::from(covered > 0 || !interval.total().is_zero());
+        interval.other_hosts = self.hosts.close_fine(covered, |address, host, traffic, rates| {
+            interval.hosts.push(host_row(*address, host, traffic, rates));
+        });
+        interval.without_port = self.ports.close_fine(covered, |key, _, volume, [rates]| {
+            interval.ports.push(port_row(*key, volume, rates));
+        });
+        interval.protocols = self.protocols.close_fine(&self.ports, covered);
+        interval.services = self.services.close_fine(&self.hosts.rows, &self.ports.rows, covered);
         interval
     }
 
@@ -175,82 +138,21 @@ impl Accounts {
     /// and `length` seconds long.
     pub fn close_interval(&mut self, start: i64, length: u32) -> ClosedInterval {
         self.gather();
-        let protocols = self.protocols();
-        let mut interval = ClosedInterval {
-            start,
-            length,
-            other_hosts: self.other_hosts.close(),
-            without_port: self.without_port.close(),
-            ..ClosedInterval::default()
-        };
-        let fine = &mut self.fine;
-        fine.interfaces.resize(self.interfaces.len(), InterfaceAtClose::default());
-        let mut covered = 0;
-        for (interface, beside) in self.interfaces.iter_mut().zip(&mut fine.interfaces) {
-            let mut mark = interface.at_interval;
-            let mut row = interface.since(&mut mark, length);
-            interface.at_interval = mark;
-            let intervals = std::mem::take(&mut beside.intervals);
-            for at in 0..row.directions.len() {
-                let own = rate(row.directions[at].bytes, row.covered);
-                row.rates[at] = beside.ranges[at].close(intervals, own);
-            }
-            covered = row.covered.max(covered);
-            if row.is_known() {
-                interval.interfaces.push(row);
-            }
-        }
-        let intervals = std::mem::take(&mut fine.intervals);
-        let mut nowhere = TotalsAtClose::default();
-        let mut besides = fine.hosts.iter_mut();
-        for (address, host) in self.hosts.iter_mut() {
-            // Rows added since the last fine close (all, if there was none) have no entry.
-            let beside = besides.next().unwrap_or(&mut nowhere);
-            let traffic = Split::close(&mut host.traffic);
-            if !traffic.is_zero() {
-                let own = [traffic.received.bytes, traffic.sent.bytes];
-                let [received, sent] = &mut beside.ranges;
-                interval.hosts.push(IntervalHost {
-                    address: *address,
-                    mac: host.mac,
-                    local: host.local,
-                    traffic,
-                    rates: [
-                        received.close(intervals, rate(own[0], covered)),
-                        sent.close(intervals, rate(own[1], covered)),
-                    ],
-                });
-            }
-            beside.ranges = Default::default();
-        }
-        let mut nowhere = TotalsAtClose::default();
-        let mut besides = fine.ports.iter_mut();
-        for (key, split) in self.ports.iter_mut() {
-            let beside = besides.next().unwrap_or(&mut nowhere);
-            let volume = split.close();
-            if !volume.is_zero() {
-                let rates = beside.ranges.close(intervals, rate(volume.bytes, covered));
-                let (transport, port) = (key.transport, key.port);
-                interval.ports.push(IntervalPort { transport, port, volume, rates });
-            }
-            beside.ranges = Default::default();
-        }
-        let (now, then) = (&protocols, &self.protocols_at_interval);
-        let besides = &mut fine.protocols;
-        interval.protocols = protocol_rows(|at| now[at] - then[at])
-            .map(|(number, volume)| {
-                let range = besides.get_mut(usize::from(number)).map(|row| &mut row.ranges);
-                let own = rate(volume.bytes, covered);
-                let rates = range.unwrap_or(&mut Range::default()).close(intervals, own);
-                IntervalProtocol { number, volume, rates }
-            })
-            .collect();
-        for beside in besides {
-            beside.ranges = Default::default();
-        }
-        self.protocols_at_interval = protocols;
-        let (hosts, ports) = (&self.hosts, &self.ports);
-        interval.services = self.services.close_base(hosts, ports, covered, intervals);
+        let mut interval = ClosedInterval { start, length, ..ClosedInterval::default() };
+        let rows = self.interfaces.iter_mut().map(|interface| interface.close_base(length));
+        interval.interfaces = rows.filter(IntervalInterface::is_known).collect();
+        let covered = interval.covered();
+        let fines = std::mem::take(&mut self.fine_intervals);
+        interval.other_hosts =
+            self.hosts.close_base(covered, fines, |address, host, traffic, rates| {
+                interval.hosts.push(host_row(*address, host, traffic, rates));
+            });
+        interval.without_port = self.ports.close_base(covered, fines, |key, _, volume, [rates]| {
+            interval.ports.push(port_row(*key, volume, rates));
+        });
+        interval.protocols = self.protocols.close_base(&self.ports, covered, fines);
+        let (hosts, ports) = (&self.hosts.rows, &self.ports.rows);
+        interval.services = self.services.close_base(hosts, ports, covered, fines);
         interval
     }
 }

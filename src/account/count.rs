@@ -59,7 +59,7 @@ impl Accounts {
         if record.is_ip() {
             return self.count_new_flow(set, key, record);
         }
-        self.without_port.interval.count(u64::from(record.wire_len));
+        self.ports.other.interval.count(u64::from(record.wire_len));
         Counters::new(NO_SLOT, cell(record.network(), Direction::None))
     }
 
@@ -78,7 +78,7 @@ impl Accounts {
         if !flow.fits(key) {
             return None;
         }
-        let is_known = self.hosts.both(
+        let is_known = self.hosts.rows.both(
             (flow.source, flow.destination),
             (&record.source, &record.destination),
             |source| {
@@ -93,11 +93,11 @@ impl Accounts {
         if !is_known {
             return None;
         }
-        match self.ports.get(flow.counters.port()) {
+        match self.ports.rows.get(flow.counters.port()) {
             Some(port) => port.interval += one,
             None => {
-                self.portless[usize::from(protocol_row(record)) % PROTOCOL_ROWS] += one;
-                self.without_port.interval += one;
+                self.protocols.portless[usize::from(protocol_row(record)) % PROTOCOL_ROWS] += one;
+                self.ports.other.interval += one;
             }
         }
         if let Some(next) = record.next_sequence()
@@ -114,7 +114,7 @@ impl Accounts {
     #[inline(always)]
     fn count_new_flow(&mut self, set: usize, key: u64, record: &PacketRecord) -> Counters {
         let one = Volume { packets: 1, bytes: u64::from(record.wire_len) };
-        let source = self.hosts.find(&record.source, |host| {
+        let source = self.hosts.rows.find(&record.source, |host| {
             host.traffic.interval.sent += one;
             host.last = record.timestamp;
             if host.local {
@@ -126,7 +126,7 @@ impl Accounts {
             Ok(found) => found,
             Err(hash) => self.new_host::<false>(hash, record, 0),
         };
-        let destination = self.hosts.find(&record.destination, |host| {
+        let destination = self.hosts.rows.find(&record.destination, |host| {
             host.traffic.interval.received += one;
             host.last = record.timestamp;
             host.local
@@ -135,12 +135,12 @@ impl Accounts {
             Ok(found) => found,
             Err(hash) => self.new_host::<true>(hash, record, source),
         };
-        let port = self.ports.slot(record);
-        match self.ports.get(port) {
+        let port = self.ports.rows.slot(record);
+        match self.ports.rows.get(port) {
             Some(port) => port.interval += one,
             None => {
-                self.portless[usize::from(protocol_row(record)) % PROTOCOL_ROWS] += one;
-                self.without_port.interval += one;
+                self.protocols.portless[usize::from(protocol_row(record)) % PROTOCOL_ROWS] += one;
+                self.ports.other.interval += one;
             }
         }
         let direction = Direction::of(source_is_local, destination_is_local);
@@ -169,7 +169,7 @@ impl Accounts {
             last: timestamp,
             mac: Mac::default(),
             local: self.local.has(&address),
-            generation: self.hosts.evicted_by_next(),
+            generation: self.hosts.rows.evicted_by_next(),
         };
         let one = Volume { packets: 1, bytes: u64::from(record.wire_len) };
         if IS_DESTINATION {
@@ -180,13 +180,8 @@ impl Accounts {
                 host.learn_mac(record);
             }
         }
-        let (other, fine) = (&mut self.other_hosts, &mut self.fine);
-        let fold = |slot: u32, evicted: &Host| {
-            other.fold(&evicted.traffic);
-            fine.fold(slot);
-        };
         let keep = IS_DESTINATION.then_some(source);
-        (self.hosts.insert(hash, address, host, keep, fold), host.local)
+        (self.hosts.insert(hash, address, host, keep), host.local)
     }
 
     /// Counts the errors of a remarkable frame.

@@ -1,7 +1,12 @@
 //! The row of one host.
 
+use super::ledger::{Ledger, Row};
+use super::table::Table;
 use super::volume::{InOut, Split};
-use crate::decode::{Mac, PacketRecord};
+use crate::decode::{Addr, Mac, PacketRecord};
+
+/// The hosts. Those that were folded are in "other".
+pub(super) type Hosts = Ledger<Table<Addr, Host>, InOut, 2>;
 
 /// The row of one host.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +19,18 @@ pub(super) struct Host {
     /// How many hosts had been evicted when it got its slot: differs between successive hosts of
     /// one slot. (64 bits: 32 would wrap after some hours of a scan.)
     pub(super) generation: u64,
+}
+
+impl Row for Host {
+    type Count = InOut;
+
+    fn counter(&self) -> &Split<InOut> {
+        &self.traffic
+    }
+
+    fn counter_mut(&mut self) -> &mut Split<InOut> {
+        &mut self.traffic
+    }
 }
 
 impl Host {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::local::Direction;
+use super::rates::Range;
 use super::volume::Volume;
 use crate::decode::Network;
 
@@ -110,7 +111,13 @@ pub(super) struct Interface {
     /// Milliseconds in which it was captured.
     pub(super) covered: u64,
     /// When the open base interval began.
-    pub(super) at_interval: Mark,
+    pub(super) at_base: Mark,
+    /// When the open fine interval began.
+    pub(super) at_fine: Mark,
+    /// Fine intervals with traffic or capture since the last base close, and their rates by
+    /// [`Direction`].
+    pub(super) fine_intervals: u32,
+    pub(super) ranges: [Range; 5],
     /// Directions when the open second began.
     pub(super) at_second: [Volume; 5],
 }
@@ -129,7 +136,10 @@ impl Interface {
             is_capturing: false,
             is_watched: true,
             covered: 0,
-            at_interval: Default::default(),
+            at_base: Mark::default(),
+            at_fine: Mark::default(),
+            fine_intervals: 0,
+            ranges: Default::default(),
             at_second: Default::default(),
         }
     }

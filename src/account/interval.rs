@@ -4,27 +4,9 @@ use std::cmp::Reverse;
 
 use super::local::Direction;
 use super::ports::{Service, Transport};
+use super::rates::Rates;
 use super::volume::{InOut, Volume};
 use crate::decode::{Addr, Mac};
-
-/// The least and the greatest rate of the finest intervals within an interval, bytes a
-/// second. They keep a short spike visible in the history of a year.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Rates {
-    /// The least; 0 if one of the finest intervals had no traffic.
-    pub least: u64,
-    /// The greatest.
-    pub greatest: u64,
-}
-
-impl Rates {
-    /// One rate for both: bytes over `covered` milliseconds. Less than a second counts as one, so
-    /// that the start of a capture does not look like a spike.
-    pub fn steady(bytes: u64, covered: u64) -> Rates {
-        let rate = bytes.saturating_mul(1_000) / covered.max(1_000);
-        Rates { least: rate, greatest: rate }
-    }
-}
 
 /// An interface's traffic in an interval.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]

@@ -7,27 +7,30 @@
 //! that a bounded table folded, *none* the frames without such a thing (an ARP frame has no port).
 //!
 //! - `accounts`: all counters, and their settings from outside; `count`: the hot path.
-//! - `host`, `interface`, `ports`, `protocols`, `services`: the counters of each, in a `table`
-//!   (over an `index`) where there may be many.
+//! - `host`, `interface`, `ports`, `protocols`, `services`: the counters of each.
+//! - `ledger`: the generic table of rows, "other" and the totals at the last close, over a `table`
+//!   (over an `index`) where there may be many rows.
 //! - `flows` and `fragments`: caches of fixed size. They find retransmissions, services and
 //!   overlapping fragments.
-//! - `close`: closes intervals, with `fine`, the tables beside the rows.
-//! - `interval` and `snapshot`: the data for the store and for the web.
+//! - `close`: closes intervals, with `rates`, the least and the greatest within them.
+//! - `interval` and `snapshot` (of `shared` tables): the data for the store and for the web.
 
 mod accounts;
 mod close;
 mod count;
-mod fine;
 mod flows;
 mod fragments;
 mod host;
 mod index;
 mod interface;
 mod interval;
+mod ledger;
 mod local;
 mod ports;
 mod protocols;
+mod rates;
 mod services;
+mod shared;
 mod snapshot;
 mod table;
 mod volume;
@@ -36,12 +39,14 @@ pub use accounts::{Accounts, DEFAULT_HOST_LIMIT};
 pub use interface::{Drops, ErrorKind, KernelErrors};
 pub use interval::{
     ClosedInterval, IntervalHost, IntervalInterface, IntervalPort, IntervalProtocol,
-    IntervalService, Rates,
+    IntervalService,
 };
 pub use local::{Direction, LocalNetworks};
 pub use ports::{PortKey, Service, Transport};
 pub use protocols::{CLASSES, class_of, protocol_name};
+pub use rates::Rates;
 pub use services::ServiceRow;
+pub use shared::Shared;
 pub use snapshot::{Busiest, HostRow, InterfaceRow, PortRow, ProtocolRow, Second, Snapshot};
 pub use volume::{InOut, Split, Volume};
 

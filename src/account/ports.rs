@@ -1,6 +1,7 @@
 //! Service ports: TCP, UDP and SCTP, 65,536 each.
 
 use super::flows::NO_SLOT;
+use super::ledger::{Ledger, Rows};
 use super::volume::{Split, Volume};
 use crate::decode::{PacketRecord, protocol};
 
@@ -60,24 +61,27 @@ pub struct PortKey {
 /// Three protocols' ports, rounded up to a power of two: indexing needs no bounds check.
 const PORT_KEYS: usize = 4 * 65_536;
 
+/// The ports. No row is ever folded: what no row holds are the frames without a port.
+pub(super) type Ports = Ledger<PortTable, Volume, 1>;
+
 /// The counters by service port. There is room for every port: none is ever folded.
 ///
 /// Rows are packed, as most networks use few ports. An array of all ports holds the slots of the
 /// rows: 1 MiB, of which the system provides the pages that are touched. A hash index would take 30
 /// instructions more per look-up, and twice the memory when full.
-pub struct Ports {
+pub(super) struct PortTable {
     /// The slot of a port's row plus 1, or 0; UDP after TCP, SCTP after UDP.
     slots: Box<[u32; PORT_KEYS]>,
     rows: Vec<(PortKey, Split<Volume>)>,
 }
 
-impl Ports {
+impl PortTable {
     /// No ports yet.
-    pub fn new() -> Ports {
+    pub fn new() -> PortTable {
         // Through a vector: the system zeroes it in place, on first touch.
         let slots = vec![0; PORT_KEYS].into_boxed_slice();
         let Ok(slots) = slots.try_into() else { unreachable!("there are {PORT_KEYS} ports") };
-        Ports { slots, rows: Vec::new() }
+        PortTable { slots, rows: Vec::new() }
     }
 
     /// The slot of the packet's service port; [`NO_SLOT`] if it has none.
@@ -119,21 +123,24 @@ impl Ports {
     pub fn key(&self, slot: u32) -> Option<PortKey> {
         self.rows.get(slot as usize).map(|(key, _)| *key)
     }
+}
 
-    /// All rows, in no particular order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&PortKey, &Split<Volume>)> {
+impl Rows for PortTable {
+    type Key = PortKey;
+    type Row = Split<Volume>;
+
+    fn iter(&self) -> impl ExactSizeIterator<Item = (&PortKey, &Split<Volume>)> {
         self.rows.iter().map(|(key, split)| (key, split))
     }
 
-    /// All rows, to be changed.
-    pub fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = (&PortKey, &mut Split<Volume>)> {
+    fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = (&PortKey, &mut Split<Volume>)> {
         self.rows.iter_mut().map(|(key, split)| (&*key, split))
     }
 }
 
-impl Default for Ports {
-    fn default() -> Ports {
-        Ports::new()
+impl Default for PortTable {
+    fn default() -> PortTable {
+        PortTable::new()
     }
 }
 
@@ -153,7 +160,7 @@ mod tests {
 
     #[test]
     fn every_port_of_each_transport_has_its_own_row() {
-        let mut ports = Ports::new();
+        let mut ports = PortTable::new();
         let mut frame = [0; 40];
         frame[0] = 0x45;
         frame[3] = 40;

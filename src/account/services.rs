@@ -18,11 +18,11 @@
 //! services of remote hosts mirror theirs, and there is no end of remote hosts. So open intervals
 //! have a table of their own, in which the many rows of remote hosts take no room.
 
-use super::fine::Range;
 use super::flows::{Flow, Flows, NO_SLOT};
 use super::host::Host;
-use super::interval::{IntervalService, Rates};
-use super::ports::{Ports, Service};
+use super::interval::IntervalService;
+use super::ports::{PortTable, Service};
+use super::rates::{Range, Rates};
 use super::table::Table;
 use super::volume::{InOut, Volume};
 use crate::decode::Addr;
@@ -148,11 +148,18 @@ pub(super) struct Services {
     folded: u64,
     /// Frames counted by then.
     frames: u64,
+    changes: u64,
 }
 
 impl Services {
     pub(super) fn new() -> Services {
-        Services { rows: Table::with_room(ROWS), open: OpenRows::default(), folded: 0, frames: 0 }
+        Services {
+            rows: Table::with_room(ROWS),
+            open: OpenRows::default(),
+            folded: 0,
+            frames: 0,
+            changes: 0,
+        }
     }
 
     pub(super) fn gather(&mut self, frames: u64, flows: &mut Flows, hosts: &Table<Addr, Host>) {
@@ -169,12 +176,18 @@ impl Services {
         self.folded = hosts.evicted();
     }
 
+    /// How often a row has changed.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
     fn add(&mut self, flow: &Flow, slot: u32, hosts: &Table<Addr, Host>, traffic: InOut) {
         let Some((_, host)) = hosts.at(slot) else { return };
         let generation = host.generation;
         if generation > self.folded {
             return;
         }
+        self.changes += 1;
         let service = match flow.counters.port() {
             NO_SLOT => NO_PORT | u32::from(flow.protocol()),
             port => port,
@@ -211,18 +224,16 @@ impl Services {
     pub(super) fn close_fine(
         &mut self,
         hosts: &Table<Addr, Host>,
-        ports: &Ports,
+        ports: &PortTable,
         covered: u64,
     ) -> Vec<IntervalService> {
         self.close(hosts, ports, |row| {
-            let traffic = std::mem::take(&mut row.fine).traffic();
-            let rates = rates(&traffic, covered);
-            if !traffic.is_zero() {
-                for (range, rates) in row.ranges.iter_mut().zip(rates) {
-                    range.take(rates.greatest);
-                }
-            }
-            (traffic, rates)
+            let open = std::mem::take(&mut row.fine);
+            let rates = match open.traffic().is_zero() {
+                true => Default::default(),
+                false => std::array::from_fn(|way| row.ranges[way].take(open.bytes[way], covered)),
+            };
+            (open.traffic(), rates)
         })
     }
 
@@ -231,16 +242,14 @@ impl Services {
     pub(super) fn close_base(
         &mut self,
         hosts: &Table<Addr, Host>,
-        ports: &Ports,
+        ports: &PortTable,
         covered: u64,
         intervals: u32,
     ) -> Vec<IntervalService> {
         self.close(hosts, ports, |row| {
-            let traffic = std::mem::take(&mut row.base).traffic();
-            let own = rates(&traffic, covered);
-            let mut ranges = std::mem::take(&mut row.ranges);
-            let rates = std::array::from_fn(|at| ranges[at].close(intervals, own[at].greatest));
-            (traffic, rates)
+            let open = std::mem::take(&mut row.base);
+            let close = |way: usize| row.ranges[way].close(intervals, open.bytes[way], covered);
+            (open.traffic(), std::array::from_fn(close))
         })
     }
 
@@ -248,7 +257,7 @@ impl Services {
     fn close(
         &mut self,
         hosts: &Table<Addr, Host>,
-        ports: &Ports,
+        ports: &PortTable,
         mut end: impl FnMut(&mut OpenRow) -> (InOut, [Rates; 2]),
     ) -> Vec<IntervalService> {
         // A vector that grows step by step would fragment the heap with each close.
@@ -264,7 +273,7 @@ impl Services {
     }
 
     /// The rows of the last walk, in no order; a host's index is its slot.
-    pub(super) fn rows(&self, hosts: &Table<Addr, Host>, ports: &Ports) -> Vec<ServiceRow> {
+    pub(super) fn rows(&self, hosts: &Table<Addr, Host>, ports: &PortTable) -> Vec<ServiceRow> {
         let row = |((slot, number), row): (&(u32, u32), &Row)| {
             let (_, service) = named(hosts, ports, (*slot, *number), row.generation)?;
             Some(ServiceRow { host: *slot, service, traffic: row.traffic })
@@ -277,15 +286,10 @@ impl Services {
     }
 }
 
-/// The rates of traffic that came within `covered` milliseconds: received, sent.
-fn rates(traffic: &InOut, covered: u64) -> [Rates; 2] {
-    [traffic.received.bytes, traffic.sent.bytes].map(|bytes| Rates::steady(bytes, covered))
-}
-
 /// The address and the service behind a row's key; `None` if another host has the slot now.
 fn named(
     hosts: &Table<Addr, Host>,
-    ports: &Ports,
+    ports: &PortTable,
     (slot, number): (u32, u32),
     generation: u64,
 ) -> Option<(Addr, Service)> {

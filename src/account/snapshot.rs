@@ -1,16 +1,24 @@
-//! Snapshots: what the worker thread publishes for the web. Plain data, copied once and never
-//! changed after.
+//! Snapshots: what the worker thread publishes for the web. Plain data, which never changes.
+//!
+//! Each table is shared by all snapshots between which it did not change: a network at rest costs
+//! no copies. Whether one changed is told by counters there are anyway, so that the hot path need
+//! not mark what it writes: the rows of hosts change with IP packets only, those of ports with
+//! packets that have a port.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::accounts::Accounts;
+use super::host::Host;
 use super::interface::{Drops, ErrorKind, Interface, KernelErrors};
 use super::interval::ClosedInterval;
+use super::ledger::Rows;
 use super::local::{Direction, LocalNetworks};
-use super::ports::Transport;
-use super::protocols::{CLASSES, class_of, protocol_rows};
+use super::ports::{PortKey, Transport};
+use super::protocols::{CLASSES, class_of};
 use super::services::ServiceRow;
-use super::volume::{InOut, Volume};
+use super::shared::Shared;
+use super::volume::{InOut, Split, Volume};
 use crate::decode::{Addr, Mac, NO_TIME};
 
 /// One host in a snapshot.
@@ -53,7 +61,7 @@ pub struct ProtocolRow {
 }
 
 /// One interface in a snapshot.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InterfaceRow {
     /// Its name: the interface's, or the capture file's.
     pub name: String,
@@ -153,25 +161,25 @@ pub struct Snapshot {
     /// The first and the last frame's time, nanoseconds since 1970 UTC.
     pub span: Option<(i64, i64)>,
     /// The interfaces, in the order in which they were added.
-    pub interfaces: Vec<InterfaceRow>,
+    pub interfaces: Shared<InterfaceRow>,
     /// The hosts, in no order but the one that [`ServiceRow::host`] refers to.
-    pub hosts: Vec<HostRow>,
+    pub hosts: Shared<HostRow>,
     /// Traffic of folded hosts.
     pub other_hosts: InOut,
     /// How many hosts were folded (one that comes and goes counts each time).
     pub folded_hosts: u64,
     /// The ports, in no order.
-    pub ports: Vec<PortRow>,
+    pub ports: Shared<PortRow>,
     /// Frames without a port.
     pub without_port: Volume,
     /// The services of hosts, in no order, as of the last [`Accounts::gather`]; bounded.
-    pub services: Vec<ServiceRow>,
+    pub services: Shared<ServiceRow>,
     /// The protocols, by number.
-    pub protocols: Vec<ProtocolRow>,
+    pub protocols: Shared<ProtocolRow>,
     /// The last closed seconds, oldest first.
-    pub seconds: Vec<Second>,
+    pub seconds: Shared<Second>,
     /// The latest busiest hosts; `None` if there are no fine intervals.
-    pub busiest: Option<Busiest>,
+    pub busiest: Option<Arc<Busiest>>,
 }
 
 impl Snapshot {
@@ -214,21 +222,43 @@ impl Snapshot {
 impl Accounts {
     /// The counters as they stand. The caller fills in the times.
     pub fn snapshot(&self) -> Snapshot {
-        let row = |i: &Interface| InterfaceRow {
-            name: i.name.clone(),
-            link_type: i.link_type.clone(),
-            total: i.total(),
-            directions: i.directions(),
-            ethertypes: i.ethertypes(),
-            captured_bytes: i.captured_bytes,
-            errors: i.errors,
-            drops: i.drops,
-            kernel: i.kernel,
-            is_capturing: i.is_capturing,
-            is_watched: i.is_watched,
-        };
-        // In the order of their slots.
-        let hosts = self.hosts.iter().map(|(address, host)| HostRow {
+        self.snapshot_after(&Snapshot::default())
+    }
+
+    /// As [`Accounts::snapshot`], but shares the tables of `last`, an earlier snapshot of these
+    /// counters, that have not changed.
+    pub fn snapshot_after(&self, last: &Snapshot) -> Snapshot {
+        let total: Volume = self.interfaces.iter().map(Interface::total).sum();
+        let not_ip: Volume =
+            self.interfaces.iter().map(|i| i.directions()[Direction::None as usize]).sum();
+        let without_port = self.ports.other.total();
+        // None of these numbers ever decreases.
+        let ip = total.packets - not_ip.packets;
+        let of_hosts = ip + self.local_changes;
+        let of_ports = total.packets - without_port.packets;
+        let interfaces = self.interfaces.iter().map(Interface::row).collect();
+        Snapshot {
+            total,
+            captured_bytes: self.interfaces.iter().map(|i| i.captured_bytes).sum(),
+            span: (self.first != NO_TIME).then_some((self.first, self.last)),
+            interfaces: last.interfaces.next_if_changed(interfaces),
+            hosts: last.hosts.next(of_hosts, || self.host_rows()),
+            other_hosts: self.hosts.other.total(),
+            folded_hosts: self.hosts.rows.evicted(),
+            ports: last.ports.next(of_ports, || self.port_rows()),
+            without_port,
+            // They name hosts by their slots, and lose those of hosts that are folded.
+            services: last.services.next(of_hosts + self.services.changes(), || {
+                self.services.rows(&self.hosts.rows, &self.ports.rows)
+            }),
+            protocols: last.protocols.next(ip, || self.protocol_rows()),
+            ..Snapshot::default()
+        }
+    }
+
+    /// In the order of their slots.
+    fn host_rows(&self) -> Vec<HostRow> {
+        let row = |(address, host): (&Addr, &Host)| HostRow {
             address: *address,
             mac: host.mac,
             local: host.local,
@@ -237,28 +267,40 @@ impl Accounts {
             first: host.first,
             last: host.last,
             traffic: host.traffic.total(),
-        });
-        let ports = self.ports.iter().map(|(key, split)| PortRow {
+        };
+        self.hosts.rows.iter().map(row).collect()
+    }
+
+    fn port_rows(&self) -> Vec<PortRow> {
+        let row = |(key, split): (&PortKey, &Split<Volume>)| PortRow {
             transport: key.transport,
             port: key.port,
             volume: split.total(),
-        });
-        let protocols = self.protocols();
-        Snapshot {
-            total: self.interfaces.iter().map(Interface::total).sum(),
-            captured_bytes: self.interfaces.iter().map(|i| i.captured_bytes).sum(),
-            span: (self.first != NO_TIME).then_some((self.first, self.last)),
-            interfaces: self.interfaces.iter().map(row).collect(),
-            hosts: hosts.collect(),
-            other_hosts: self.other_hosts.total(),
-            folded_hosts: self.hosts.evicted(),
-            ports: ports.collect(),
-            without_port: self.without_port.total(),
-            services: self.services.rows(&self.hosts, &self.ports),
-            protocols: protocol_rows(|at| protocols[at])
-                .map(|(number, volume)| ProtocolRow { number, volume })
-                .collect(),
-            ..Snapshot::default()
+        };
+        self.ports.rows.iter().map(row).collect()
+    }
+
+    fn protocol_rows(&self) -> Vec<ProtocolRow> {
+        let all = self.protocols.totals(&self.ports);
+        let rows = all.iter().enumerate().filter(|(_, volume)| !volume.is_zero());
+        rows.map(|(at, volume)| ProtocolRow { number: at as u16, volume: *volume }).collect()
+    }
+}
+
+impl Interface {
+    fn row(&self) -> InterfaceRow {
+        InterfaceRow {
+            name: self.name.clone(),
+            link_type: self.link_type.clone(),
+            total: self.total(),
+            directions: self.directions(),
+            ethertypes: self.ethertypes(),
+            captured_bytes: self.captured_bytes,
+            errors: self.errors,
+            drops: self.drops,
+            kernel: self.kernel,
+            is_capturing: self.is_capturing,
+            is_watched: self.is_watched,
         }
     }
 }

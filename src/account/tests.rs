@@ -10,4 +10,5 @@ mod hosts;
 mod model;
 mod rates;
 mod services;
+mod sharing;
 mod traffic;

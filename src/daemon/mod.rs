@@ -13,6 +13,7 @@ pub mod notices;
 mod outbox;
 mod privileges;
 pub mod reload;
+mod seconds;
 mod sight;
 mod sockets;
 mod status;

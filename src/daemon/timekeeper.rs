@@ -9,7 +9,7 @@
 //! interval in the future or in the past. Once a second [`Timekeeper::tick`] does the same
 //! without a frame.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
@@ -20,8 +20,9 @@ use super::clock::{
     is_plausible,
 };
 use super::outbox::{Outbox, moved, start_of};
+use super::seconds::{SECONDS_KEPT, Seconds};
 use super::system_time::Times;
-use crate::account::{Accounts, Busiest, Second};
+use crate::account::{Accounts, Busiest, Second, Shared};
 use crate::decode::PacketRecord;
 use crate::export::time::readable;
 use crate::store::Message;
@@ -35,8 +36,6 @@ const LATE: i64 = 2 * SECOND;
 /// If the clocks were not read for longer than this, the machine was asleep or stopped, and
 /// nothing was captured.
 const ASLEEP: i64 = 10 * SECOND;
-/// Closed seconds that are kept for the live graph.
-const SECONDS_KEPT: usize = 300;
 /// Rows of a fine interval that are named at most, as memory holds an hour of seconds.
 const FINE_HOSTS: usize = 50;
 const FINE_PORTS: usize = 20;
@@ -79,8 +78,8 @@ pub(super) struct Timekeeper {
     covered_until: i64,
     /// The interfaces that are being captured.
     captured: Vec<usize>,
-    seconds: VecDeque<Second>,
-    busiest: Option<Busiest>,
+    seconds: Seconds,
+    busiest: Option<Arc<Busiest>>,
     outbox: Outbox,
     /// By how much the clock has been set while it was not trusted.
     set_by: i64,
@@ -110,7 +109,7 @@ impl Timekeeper {
             end: 0,
             covered_until: reading.monotonic,
             captured: Vec::new(),
-            seconds: VecDeque::new(),
+            seconds: Seconds::default(),
             busiest: None,
             outbox: Outbox::new(store, plan.fine),
             set_by: 0,
@@ -162,13 +161,13 @@ impl Timekeeper {
         self.outbox.lost()
     }
 
-    /// The last closed seconds, oldest first.
-    pub(super) fn seconds(&self) -> Vec<Second> {
-        self.seconds.iter().copied().collect()
+    /// The last closed seconds, oldest first; `last` itself if there is no other since.
+    pub(super) fn seconds(&self, last: &Shared<Second>) -> Shared<Second> {
+        self.seconds.after(last)
     }
 
     /// The busiest hosts of the last closed fine interval.
-    pub(super) fn busiest(&self) -> Option<Busiest> {
+    pub(super) fn busiest(&self) -> Option<Arc<Busiest>> {
         self.busiest.clone()
     }
 
@@ -384,13 +383,10 @@ impl Timekeeper {
         if second - self.second < SECONDS_KEPT as i64 {
             let ahead = self.clock.skew().div_euclid(SECOND);
             for quiet in self.second + 1..second {
-                self.seconds.push_back(Second { start: quiet + ahead, ..Second::default() });
+                self.seconds.push(Second { start: quiet + ahead, ..Second::default() });
             }
         } else {
             self.seconds.clear();
-        }
-        while self.seconds.len() > SECONDS_KEPT {
-            self.seconds.pop_front();
         }
         self.second = second;
         let is_held = self.clock.is_holding();
@@ -423,7 +419,7 @@ impl Timekeeper {
     fn close_second(&mut self, accounts: &mut Accounts) {
         // The live page uses the system's clock.
         let start = self.second + self.clock.skew().div_euclid(SECOND);
-        self.seconds.push_back(accounts.close_second(start));
+        self.seconds.push(accounts.close_second(start));
     }
 
     /// Ends the open fine interval. One without capture, drops and traffic is not stored.
@@ -437,7 +433,8 @@ impl Timekeeper {
             services.min(FINE_SERVICES),
         );
         let ahead = self.clock.skew().div_euclid(SECOND);
-        self.busiest = Some(Busiest::of(&interval, self.fine + ahead, accounts.local()));
+        let busiest = Busiest::of(&interval, self.fine + ahead, accounts.local());
+        self.busiest = Some(Arc::new(busiest));
         if !interval.interfaces.is_empty() {
             self.outbox.push(Message::Fine(interval), is_held);
         }

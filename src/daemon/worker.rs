@@ -270,11 +270,12 @@ impl Worker {
     fn publish(&mut self, keeper: &mut Timekeeper, started: Instant, published: &Published) {
         keeper.set_captured(self.read_states());
         self.accounts.gather();
-        let mut snapshot = self.accounts.snapshot();
-        snapshot.number = published.latest().number + 1;
+        let last = published.latest();
+        let mut snapshot = self.accounts.snapshot_after(&last);
+        snapshot.number = last.number + 1;
         snapshot.taken_at = now();
         snapshot.uptime = started.elapsed();
-        snapshot.seconds = keeper.seconds();
+        snapshot.seconds = keeper.seconds(&last.seconds);
         snapshot.busiest = keeper.busiest();
         published.publish(snapshot);
         published.clock.store(keeper.state() as u8, Ordering::Relaxed);

@@ -6,7 +6,7 @@ use super::model::{Counts, in_words, interval_balances, snapshot_balances};
 use super::traffic::{Packet, Step, host_limit, local_networks, steps};
 use crate::account::{
     Accounts, ClosedInterval, Direction, InOut, IntervalHost, IntervalInterface, LocalNetworks,
-    Rates, Second, Volume,
+    Rates, Second, Snapshot, Volume,
 };
 use crate::decode::PacketRecord;
 
@@ -26,6 +26,8 @@ struct Pair {
     /// Whether no fine interval with traffic reaches into the open base interval.
     was_aligned: bool,
     seconds: Vec<Second>,
+    /// Taken after the last step; shares the tables that the step did not change.
+    last: Snapshot,
 }
 
 fn accounts(host_limit: usize) -> Accounts {
@@ -55,6 +57,7 @@ impl Pair {
             fines_before: 0,
             was_aligned: true,
             seconds: Vec::new(),
+            last: Snapshot::default(),
         }
     }
 
@@ -89,6 +92,9 @@ impl Pair {
         for row in &snapshot.hosts {
             assert_eq!(row.local, self.local.has(&row.address));
         }
+        let shared = self.accounts.snapshot_after(&self.last);
+        assert_eq!(format!("{shared:?}"), format!("{snapshot:?}"));
+        self.last = shared;
     }
 
     /// The hosts of the latest packet are never folded.

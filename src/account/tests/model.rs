@@ -158,7 +158,9 @@ pub fn interval_balances(i: &ClosedInterval) {
 /// A snapshot as text, its rows sorted, to compare two.
 pub fn in_words(accounts: &Accounts) -> String {
     let mut snapshot = accounts.snapshot();
-    snapshot.hosts.sort_by_key(|row| row.address);
-    snapshot.ports.sort_by_key(|row| (row.transport, row.port));
+    let (mut hosts, mut ports) = (snapshot.hosts.to_vec(), snapshot.ports.to_vec());
+    hosts.sort_by_key(|row| row.address);
+    ports.sort_by_key(|row| (row.transport, row.port));
+    (snapshot.hosts, snapshot.ports) = (hosts.into(), ports.into());
     format!("{snapshot:#?}")
 }

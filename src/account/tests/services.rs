@@ -264,7 +264,7 @@ fn services_go_on_however_many_hosts_were_folded() {
     accounts.gather();
     // As after a scan that folded this many hosts and left these two.
     for folded in [1 << 31, (1 << 31) + 1, 1 << 32, (1 << 40) + 7] {
-        accounts.hosts.set_evicted(folded);
+        accounts.hosts.rows.set_evicted(folded);
         accounts.gather();
         let before = rows(&accounts.snapshot());
         accounts.count(0, &[talk()]);

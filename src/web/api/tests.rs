@@ -50,9 +50,10 @@ fn snapshot() -> Snapshot {
     let port =
         |transport, bytes| PortRow { transport, port: 53, volume: Volume { packets: 1, bytes } };
     Snapshot {
-        hosts: ROWS.into_iter().map(host).collect(),
-        ports: vec![port(Transport::Tcp, 100), port(Transport::Udp, 200)],
-        protocols: vec![ProtocolRow { number: 17, volume: Volume { packets: 1, bytes: 200 } }],
+        hosts: ROWS.into_iter().map(host).collect::<Vec<_>>().into(),
+        ports: vec![port(Transport::Tcp, 100), port(Transport::Udp, 200)].into(),
+        protocols: vec![ProtocolRow { number: 17, volume: Volume { packets: 1, bytes: 200 } }]
+            .into(),
         interfaces: vec![InterfaceRow {
             name: "eth0".to_owned(),
             link_type: "EN10MB".to_owned(),
@@ -65,8 +66,9 @@ fn snapshot() -> Snapshot {
             kernel: Default::default(),
             is_capturing: true,
             is_watched: true,
-        }],
-        busiest: Some(Busiest::of(&interval, 0, &local())),
+        }]
+        .into(),
+        busiest: Some(Busiest::of(&interval, 0, &local()).into()),
         ..Snapshot::default()
     }
 }
