@@ -187,7 +187,7 @@ impl<K: Hash + Eq + Copy, V: Row<Count = T>, T: Count<WAYS>, const WAYS: usize, 
 {
     /// Adds a row, as [`Table::insert`]; a row that is evicted for it is folded into "other", and
     /// with it its total at the last fine close.
-    #[inline]
+    #[inline(always)]
     pub(super) fn insert(&mut self, hash: u32, key: K, row: V, keep: Option<u32>) -> u32 {
         let Ledger { rows, other, at_close, other_at_fine } = self;
         rows.insert(hash, key, row, keep, |slot, evicted| {

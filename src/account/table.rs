@@ -111,7 +111,7 @@ impl<K: Hash + Eq + Copy, V, const SPACE: usize> Table<K, V, SPACE> {
     /// Adds a row for `key`, which has none, and returns its slot. `hash` is what [`Table::find`]
     /// returned. In a full table this evicts a row, which is passed to `fold` with its slot. The
     /// row in slot `keep` is never evicted.
-    #[inline]
+    #[inline(always)]
     pub fn insert(
         &mut self,
         hash: u32,
