@@ -37,7 +37,7 @@ pub fn run(arguments: &ReportArguments) -> Result<(), Failure> {
                 problems.extend(problem);
                 notices.extend(notice);
             }
-            Err(problem) => problems.push(problem),
+            Err(problem) => problems.push(problem.into()),
         }
     }
     if opened > 0 {
@@ -63,7 +63,7 @@ fn read(worker: &mut Worker, path: &Path, file: CaptureFile) -> (Option<Failure>
         Err(problem) => return (Some(problem), None),
     };
     let notice = undecoded_notice(&path.display().to_string(), &link_types);
-    let problem = match (end.err(), &notice) {
+    let problem = match (end.err().map(Failure::from), &notice) {
         (None, Some(notice)) => {
             eprintln!("brightstat: {notice}");
             None

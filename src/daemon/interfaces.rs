@@ -14,7 +14,8 @@ use super::worker::Command;
 use crate::account::LocalNetworks;
 use crate::capture::handle::check_filter;
 use crate::capture::interfaces::{list, usual};
-use crate::capture::live::{self, Change, Handle, Options, Orders, Status, Trouble};
+use crate::capture::live::{self, Change, Handle, Options, Orders, Status};
+use crate::capture::{Trouble, error::clause};
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::ring::ring;
@@ -62,7 +63,7 @@ pub(super) fn choose(config: &Config, is_typed: bool) -> Result<Vec<String>, Fai
 /// The failure for a trouble that waiting does not cure.
 fn refusal(name: &str, config: &Config, trouble: &Trouble) -> Failure {
     match trouble {
-        Trouble::Filter(text) => bad_filter(config, text),
+        Trouble::Filter(e) => bad_filter(config, e),
         Trouble::NoPermission => Failure::new(Exit::Permission, format!("{name}: {trouble}")),
         _ => Failure::new(
             Exit::Unavailable,
@@ -71,7 +72,8 @@ fn refusal(name: &str, config: &Config, trouble: &Trouble) -> Failure {
     }
 }
 
-fn bad_filter(config: &Config, text: &str) -> Failure {
+fn bad_filter(config: &Config, error: &pcap::Error) -> Failure {
+    let text = clause(error);
     Failure::new(
         Exit::Config,
         format!("capture.filter: \"{}\": {text}; see pcap-filter(7)", config.filter),
@@ -84,7 +86,7 @@ fn bad_filter(config: &Config, text: &str) -> Failure {
 /// # Errors
 /// What is wrong with it.
 pub fn check(config: &Config) -> Result<(), Failure> {
-    check_filter(&config.filter, &names(config, None)).map_err(|text| bad_filter(config, &text))
+    check_filter(&config.filter, &names(config, None)).map_err(|e| bad_filter(config, &e))
 }
 
 /// The interfaces that the configuration wants watched; `current` is watched now.

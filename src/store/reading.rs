@@ -94,13 +94,14 @@ impl<'a> Reading<'a> {
                     }
                 })
             });
-            let found = found.map_err(failed)?;
-            let keys: Vec<Key> = found.rows.into_iter().map(|(_, key)| key).collect();
-            Ok((keys, found.count))
+            found.map(|found| {
+                let keys: Vec<Key> = found.rows.into_iter().map(|(_, key)| key).collect();
+                (keys, found.count)
+            })
         };
         let (keys, count) = match &self.question.rows {
             Some(keys) => (keys.clone(), keys.len()),
-            None => busiest()?,
+            None => busiest().map_err(failed)?,
         };
         let (sums, none) = self.read_shown(&keys).map_err(failed)?.ok_or_else(too_much)?;
         let mut rows = Vec::with_capacity(keys.len());
