@@ -59,10 +59,11 @@ pub fn check_config(arguments: &CheckArguments) -> Result<(), Failure> {
 /// force; or there is no such process of ours.
 pub fn reload(pid: i32, config: Option<&Path>) -> Result<(), Failure> {
     let checked = |loaded: Loaded| daemon::check(&loaded).map(|()| loaded);
-    let loaded = config::load(config).and_then(checked).map_err(|failure| {
-        let message = format!("{failure}; the daemon goes on with the old configuration");
-        Failure::new(failure.exit, message)
-    })?;
+    let loaded =
+        config::load(config).map_err(Failure::from).and_then(checked).map_err(|failure| {
+            let message = format!("{failure}; the daemon goes on with the old configuration");
+            Failure::new(failure.exit, message)
+        })?;
     for warning in &loaded.warnings {
         eprintln!("brightstat: warning: {warning}");
     }
