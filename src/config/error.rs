@@ -12,7 +12,7 @@ use crate::failure::{Exit, Failure};
 /// Why a configuration cannot be used.
 #[derive(Debug, Error)]
 pub enum Error {
-    #[error("{}: {}", path.display(), reading(source))]
+    #[error("{path}: {}", reading(source))]
     Read { path: PathBuf, source: io::Error },
     #[error("{place}: not valid TOML: {}", source.message().replace('\n', ", "))]
     Syntax { place: Place, source: toml::de::Error },

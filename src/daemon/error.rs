@@ -12,6 +12,7 @@ use crate::capture::Trouble;
 use crate::capture::error::clause;
 use crate::config::{self, Place};
 use crate::failure::{Exit, Failure};
+use crate::store;
 
 /// Why the daemon cannot start, or go on with another configuration.
 #[derive(Debug, Error)]
@@ -19,7 +20,7 @@ pub enum Error {
     #[error(transparent)]
     Config(#[from] config::Error),
     #[error(transparent)]
-    Store(#[from] Failure),
+    Store(#[from] store::Error),
     #[error(
         "{}capture.filter: \"{filter}\": {}; see pcap-filter(7)",
         place.as_ref().map_or_else(String::new, |place| format!("{place}: ")), clause(source)
@@ -48,14 +49,13 @@ pub enum Error {
     #[error("{address}: {}", listening(source))]
     Listen { address: SocketAddr, source: io::Error },
     #[error(
-        "{}: cannot make the directory for the database: {source}; make it, or set history.database",
-        path.display()
+        "{path}: cannot make the directory for the database: {source}; make it, or set \
+         history.database"
     )]
     Directory { path: PathBuf, source: io::Error },
     #[error(
-        "{}: a part of this path is a symbolic link, which root does not follow to give files \
-         away; set history.database to the path without links",
-        path.display()
+        "{path}: a part of this path is a symbolic link, which root does not follow to give files \
+         away; set history.database to the path without links"
     )]
     Link { path: PathBuf },
     #[error("cannot give up root ({what}): {source}")]
@@ -75,7 +75,7 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Error::Config(error) => error.exit(),
-            Error::Store(error) => error.exit,
+            Error::Store(error) => error.exit(),
             Error::NoInterface { .. } => Exit::NoInput,
             Error::Interface { source: Trouble::NoPermission, .. }
             | Error::Directory { .. }
