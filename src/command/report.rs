@@ -42,7 +42,8 @@ pub fn run(arguments: &ReportArguments) -> Result<(), Failure> {
     }
     if opened > 0 {
         let snapshot = worker.accounts().snapshot();
-        let report = Report::new(&snapshot, arguments.top, &problems, &notices);
+        let told: Vec<String> = problems.iter().map(|p| p.message.clone()).collect();
+        let report = Report::new(&snapshot, arguments.top, &told, &notices);
         let text =
             if arguments.json { format!("{:#}\n", report.to_json()) } else { report.to_text() };
         print(&text)?;
