@@ -55,8 +55,8 @@ pub fn configuration(bytes: &[u8]) {
         return;
     };
     let mut loaded = Loaded::default();
-    if let Err(failure) = loaded.merge(Path::new("hostile.toml"), text) {
-        assert!(failure.message.contains("hostile.toml"), "{}", failure.message);
+    if let Err(error) = loaded.merge(Path::new("hostile.toml"), text) {
+        assert!(error.to_string().contains("hostile.toml"), "{error}");
     } else {
         let _ = loaded.check_tiers();
     }
@@ -72,7 +72,7 @@ pub fn card(bytes: &[u8]) {
         Ok(settings) => {
             let own = settings.configuration("the card");
             let merged = Loaded::default().merge(Path::new("card.toml"), &own);
-            assert!(merged.is_ok(), "{own}: {:?}", merged.err().map(|failure| failure.message));
+            assert!(merged.is_ok(), "{own}: {:?}", merged.err().map(|error| error.to_string()));
         }
         Err(mistakes) => assert!(!mistakes.is_empty()),
     }

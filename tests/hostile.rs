@@ -92,7 +92,7 @@ fn database(folder: &Path) -> Vec<u8> {
         limits: brightstat::store::Limits { hosts: 100, ports: 100, services: 100 },
         max_size: 1 << 30,
     };
-    drop(Store::open(&path, options).unwrap_or_else(|failure| panic!("{}", failure.message)));
+    drop(Store::open(&path, options).unwrap_or_else(|error| panic!("{error}")));
     std::fs::read(path).unwrap()
 }
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use pcap::{Capture, Linktype, Offline, Packet, Precision};
 
+use super::error::{Damage, Error};
 use super::input::{self, Found};
 use super::pcapng::{LinkTypes, Prefix};
 use super::{SEPARATOR, link_type_name, timestamp};
 use crate::decode::{LinkLayer, NO_TIME, PacketRecord, decode};
-use crate::failure::{Exit, Failure};
 use crate::ring::Sender;
 
 /// An opened capture file.
@@ -30,7 +30,7 @@ pub struct Outcome {
     pub link_types: String,
     /// Whether the file could be read to its end; if not, all frames before the damage have
     /// been sent.
-    pub end: Result<(), Failure>,
+    pub end: Result<(), Error>,
 }
 
 impl CaptureFile {
@@ -38,22 +38,21 @@ impl CaptureFile {
     ///
     /// # Errors
     /// A file that is missing or not readable, and one that is not a capture.
-    pub fn open(path: &Path) -> Result<CaptureFile, Failure> {
+    pub fn open(path: &Path) -> Result<CaptureFile, Error> {
         let name = path.display().to_string();
         let input = input::open(path, &name)?;
         let opened = Capture::from_file_with_precision(&input.path, Precision::Nano);
         // libpcap now has the pipe open itself.
         drop(input.pipe);
-        let capture = opened.map_err(|e| {
-            let message = match input.found.trouble() {
-                Some(trouble) => format!("{name}: {trouble}"),
-                None => format!(
-                    "{name}: not a capture file that can be read ({}); brightstat reads pcap and pcapng",
-                    plain(&e.to_string())
-                ),
-            };
-            Failure::new(Exit::Data, message)
-        })?;
+        let capture = match opened {
+            Ok(capture) => capture,
+            Err(source) => {
+                return Err(match input.found.take_damage() {
+                    Some(source) => Error::Damaged { name, source },
+                    None => Error::Format { name, source },
+                });
+            }
+        };
         let (has_prefixes, is_packed) = (input.has_prefixes, input.is_packed);
         Ok(CaptureFile { capture, name, has_prefixes, is_packed, found: input.found })
     }
@@ -77,15 +76,14 @@ impl CaptureFile {
         }
         let names: Vec<String> =
             seen.into_iter().map(|link| link_type_name(Linktype(link))).collect();
-        let end = match (self.found.trouble(), end) {
-            (Some(trouble), _) => Err(self.damaged(&trouble)),
-            (None, end) => end,
-        };
+        // The thread that feeds libpcap knows more of it.
+        let end = self.found.take_damage().map_or(end, Err);
+        let end = end.map_err(|source| Error::Ends { name: self.name, source });
         Outcome { link_types: names.join(SEPARATOR), end }
     }
 
     /// Reads frames of the only link type.
-    fn frames(&mut self, ring: &mut Sender) -> (Result<(), Failure>, Vec<i32>) {
+    fn frames(&mut self, ring: &mut Sender) -> (Result<(), Damage>, Vec<i32>) {
         let link_type = self.capture.get_datalink().0;
         // Compiled once for Ethernet alone: six instructions a frame less, measured.
         let end = match LinkLayer::from_dlt(link_type) {
@@ -102,7 +100,7 @@ impl CaptureFile {
     }
 
     /// Reads frames that each carry their link type.
-    fn prefixed_frames(&mut self, ring: &mut Sender) -> (Result<(), Failure>, Vec<i32>) {
+    fn prefixed_frames(&mut self, ring: &mut Sender) -> (Result<(), Damage>, Vec<i32>) {
         let mut seen = LinkTypes::default();
         // The link type of the last frame, which is mostly that of the next one.
         let (mut link_type, mut link) = (None, LinkLayer::Unknown);
@@ -128,7 +126,7 @@ impl CaptureFile {
         &mut self,
         ring: &mut Sender,
         mut take: impl FnMut(&Packet<'_>, i64, &mut PacketRecord),
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Damage> {
         let mut last = NO_TIME;
         loop {
             let capture = &mut self.capture;
@@ -151,16 +149,9 @@ impl CaptureFile {
                 None if ring.wait_for_room() => {}
                 None | Some(Ok(0)) => return Ok(()),
                 Some(Ok(_)) => {}
-                Some(Err(e)) => return Err(self.damaged(plain(&e.to_string()))),
+                Some(Err(e)) => return Err(Damage::Frames(e)),
             }
         }
-    }
-
-    fn damaged(&self, what: &str) -> Failure {
-        Failure::new(
-            Exit::Data,
-            format!("{}: {what}; the frames before that are counted", self.name),
-        )
     }
 }
 
@@ -171,9 +162,4 @@ fn dlt(link_type: u16) -> i32 {
         101 => 12, // IP
         other => i32::from(other),
     }
-}
-
-/// libpcap's message without the crate's prefix.
-fn plain(message: &str) -> &str {
-    message.strip_prefix("libpcap error: ").unwrap_or(message)
 }

@@ -1,7 +1,6 @@
 //! One opening of a live interface: libpcap's handle, its place in a fanout group, and what the
 //! kernel says about it. The capture thread reads it.
 
-use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use pcap::{Active, Capture, Error, Linktype, Precision, Stat};
 
+use super::error::Trouble;
 use super::fanout::{self, Group};
 use super::interfaces::attribute;
 use super::{link_type_name, timestamp};
@@ -36,21 +36,6 @@ pub struct Options {
     pub filter: String,
 }
 
-/// Why an interface cannot be captured. Displayed as one clause with the remedy.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Trouble {
-    /// There is no interface of that name.
-    Absent,
-    /// It is switched off.
-    Down,
-    /// This process may not capture.
-    NoPermission,
-    /// The filter is invalid, or invalid for this link type; libpcap's message.
-    Filter(String),
-    /// Anything else; libpcap's message.
-    Other(String),
-}
-
 impl Trouble {
     /// Whether to wait for the interface: it may appear, or be switched on.
     pub fn is_absence(&self) -> bool {
@@ -59,7 +44,7 @@ impl Trouble {
 
     /// The kernel's reason why libpcap failed on an interface. libpcap's own messages differ from
     /// version to version, and its crate passes on nothing else.
-    pub fn of(name: &str, error: &Error) -> Trouble {
+    pub fn of(name: &str, error: Error) -> Trouble {
         let raw = || socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None);
         // libpcap's "any" is no kernel interface.
         if name != "any" && if_nametoindex(name).is_err() {
@@ -69,29 +54,9 @@ impl Trouble {
         } else if !is_up(name) {
             Trouble::Down
         } else {
-            Trouble::Other(plain(error))
+            Trouble::Other(error)
         }
     }
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Trouble::Absent => "there is no such interface (see 'brightstat interfaces')",
-            Trouble::Down => "the interface is down ('ip link set up' brings it up)",
-            Trouble::NoPermission => {
-                "no permission to capture: run as root or with the capability CAP_NET_RAW"
-            }
-            Trouble::Filter(text) | Trouble::Other(text) => text,
-        })
-    }
-}
-
-/// libpcap's message without the crate's prefix.
-pub(super) fn plain(error: &Error) -> String {
-    let text = error.to_string();
-    let text = text.strip_prefix("libpcap error: ").unwrap_or(&text);
-    text.trim_end_matches('.').to_owned()
 }
 
 /// Whether an interface is switched on, as far as the kernel says.
@@ -107,7 +72,7 @@ pub(super) fn is_up(name: &str) -> bool {
 /// # Errors
 /// Why it cannot be opened.
 pub fn open(name: &str, options: &Options) -> Result<Capture<Active>, Trouble> {
-    let mut capture = activate(name, options).map_err(|e| Trouble::of(name, &e))?;
+    let mut capture = activate(name, options).map_err(|e| Trouble::of(name, e))?;
     set_filter(name, &mut capture, &options.filter)?;
     Ok(capture)
 }
@@ -126,8 +91,8 @@ fn activate(name: &str, options: &Options) -> Result<Capture<Active>, Error> {
 /// Installs a filter, even an empty one: without one libpcap copies whole frames through the kernel
 /// ring instead of cutting them at the snap length.
 fn set_filter(name: &str, capture: &mut Capture<Active>, filter: &str) -> Result<(), Trouble> {
-    capture.compile(filter, true).map_err(|e| Trouble::Filter(plain(&e)))?;
-    capture.filter(filter, true).map_err(|e| Trouble::of(name, &e))
+    capture.compile(filter, true).map_err(Trouble::Filter)?;
+    capture.filter(filter, true).map_err(|e| Trouble::of(name, e))
 }
 
 /// Checks a filter for these interfaces without opening any: writing a configuration must not need
@@ -135,15 +100,14 @@ fn set_filter(name: &str, capture: &mut Capture<Active>, filter: &str) -> Result
 ///
 /// # Errors
 /// libpcap's message.
-pub fn check_filter(filter: &str, interfaces: &[String]) -> Result<(), String> {
+pub fn check_filter(filter: &str, interfaces: &[String]) -> Result<(), Error> {
     let mut types: Vec<i32> = interfaces.iter().map(|name| link_type_of(name)).collect();
     if types.is_empty() {
         types.push(ETHERNET);
     }
     types.dedup();
     types.into_iter().try_for_each(|link_type| {
-        let capture = Capture::dead(Linktype(link_type)).map_err(|e| plain(&e))?;
-        capture.compile(filter, true).map(|_| ()).map_err(|e| plain(&e))
+        Capture::dead(Linktype(link_type))?.compile(filter, true).map(|_| ())
     })
 }
 
@@ -186,7 +150,7 @@ impl Handle {
     /// # Errors
     /// Why it cannot be opened.
     pub fn open(name: &str, options: &Options, group: Option<Group>) -> Result<Handle, Trouble> {
-        let mut capture = activate(name, options).map_err(|e| Trouble::of(name, &e))?;
+        let mut capture = activate(name, options).map_err(|e| Trouble::of(name, e))?;
         let joined = group.filter(|group| group.join(&capture).is_ok());
         set_filter(name, &mut capture, &options.filter)?;
         let link = LinkLayer::from_dlt(capture.get_datalink().0);
@@ -195,7 +159,7 @@ impl Handle {
         let mut handle = Handle { capture, link, group, seen, is_leaving: false };
         if joined.is_some() {
             // It got frames before it joined; the member has counted them.
-            handle.discard(DRAINED).map_err(|e| Trouble::of(name, &e))?;
+            handle.discard(DRAINED).map_err(|e| Trouble::of(name, e))?;
         }
         Ok(handle)
     }
@@ -318,6 +282,7 @@ pub(super) fn timeout(duration: Duration) -> PollTimeout {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::clause;
     use super::*;
 
     #[test]
@@ -328,14 +293,14 @@ mod tests {
         };
         assert_eq!(check("", &[]), Ok(()));
         assert_eq!(check("not port 22 and not vlan 3", &["lo", "nowhere0"]), Ok(()));
-        assert!(check("not prot 22", &[]).unwrap_err().contains("syntax"));
+        assert!(clause(&check("not prot 22", &[]).unwrap_err()).contains("syntax"));
         assert!(check("host", &["lo"]).is_err());
         assert!(check("wlan type data", &["lo"]).is_err());
     }
 
     #[test]
     fn an_interface_that_is_not_there_is_known_without_libpcaps_words() {
-        assert_eq!(Trouble::of("nowhere0", &Error::InvalidString), Trouble::Absent);
+        assert_eq!(Trouble::of("nowhere0", Error::InvalidString), Trouble::Absent);
         assert!(Trouble::Absent.is_absence() && !Trouble::NoPermission.is_absence());
     }
 }

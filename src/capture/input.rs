@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::bufread::GzDecoder;
 
+use super::error::{Damage, Error};
 use super::pcapng::{self, LinkTypes};
-use crate::failure::{Exit, Failure};
 
 const BUFFER: usize = 64 << 10;
 
@@ -36,7 +36,7 @@ pub(super) struct Input {
 #[derive(Default)]
 pub(super) struct Found {
     link_types: Mutex<LinkTypes>,
-    trouble: Mutex<Option<String>>,
+    damage: Mutex<Option<Damage>>,
 }
 
 impl Found {
@@ -45,9 +45,9 @@ impl Found {
         self.link_types.lock().unwrap_or_else(PoisonError::into_inner).all().to_vec()
     }
 
-    /// Why the input could not be read to its end.
-    pub(super) fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Why the input could not be read to its end; a second call gets nothing.
+    pub(super) fn take_damage(&self) -> Option<Damage> {
+        self.damage.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn note(&self, link_type: u16) {
@@ -59,23 +59,21 @@ impl Found {
 ///
 /// # Errors
 /// A file that is missing, not readable, empty, or packed in a way that is not known here.
-pub(super) fn open(path: &Path, name: &str) -> Result<Input, Failure> {
-    let unreadable = |e: io::Error| Failure::new(Exit::NoInput, format!("{name}: {e}"));
+pub(super) fn open(path: &Path, name: &str) -> Result<Input, Error> {
+    let unreadable = |source| Error::Read { name: name.to_owned(), source };
     let (mut file, is_regular) = if name == "-" {
         let own = io::stdin().as_fd().try_clone_to_owned().map_err(unreadable)?;
         (File::from(own), false)
     } else {
         open_file(path, name)?
     };
-    let empty =
-        || Failure::new(Exit::Data, format!("{name}: empty; a capture file has at least a header"));
+    let empty = || Error::Empty { name: name.to_owned() };
     let start = beginning(&mut file).map_err(unreadable)?;
     if start.is_empty() {
         return Err(empty());
     }
     if let Some((kind, remedy)) = packed_otherwise(&start) {
-        let text = format!("{name}: packed with {kind}; unpack it first ('{remedy}')");
-        return Err(Failure::new(Exit::Data, text));
+        return Err(Error::Packed { name: name.to_owned(), kind, remedy });
     }
     let is_packed = start.starts_with(&[0x1f, 0x8b]);
     let has_prefixes = pcapng::is_pcapng(&start);
@@ -88,8 +86,8 @@ pub(super) fn open(path: &Path, name: &str) -> Result<Input, Failure> {
         return feed(whole, has_prefixes, is_packed, name);
     }
     let mut unpacked = Members::new(whole);
-    let start = beginning(&mut unpacked)
-        .map_err(|e| Failure::new(Exit::Data, format!("{name}: {}", damage(&e))))?;
+    let damaged = |e| Error::Damaged { name: name.to_owned(), source: Damage::Packed(e) };
+    let start = beginning(&mut unpacked).map_err(damaged)?;
     if start.is_empty() {
         return Err(empty());
     }
@@ -98,24 +96,15 @@ pub(super) fn open(path: &Path, name: &str) -> Result<Input, Failure> {
 }
 
 /// Opens a file. Returns whether it can be opened again by its name, too.
-fn open_file(path: &Path, name: &str) -> Result<(File, bool), Failure> {
+fn open_file(path: &Path, name: &str) -> Result<(File, bool), Error> {
     // libpcap's messages do not distinguish a missing file from a damaged one.
     let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
-    match opened {
-        Err(e) if e.kind() == ErrorKind::NotFound => {
-            Err(Failure::new(Exit::NoInput, format!("{name}: no such file; check the path")))
-        }
-        Err(e) if e.kind() == ErrorKind::PermissionDenied => Err(Failure::new(
-            Exit::Permission,
-            format!("{name}: you may not read this file; check its permissions (ls -l)"),
-        )),
-        Err(e) => Err(Failure::new(Exit::NoInput, format!("{name}: {e}"))),
-        Ok((metadata, _)) if metadata.is_dir() => Err(Failure::new(
-            Exit::NoInput,
-            format!("{name}: is a directory; name the capture files in it"),
-        )),
-        Ok((metadata, file)) => Ok((file, metadata.is_file())),
+    let (metadata, file) =
+        opened.map_err(|source| Error::Open { name: name.to_owned(), source })?;
+    if metadata.is_dir() {
+        return Err(Error::Directory { name: name.to_owned() });
     }
+    Ok((file, metadata.is_file()))
 }
 
 /// The first bytes, at most 6: enough to recognise the format.
@@ -137,25 +126,14 @@ fn packed_otherwise(start: &[u8]) -> Option<(&'static str, &'static str)> {
     way.map(|(_, kind, remedy)| (kind, remedy))
 }
 
-/// Describes damage to packed data.
-fn damage(error: &io::Error) -> String {
-    match error.kind() {
-        ErrorKind::UnexpectedEof => "the packed data ends too early".to_owned(),
-        ErrorKind::InvalidInput | ErrorKind::InvalidData => {
-            format!("the packed data is damaged ({error})")
-        }
-        _ => error.to_string(),
-    }
-}
-
 /// Starts the thread that feeds the pipe.
 fn feed(
     mut from: impl Read + Send + 'static,
     has_prefixes: bool,
     is_packed: bool,
     name: &str,
-) -> Result<Input, Failure> {
-    let unable = |e: io::Error| Failure::new(Exit::Unavailable, format!("{name}: {e}"));
+) -> Result<Input, Error> {
+    let unable = |source| Error::Pipe { name: name.to_owned(), source };
     let (pipe, writer) = io::pipe().map_err(unable)?;
     let found = Arc::new(Found::default());
     let told = found.clone();
@@ -169,9 +147,9 @@ fn feed(
         // Frames before the damage are to be counted.
         let done = done.and(to.flush());
         // Broken pipe: libpcap gave up, and says why.
-        let trouble = done.err().filter(|e| e.kind() != ErrorKind::BrokenPipe);
-        *told.trouble.lock().unwrap_or_else(PoisonError::into_inner) =
-            trouble.map(|e| if is_packed { damage(&e) } else { e.to_string() });
+        let damage = done.err().filter(|e| e.kind() != ErrorKind::BrokenPipe);
+        *told.damage.lock().unwrap_or_else(PoisonError::into_inner) =
+            damage.map(if is_packed { Damage::Packed } else { Damage::Input });
         // Close the pipe last: `found` is complete.
         drop(to);
     };

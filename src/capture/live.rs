@@ -21,6 +21,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
+use super::error::Trouble;
 use super::fanout::Group;
 use super::handle::{DRAINED, Lost, is_up, timeout};
 use super::interfaces::attribute;
@@ -28,7 +29,7 @@ use super::undecoded_notice;
 use crate::account::{Drops, KernelErrors};
 use crate::ring::Sender;
 
-pub use super::handle::{BLOCK_TIMEOUT, Handle, Options, Trouble, open};
+pub use super::handle::{BLOCK_TIMEOUT, Handle, Options, open};
 
 /// Between two attempts to open an interface, and between two readings of its counters.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
@@ -315,7 +316,7 @@ impl Reader<'_> {
             }
             let more = more.map_err(|e| {
                 self.close_leaving();
-                Trouble::of(self.name, &e)
+                Trouble::of(self.name, e)
             })?;
             if self.leaving.as_ref().is_some_and(|leaving| now >= leaving.until && !more) {
                 self.close_leaving();

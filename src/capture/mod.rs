@@ -4,6 +4,7 @@
 //! record and pushes it into its ring. Per frame it neither allocates nor locks; live, it never
 //! waits for a disk.
 
+pub mod error;
 mod fanout;
 pub mod file;
 pub mod handle;
@@ -16,6 +17,8 @@ pub mod sight;
 use pcap::{Linktype, PacketHeader, Precision};
 
 use crate::decode::{LinkLayer, NO_TIME};
+
+pub use error::{Error, Trouble};
 
 /// libpcap's name for a link type, such as `EN10MB`.
 fn link_type_name(link_type: Linktype) -> String {

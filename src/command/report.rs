@@ -37,12 +37,13 @@ pub fn run(arguments: &ReportArguments) -> Result<(), Failure> {
                 problems.extend(problem);
                 notices.extend(notice);
             }
-            Err(problem) => problems.push(problem),
+            Err(problem) => problems.push(problem.into()),
         }
     }
     if opened > 0 {
         let snapshot = worker.accounts().snapshot();
-        let report = Report::new(&snapshot, arguments.top, &problems, &notices);
+        let told: Vec<String> = problems.iter().map(|p| p.message.clone()).collect();
+        let report = Report::new(&snapshot, arguments.top, &told, &notices);
         let text =
             if arguments.json { format!("{:#}\n", report.to_json()) } else { report.to_text() };
         print(&text)?;
@@ -63,7 +64,7 @@ fn read(worker: &mut Worker, path: &Path, file: CaptureFile) -> (Option<Failure>
         Err(problem) => return (Some(problem), None),
     };
     let notice = undecoded_notice(&path.display().to_string(), &link_types);
-    let problem = match (end.err(), &notice) {
+    let problem = match (end.err().map(Failure::from), &notice) {
         (None, Some(notice)) => {
             eprintln!("brightstat: {notice}");
             None

@@ -24,7 +24,8 @@ pub fn run(arguments: RunArguments) -> Result<(), Failure> {
         interfaces: arguments.interfaces,
         listen: arguments.listen,
         database: arguments.database,
-    })
+    })?;
+    Ok(())
 }
 
 /// Reads and checks the configuration, and prints the result.
@@ -59,9 +60,10 @@ pub fn check_config(arguments: &CheckArguments) -> Result<(), Failure> {
 /// force; or there is no such process of ours.
 pub fn reload(pid: i32, config: Option<&Path>) -> Result<(), Failure> {
     let checked = |loaded: Loaded| daemon::check(&loaded).map(|()| loaded);
-    let loaded = config::load(config).and_then(checked).map_err(|failure| {
-        let message = format!("{failure}; the daemon goes on with the old configuration");
-        Failure::new(failure.exit, message)
+    let loaded = config::load(config).map_err(daemon::Error::from).and_then(checked);
+    let loaded = loaded.map_err(|error| {
+        let message = format!("{error}; the daemon goes on with the old configuration");
+        Failure::new(error.exit(), message)
     })?;
     for warning in &loaded.warnings {
         eprintln!("brightstat: warning: {warning}");
@@ -76,7 +78,8 @@ pub fn reload(pid: i32, config: Option<&Path>) -> Result<(), Failure> {
             format!("process {pid}: cannot signal it: {e}; use 'systemctl reload brightstat'"),
         )
     })?;
-    answer.map_or(Ok(()), |answer| answer.wait())
+    answer.map_or(Ok(()), |answer| answer.wait())?;
+    Ok(())
 }
 
 /// Lists the interfaces.

@@ -4,6 +4,7 @@
 //! manual page use this table, so they cannot disagree. The files in `conf.d/` beside the
 //! main one are read after it, in the order of their names; the last value counts.
 
+mod error;
 pub mod keys;
 mod tiers;
 mod value;
@@ -19,8 +20,7 @@ use ipnet::IpNet;
 use log::LevelFilter;
 use toml::de::{DeTable, DeValue};
 
-use crate::failure::{Exit, Failure};
-
+pub use error::{Error, Place};
 pub use tiers::Tier;
 pub use value::seconds;
 
@@ -91,14 +91,14 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// Mistakes that stop nothing, such as unknown keys; each with file and line.
     pub warnings: Vec<String>,
-    /// Where each setting was written last, "file:line", by section and name.
-    places: BTreeMap<(String, String), String>,
+    /// Where each setting was written last, by section and name.
+    places: BTreeMap<(String, String), Place>,
 }
 
 impl Loaded {
-    /// Where a setting was written last, "file:line"; none if its default holds.
-    pub fn place(&self, section: &str, name: &str) -> Option<&str> {
-        self.places.get(&(section.to_owned(), name.to_owned())).map(String::as_str)
+    /// Where a setting was written last; none if its default holds.
+    pub fn place(&self, section: &str, name: &str) -> Option<&Place> {
+        self.places.get(&(section.to_owned(), name.to_owned()))
     }
 }
 
@@ -140,17 +140,17 @@ impl Config {
 /// # Errors
 /// A named file that is not there or not readable, and any value that is wrong: one line
 /// with file, line and key.
-pub fn load(path: Option<&Path>) -> Result<Loaded, Failure> {
+pub fn load(path: Option<&Path>) -> Result<Loaded, Error> {
     let mut loaded = Loaded::default();
     let main = path.unwrap_or_else(|| Path::new(DEFAULT_PATH));
     match fs::read_to_string(main) {
         Ok(text) => loaded.merge(main, &text)?,
         Err(e) if e.kind() == ErrorKind::NotFound && path.is_none() => {}
-        Err(e) => return Err(unreadable(main, &e)),
+        Err(e) => return Err(unreadable(main, e)),
     }
     let directory = main.parent().unwrap_or_else(|| Path::new("")).join("conf.d");
     for path in extra_files(&directory)? {
-        let text = fs::read_to_string(&path).map_err(|e| unreadable(&path, &e))?;
+        let text = fs::read_to_string(&path).map_err(|e| unreadable(&path, e))?;
         loaded.merge(&path, &text)?;
     }
     loaded.check_tiers()?;
@@ -159,15 +159,15 @@ pub fn load(path: Option<&Path>) -> Result<Loaded, Failure> {
 
 /// The files `*.toml` of a directory in the order of their names; none if it is not there. Any
 /// other trouble is an error: unreadable settings must not pass for absent ones.
-fn extra_files(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
+fn extra_files(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(unreadable(directory, &e)),
+        Err(e) => return Err(unreadable(directory, e)),
     };
     let mut files = Vec::new();
     for entry in entries {
-        let path = entry.map_err(|e| unreadable(directory, &e))?.path();
+        let path = entry.map_err(|e| unreadable(directory, e))?.path();
         if path.extension().is_some_and(|extension| extension == "toml") {
             files.push(path);
         }
@@ -176,44 +176,30 @@ fn extra_files(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    let (exit, advice) = match error.kind() {
-        ErrorKind::NotFound => (Exit::NoInput, "no such file; check the path"),
-        ErrorKind::PermissionDenied => {
-            (Exit::Permission, "you may not read it; check its permissions (ls -ld)")
-        }
-        ErrorKind::InvalidData => (Exit::Config, "is not UTF-8 text"),
-        ErrorKind::NotADirectory => {
-            (Exit::NoInput, "is not a directory; make it one for files *.toml, or remove it")
-        }
-        ErrorKind::IsADirectory => (Exit::NoInput, "is a directory; name the file in it"),
-        _ => return Failure::new(Exit::NoInput, format!("{}: {error}", path.display())),
-    };
-    Failure::new(exit, format!("{}: {advice}", path.display()))
+fn unreadable(path: &Path, source: std::io::Error) -> Error {
+    Error::Read { path: path.to_owned(), source }
 }
 
 impl Loaded {
     /// Checks the tiers, whose settings may come from several files.
-    pub(crate) fn check_tiers(&self) -> Result<(), Failure> {
+    pub(crate) fn check_tiers(&self) -> Result<(), Error> {
         let c = &self.config;
         let place = self.place("history", "keep");
-        tiers::combine(&c.schema, &c.keep, c.store_seconds, place.is_none()).map_err(
-            |problem| {
-                let at = place.unwrap_or("configuration");
-                Failure::new(Exit::Config, format!("{at}: history.keep: {problem}"))
-            },
-        )?;
-        Ok(())
+        let combined = tiers::combine(&c.schema, &c.keep, c.store_seconds, place.is_none());
+        combined.map(|_| ()).map_err(|problem| {
+            let (section, name) = ("history".to_owned(), "keep".to_owned());
+            Error::Value { place: place.cloned(), section, name, problem }
+        })
     }
 
     /// Reads one file on top of the settings so far.
-    pub(crate) fn merge(&mut self, path: &Path, text: &str) -> Result<(), Failure> {
+    pub(crate) fn merge(&mut self, path: &Path, text: &str) -> Result<(), Error> {
         let shown = path.display();
         let line = |at: usize| text[..at.min(text.len())].matches('\n').count() + 1;
-        let table = DeTable::parse(text).map_err(|e| {
-            let at = e.span().map_or(0, |span| span.start);
-            let what = e.message().replace('\n', ", ");
-            Failure::new(Exit::Config, format!("{shown}:{}: not valid TOML: {what}", line(at)))
+        let place = |at: usize| Place { path: path.to_owned(), line: line(at) };
+        let table = DeTable::parse(text).map_err(|source| {
+            let at = source.span().map_or(0, |span| span.start);
+            Error::Syntax { place: place(at), source }
         })?;
         // The table is sorted by name; people read warnings in the order of lines.
         let mut warnings = BTreeMap::new();
@@ -246,15 +232,12 @@ impl Loaded {
                     warnings.insert(at, warning);
                     continue;
                 };
-                (found.set)(&mut self.config, value.get_ref()).map_err(|problem| {
-                    let at = line(value.span().start);
-                    Failure::new(
-                        Exit::Config,
-                        format!("{shown}:{at}: {name}.{key_name}: {problem}"),
-                    )
-                })?;
-                let place = format!("{shown}:{}", line(value.span().start));
-                self.places.insert((name.to_string(), key_name.to_string()), place);
+                let place = place(value.span().start);
+                let (section, name) = (name.to_string(), key_name.to_string());
+                if let Err(problem) = (found.set)(&mut self.config, value.get_ref()) {
+                    return Err(Error::Value { place: Some(place), section, name, problem });
+                }
+                self.places.insert((section, name), place);
             }
         }
         self.files.push(path.to_owned());

@@ -1,8 +1,9 @@
 //! Reading configuration files: what is accepted, what is refused, and with which message.
 
 use super::*;
+use crate::failure::Exit;
 
-fn read(text: &str) -> Result<Loaded, Failure> {
+fn read(text: &str) -> Result<Loaded, Error> {
     let mut loaded = Loaded::default();
     loaded.merge(Path::new("test.toml"), text)?;
     loaded.check_tiers()?;
@@ -11,8 +12,8 @@ fn read(text: &str) -> Result<Loaded, Failure> {
 
 fn problem(text: &str) -> String {
     let failure = read(text).unwrap_err();
-    assert_eq!(failure.exit, Exit::Config);
-    failure.message
+    assert_eq!(failure.exit(), Exit::Config);
+    failure.to_string()
 }
 
 #[test]
@@ -140,7 +141,7 @@ fn a_commit_period_is_from_a_minute_to_an_hour() {
     }
     for text in ["0s", "59s", "61min", "3601s", "1d", "-5min"] {
         let failure = commit(text).err().unwrap();
-        assert!(failure.message.contains("from 1min to 60min"), "{text}: {failure}");
+        assert!(failure.to_string().contains("from 1min to 60min"), "{text}: {failure}");
     }
     assert_eq!(Config::default().commit.as_secs(), 300);
 }
@@ -170,18 +171,18 @@ fn only_a_conf_d_that_is_not_there_is_empty() {
     // Root can read a directory of mode 0, so put a file in its place.
     fs::write(&extra, "").unwrap();
     let failure = load(Some(&main)).unwrap_err();
-    assert!(failure.message.contains("conf.d: is not a directory"), "{failure}");
+    assert!(failure.to_string().contains("conf.d: is not a directory"), "{failure}");
     fs::remove_file(&extra).unwrap();
     std::os::unix::fs::symlink("conf.d", &extra).unwrap();
     let failure = load(Some(&main)).unwrap_err();
-    assert!(failure.message.contains("conf.d: "), "{failure}");
+    assert!(failure.to_string().contains("conf.d: "), "{failure}");
 }
 
 #[test]
 fn a_named_file_must_be_there() {
     let failure = load(Some(Path::new("/nonexistent/brightstat.toml"))).unwrap_err();
-    assert_eq!(failure.exit, Exit::NoInput);
-    assert!(failure.message.contains("no such file"), "{}", failure.message);
+    assert_eq!(failure.exit(), Exit::NoInput);
+    assert!(failure.to_string().contains("no such file"), "{failure}");
 }
 
 /// A reload stored settings that need a restart as if they were in force: the size of another
@@ -211,6 +212,6 @@ fn what_takes_a_restart_stays_as_it_is_and_is_named() {
 #[test]
 fn the_place_of_a_setting_is_known() {
     let loaded = read("[capture]\n\nfilter = \"ip\"\n").unwrap();
-    assert_eq!(loaded.place("capture", "filter"), Some("test.toml:3"));
+    assert_eq!(loaded.place("capture", "filter").unwrap().to_string(), "test.toml:3");
     assert_eq!(loaded.place("capture", "ring"), None);
 }

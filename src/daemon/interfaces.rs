@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use log::{info, warn};
 
+use super::error::Error;
 use super::worker::Command;
 use crate::account::LocalNetworks;
+use crate::capture::Trouble;
 use crate::capture::handle::check_filter;
 use crate::capture::interfaces::{list, usual};
-use crate::capture::live::{self, Change, Handle, Options, Orders, Status, Trouble};
-use crate::config::Config;
-use crate::failure::{Exit, Failure};
+use crate::capture::live::{self, Change, Handle, Options, Orders, Status};
+use crate::config::{Config, Place};
 use crate::ring::ring;
 
 /// An interface opens within a fraction of a second. A driver in trouble may delay the others
@@ -29,7 +30,7 @@ const OPENING: Duration = Duration::from_secs(5);
 /// # Errors
 /// An interface of the command line (`is_typed`) that does not exist; no permission to
 /// capture; a filter that does not compile.
-pub(super) fn choose(config: &Config, is_typed: bool) -> Result<Vec<String>, Failure> {
+pub(super) fn choose(config: &Config, is_typed: bool) -> Result<Vec<String>, Error> {
     let names = names(config, None);
     if names.is_empty() {
         warn!(
@@ -43,14 +44,11 @@ pub(super) fn choose(config: &Config, is_typed: bool) -> Result<Vec<String>, Fai
         };
         match trouble {
             Trouble::Absent if is_typed => {
-                let known: Vec<String> = list().into_iter().map(|i| i.name).collect();
-                return Err(Failure::new(
-                    Exit::NoInput,
-                    format!("{name}: there is no such interface; there are {}", known.join(", ")),
-                ));
+                let known = list().into_iter().map(|i| i.name).collect();
+                return Err(Error::NoInterface { name: name.clone(), known });
             }
             Trouble::NoPermission | Trouble::Filter(_) => {
-                return Err(refusal(name, config, &trouble));
+                return Err(refusal(name, config, trouble));
             }
             // This may pass: the capture thread keeps trying, and says so.
             _ => {}
@@ -59,32 +57,25 @@ pub(super) fn choose(config: &Config, is_typed: bool) -> Result<Vec<String>, Fai
     Ok(names)
 }
 
-/// The failure for a trouble that waiting does not cure.
-fn refusal(name: &str, config: &Config, trouble: &Trouble) -> Failure {
+/// The error for a trouble that waiting does not cure.
+fn refusal(name: &str, config: &Config, trouble: Trouble) -> Error {
     match trouble {
-        Trouble::Filter(text) => bad_filter(config, text),
-        Trouble::NoPermission => Failure::new(Exit::Permission, format!("{name}: {trouble}")),
-        _ => Failure::new(
-            Exit::Unavailable,
-            format!("{name}: cannot capture with these settings of [capture]: {trouble}"),
-        ),
+        Trouble::Filter(source) => bad_filter(config, None, source),
+        source => Error::Interface { name: name.to_owned(), source },
     }
 }
 
-fn bad_filter(config: &Config, text: &str) -> Failure {
-    Failure::new(
-        Exit::Config,
-        format!("capture.filter: \"{}\": {text}; see pcap-filter(7)", config.filter),
-    )
+fn bad_filter(config: &Config, place: Option<&Place>, source: pcap::Error) -> Error {
+    Error::Filter { place: place.cloned(), filter: config.filter.clone(), source }
 }
 
 /// Checks what can be known of [capture] without the right to capture: whether the filter
-/// compiles for the interfaces' link types.
+/// compiles for the interfaces' link types. `place` is where it was written.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn check(config: &Config) -> Result<(), Failure> {
-    check_filter(&config.filter, &names(config, None)).map_err(|text| bad_filter(config, &text))
+pub fn check(config: &Config, place: Option<&Place>) -> Result<(), Error> {
+    check_filter(&config.filter, &names(config, None)).map_err(|e| bad_filter(config, place, e))
 }
 
 /// The interfaces that the configuration wants watched; `current` is watched now.
@@ -176,14 +167,10 @@ impl Interfaces {
         name: &str,
         config: &Config,
         handle: Option<Handle>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let options = options(config);
-        let orders = Orders::new().map_err(|e| {
-            Failure::new(
-                Exit::Unavailable,
-                format!("{name}: cannot watch for the stop signal: {e}"),
-            )
-        })?;
+        let orders =
+            Orders::new().map_err(|source| Error::Orders { name: name.to_owned(), source })?;
         let (sender, receiver) = ring(config.ring, self.worker.clone());
         let status = Arc::new(Status::default());
         let (own_name, own_options, own_orders) =
@@ -212,7 +199,7 @@ impl Interfaces {
     ///
     /// # Errors
     /// An interface that is there and cannot be captured with these settings.
-    pub(super) fn prepare(&self, config: &Config) -> Result<Prepared, Failure> {
+    pub(super) fn prepare(&self, config: &Config) -> Result<Prepared, Error> {
         let wanted = names(config, self.captures.keys().next().map(String::as_str));
         let options = options(config);
         let mut handles = BTreeMap::new();
@@ -225,7 +212,7 @@ impl Interfaces {
             let handle = match Handle::open(name, &options, group) {
                 Ok(handle) => Some(handle),
                 Err(trouble) if trouble.is_absence() => None,
-                Err(trouble) => return Err(refusal(name, config, &trouble)),
+                Err(trouble) => return Err(refusal(name, config, trouble)),
             };
             handles.insert(name.clone(), handle);
         }
@@ -234,7 +221,7 @@ impl Interfaces {
 
     /// Puts the prepared change in force, and waits until it is. Returns what failed all the
     /// same; the other interfaces are as wanted.
-    pub(super) fn apply(&mut self, prepared: Prepared, config: &Config) -> Vec<Failure> {
+    pub(super) fn apply(&mut self, prepared: Prepared, config: &Config) -> Vec<Error> {
         let Prepared { wanted, options, mut handles } = prepared;
         self.is_promiscuous.store(options.promiscuous, Ordering::Relaxed);
         let mut failures = Vec::new();

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use jiff::Timestamp;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::failure::Failure;
+use super::error::Error;
 
 /// Lines that may wait to be written.
 const LINES: usize = 256;
@@ -44,7 +44,7 @@ pub fn start(level: LevelFilter) {
 ///
 /// # Errors
 /// The thread cannot be started.
-pub fn hand_to_thread() -> Result<(), Failure> {
+pub fn hand_to_thread() -> Result<(), Error> {
     let (queue, lines, lost) = Queue::new();
     super::spawn("log", move || write_all(&lines, &lost, &mut std::io::stderr()))?;
     let _ = QUEUE.set(queue);

@@ -5,6 +5,7 @@
 //! signals and supervises the others.
 
 pub mod clock;
+pub mod error;
 mod interfaces;
 pub mod logger;
 mod machine;
@@ -38,11 +39,12 @@ use crate::account::Accounts;
 use crate::capture::interfaces::list;
 use crate::capture::live::StopSignal;
 use crate::config::{self, Config, Loaded};
-use crate::failure::{Exit, Failure};
+use crate::failure::printable_lines;
 use crate::store::{self, Limits, Store};
 use crate::web::Answers;
 use crate::web::guard::{Counts, Guard};
 use crate::web::names::Admission;
+pub use error::Error;
 use interfaces::Interfaces;
 use status::Status;
 use worker::{Plan, Published, Worker};
@@ -75,7 +77,7 @@ impl Options {
     ///
     /// # Errors
     /// See [`config::load`].
-    pub fn load(&self) -> Result<Config, Failure> {
+    pub fn load(&self) -> Result<Config, Error> {
         let mut loaded = config::load(self.config.as_deref())?;
         for warning in &loaded.warnings {
             warn!("{warning}");
@@ -100,41 +102,39 @@ impl Options {
 ///
 /// # Errors
 /// What is wrong, with file and line if known.
-pub fn check(loaded: &Loaded) -> Result<(), Failure> {
-    interfaces::check(&loaded.config).map_err(|failure| match loaded.place("capture", "filter") {
-        Some(place) => Failure::new(failure.exit, format!("{place}: {failure}")),
-        None => failure,
-    })
+pub fn check(loaded: &Loaded) -> Result<(), Error> {
+    interfaces::check(&loaded.config, loaded.place("capture", "filter"))
 }
 
 /// Runs the daemon until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// Anything that prevents the start. Once it runs, only a signal ends it.
-pub fn run(options: &Options) -> Result<(), Failure> {
+pub fn run(options: &Options) -> Result<(), Error> {
     let inherited = sockets::inherited()?;
     let waiting: Vec<TcpListener> = inherited.iter().filter_map(|l| l.try_clone().ok()).collect();
-    let outcome = start(options, inherited).inspect_err(|failure| {
+    let outcome = start(options, inherited).inspect_err(|error| {
+        let text = error.to_string();
+        let text = printable_lines(&text);
         // `systemctl status` shows this for a service that could not start.
-        supervise::tell(&[NotifyState::Status(&failure.to_string())]);
-        sockets::excuse(&waiting, failure);
+        supervise::tell(&[NotifyState::Status(&text)]);
+        sockets::excuse(&waiting, &text);
     });
     logger::flush();
     outcome
 }
 
-fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> {
+fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Error> {
     logger::start(log::LevelFilter::Info);
     let config = options.load()?;
     logger::start(config.log_level);
     // Block the signals before the first thread starts, so that only our descriptor gets them.
     let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]);
-    let no_signals = |e| Failure::new(Exit::Unavailable, format!("cannot watch for signals: {e}"));
-    signals.thread_block().map_err(no_signals)?;
+    signals.thread_block().map_err(Error::Signals)?;
     // A file that reaches the unit's LimitFSIZE= then fails write(2), which the store reports
     // and survives. Unblocked, the signal would end the process (setrlimit(2)).
-    SigSet::from(Signal::SIGXFSZ).thread_block().map_err(no_signals)?;
-    let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK).map_err(no_signals)?;
+    SigSet::from(Signal::SIGXFSZ).thread_block().map_err(Error::Signals)?;
+    let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK).map_err(Error::Signals)?;
 
     let names = interfaces::choose(&config, !options.interfaces.is_empty())?;
     let listeners = sockets::listen(&config, inherited)?;
@@ -176,10 +176,7 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
                     store_status.stop();
                 }
             }
-            Err(RecvTimeoutError::Disconnected) => {
-                let text = "the store thread ended badly".to_owned();
-                return Err(Failure::new(Exit::Unavailable, text));
-            }
+            Err(RecvTimeoutError::Disconnected) => return Err(Error::StoreThread),
         }
     };
 
@@ -221,7 +218,7 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Failure> 
     let history = spawn_with("history", ANSWERING_STACK, move || making.run_history())?;
     let making = answers.clone();
     let long = spawn_with("history-long", ANSWERING_STACK, move || making.run_long_history())?;
-    let over = StopSignal::new().map_err(no_signals)?;
+    let over = StopSignal::new().map_err(Error::Signals)?;
     let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
     let (guarding, asked, stop) = (guard.clone(), answers.clone(), over.clone());
     let body = move || crate::web::guard::run(&guarding, &asked, &listeners, &stop);
@@ -274,7 +271,7 @@ fn admission(config: &Config, watched: &[String]) -> Admission {
     Admission::new(near.prefixes, links, config.allow.clone(), &host_name, &config.host_names)
 }
 
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
     spawn_with(name, STACK, body)
 }
 
@@ -282,10 +279,10 @@ fn spawn_with(
     name: &str,
     stack: usize,
     body: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, Failure> {
-    thread::Builder::new().name(name.to_owned()).stack_size(stack).spawn(body).map_err(|e| {
-        Failure::new(Exit::Unavailable, format!("cannot start the {name} thread: {e}"))
-    })
+) -> Result<JoinHandle<()>, Error> {
+    let name = name.to_owned();
+    let builder = thread::Builder::new().name(name.clone()).stack_size(stack);
+    builder.spawn(body).map_err(|source| Error::Thread { name, source })
 }
 
 fn join(name: &str, thread: JoinHandle<()>) {

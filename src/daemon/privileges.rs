@@ -18,7 +18,7 @@ use nix::sys::prctl;
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat};
 use nix::unistd::{Gid, Uid, fchown, fchownat, geteuid, setgid, setgroups, setuid};
 
-use crate::failure::{Exit, Failure};
+use super::error::Error;
 
 /// The user that the daemon becomes.
 #[derive(Debug)]
@@ -35,18 +35,11 @@ struct Account {
 ///
 /// # Errors
 /// No such user, or the system refuses.
-pub fn drop_root(user: &str, database: &Path) -> Result<(), Failure> {
+pub fn drop_root(user: &str, database: &Path) -> Result<(), Error> {
     let directory = database.parent().unwrap_or_else(|| Path::new("/"));
     let is_new = !directory.exists();
-    fs::create_dir_all(directory).map_err(|e| {
-        Failure::new(
-            Exit::Permission,
-            format!(
-                "{}: cannot make the directory for the database: {e}; make it, or set history.database",
-                directory.display()
-            ),
-        )
-    })?;
+    fs::create_dir_all(directory)
+        .map_err(|source| Error::Directory { path: directory.to_owned(), source })?;
     if !geteuid().is_root() || user == "root" {
         return Ok(());
     }
@@ -54,9 +47,6 @@ pub fn drop_root(user: &str, database: &Path) -> Result<(), Failure> {
     if account.uid.is_root() {
         return Ok(());
     }
-    let refused = |what: &str, e: &dyn std::fmt::Display| {
-        Failure::new(Exit::Permission, format!("cannot give up root ({what}): {e}"))
-    };
     let give_to = |account: &Account| hand_over(directory, database, is_new, account);
     let root = Account { name: "root".to_owned(), uid: Uid::from_raw(0), gid: Gid::from_raw(0) };
     let give = || {
@@ -70,15 +60,8 @@ pub fn drop_root(user: &str, database: &Path) -> Result<(), Failure> {
         give_to(&root).map(|()| false)
     };
     let is_given = give().map_err(|e| match e {
-        Errno::ELOOP => Failure::new(
-            Exit::Config,
-            format!(
-                "{}: a part of this path is a symbolic link, which root does not follow to give \
-                 files away; set history.database to the path without links",
-                directory.display()
-            ),
-        ),
-        e => refused("chown", &e),
+        Errno::ELOOP => Error::Link { path: directory.to_owned() },
+        e => refused("chown")(e),
     })?;
     if !is_given {
         // Better to stay root without capabilities, which can write only root's own files,
@@ -88,17 +71,24 @@ pub fn drop_root(user: &str, database: &Path) -> Result<(), Failure> {
             directory.display(),
             account.name
         );
-        return keep_only_capture().map_err(|e| refused("capabilities", &e));
+        return keep_only_capture().map_err(refused("capabilities"));
     }
-    prctl::set_keepcaps(true).map_err(|e| refused("keepcaps", &e))?;
-    setgroups(&[account.gid]).map_err(|e| refused("groups", &e))?;
-    setgid(account.gid).map_err(|e| refused("group", &e))?;
-    setuid(account.uid).map_err(|e| refused("user", &e))?;
-    keep_only_capture().map_err(|e| refused("capabilities", &e))?;
+    prctl::set_keepcaps(true).map_err(refused("keepcaps"))?;
+    setgroups(&[account.gid]).map_err(refused("groups"))?;
+    setgid(account.gid).map_err(refused("group"))?;
+    setuid(account.uid).map_err(refused("user"))?;
+    keep_only_capture().map_err(refused("capabilities"))?;
     // Otherwise the process could not be dumped, and its /proc would be closed to its own user.
     let _ = prctl::set_dumpable(true);
     info!("running as user {} with CAP_NET_RAW only", account.name);
     Ok(())
+}
+
+/// Makes an error of the system's refusal of this step.
+fn refused<E: std::error::Error + Send + Sync + 'static>(
+    what: &'static str,
+) -> impl FnOnce(E) -> Error {
+    move |e| Error::Root { what, source: Box::new(e) }
 }
 
 fn keep_only_capture() -> Result<(), caps::errors::CapsError> {
@@ -113,24 +103,13 @@ fn keep_only_capture() -> Result<(), caps::errors::CapsError> {
 }
 
 /// The user to become: the configured one, else `_brightstat`, the caller of sudo, or `nobody`.
-fn account(user: &str) -> Result<Account, Failure> {
+fn account(user: &str) -> Result<Account, Error> {
     if !user.is_empty() {
-        return by_name(user).ok_or_else(|| {
-            Failure::new(
-                Exit::Config,
-                format!("daemon.user: there is no user '{user}'; make it (useradd --system) or name another"),
-            )
-        });
+        return by_name(user).ok_or_else(|| Error::NoUser { user: user.to_owned() });
     }
     let sudo = || std::env::var("SUDO_USER").ok().filter(|name| name != "root");
-    by_name("_brightstat").or_else(|| by_name(&sudo()?)).or_else(|| by_name("nobody")).ok_or_else(
-        || {
-            Failure::new(
-                Exit::Config,
-                "daemon.user: there is neither a user _brightstat nor nobody; name one",
-            )
-        },
-    )
+    let usual = by_name("_brightstat").or_else(|| by_name(&sudo()?));
+    usual.or_else(|| by_name("nobody")).ok_or(Error::NoUsualUser)
 }
 
 /// Finds a user in /etc/passwd, where sysusers and adduser put system users. The name service

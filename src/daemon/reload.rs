@@ -11,7 +11,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::failure::{Exit, Failure};
+use super::error::Error;
+use crate::failure::Exit;
 
 /// How long the command waits. Opening every interface again takes a second or two; a driver
 /// in trouble takes longer.
@@ -24,7 +25,7 @@ pub(super) struct Applied {
     /// The settings that differ and need a restart.
     pub(super) waiting: Vec<String>,
     /// Why a part of it is not in force all the same.
-    pub(super) failures: Vec<Failure>,
+    pub(super) failures: Vec<Error>,
 }
 
 /// How the last reload went.
@@ -60,7 +61,7 @@ impl Reloads {
 
     /// Records how a reload went (the settings that need a restart, or why it failed), and
     /// answers the waiting command.
-    pub(super) fn note(&self, outcome: &Result<Applied, Failure>) {
+    pub(super) fn note(&self, outcome: &Result<Applied, Error>) {
         if let Ok(applied) = outcome {
             let mut held = self.waits_for_restart.lock().unwrap_or_else(PoisonError::into_inner);
             held.clone_from(&applied.waiting);
@@ -77,7 +78,7 @@ impl Reloads {
                 (Some(failure), REFUSED, "the daemon goes on with the old configuration")
             }
         };
-        let trouble = failure.map(|failure| format!("{head}\n{}", failure.message));
+        let trouble = failure.map(|failure| format!("{head}\n{failure}"));
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
         answer(failure, end);
     }
@@ -91,9 +92,9 @@ fn path() -> Option<PathBuf> {
 
 /// Writes the answer for the waiting command: the exit code, then the message, and how it goes
 /// on.
-fn answer(failure: Option<&Failure>, end: &str) {
+fn answer(failure: Option<&Error>, end: &str) {
     let Some(path) = path() else { return };
-    let told = |failure: &Failure| format!("{} {}; {end}", failure.exit as u8, failure.message);
+    let told = |failure: &Error| format!("{} {failure}; {end}", failure.exit() as u8);
     let text = failure.map_or_else(|| "0 ".to_owned(), told);
     let new = path.with_extension("new");
     // A new inode each time tells this answer from the one before.
@@ -123,7 +124,7 @@ impl Awaited {
     ///
     /// # Errors
     /// The daemon keeps the old configuration, and why; or it has not answered.
-    pub fn wait(&self) -> Result<(), Failure> {
+    pub fn wait(&self) -> Result<(), Error> {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
             let now = Awaited::look(&self.path);
@@ -132,15 +133,12 @@ impl Awaited {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        Err(Failure::new(
-            Exit::Unavailable,
-            "the daemon has not answered within a minute; see 'journalctl -u brightstat'",
-        ))
+        Err(Error::NoAnswer)
     }
 }
 
-fn outcome(answer: &str) -> Result<(), Failure> {
-    let (code, message) = answer.split_once(' ').unwrap_or((answer, ""));
+fn outcome(answer: &str) -> Result<(), Error> {
+    let (code, answer) = answer.split_once(' ').unwrap_or((answer, ""));
     let exit = match code.parse::<u8>() {
         Ok(0) => return Ok(()),
         Ok(66) => Exit::NoInput,
@@ -148,7 +146,7 @@ fn outcome(answer: &str) -> Result<(), Failure> {
         Ok(78) => Exit::Config,
         _ => Exit::Unavailable,
     };
-    Err(Failure::new(exit, message))
+    Err(Error::Reload { exit, answer: answer.to_owned() })
 }
 
 #[cfg(test)]
@@ -157,26 +155,27 @@ mod tests {
 
     #[test]
     fn an_answer_says_what_the_daemon_said() {
-        assert_eq!(outcome("0 "), Ok(()));
+        assert!(outcome("0 ").is_ok());
         let failure = outcome("78 capture.filter: nonsense; the daemon goes on").unwrap_err();
-        assert_eq!(failure.exit, Exit::Config);
-        assert_eq!(failure.message, "capture.filter: nonsense; the daemon goes on");
-        assert_eq!(outcome("").unwrap_err().exit, Exit::Unavailable);
+        assert_eq!(failure.exit(), Exit::Config);
+        assert_eq!(failure.to_string(), "capture.filter: nonsense; the daemon goes on");
+        assert_eq!(outcome("").unwrap_err().exit(), Exit::Unavailable);
     }
 
     #[test]
     fn a_failed_reload_is_told_until_one_succeeds_and_so_is_what_takes_a_restart() {
+        let error = |exit, answer: &str| Error::Reload { exit, answer: answer.to_owned() };
         let reloads = Reloads::default();
         assert!(reloads.notices().is_empty());
         let waiting = vec!["limits.hosts".to_owned()];
-        let failures = vec![Failure::new(Exit::Unavailable, "eth1: no thread")];
+        let failures = vec![error(Exit::Unavailable, "eth1: no thread")];
         reloads.note(&Ok(Applied { waiting: waiting.clone(), failures }));
         let notices = reloads.notices();
         assert!(notices[0].contains("is in force, but for this:\neth1: no thread"), "{notices:?}");
         assert!(notices[1].contains("limits.hosts"), "{notices:?}");
         reloads.note(&Ok(Applied { waiting, failures: Vec::new() }));
         assert_eq!(reloads.notices().len(), 1);
-        reloads.note(&Err(Failure::new(Exit::Config, "x.toml:3: nonsense")));
+        reloads.note(&Err(error(Exit::Config, "x.toml:3: nonsense")));
         let notices = reloads.notices();
         assert!(notices[0].contains("the old one goes on.\nx.toml:3: nonsense"), "{notices:?}");
         assert!(notices[1].contains("limits.hosts"), "{notices:?}");

@@ -4,17 +4,17 @@
 //! sockets: an attacker in the process that reads packets can then open no connection. And
 //! clients that connect while the daemon restarts wait in the kernel's queue.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use listenfd::ListenFd;
 use log::{info, warn};
 
+use super::error::Error;
 use super::nearby::{forwards, nearby};
 use crate::capture::interfaces::list;
 use crate::config::Config;
-use crate::failure::{Exit, Failure};
 use crate::web::answer::safety_headers;
 
 /// The listeners: inherited ones (sd_listen_fds(3)), else those of `web.listen`.
@@ -24,7 +24,7 @@ use crate::web::answer::safety_headers;
 pub(super) fn listen(
     config: &Config,
     inherited: Vec<TcpListener>,
-) -> Result<Vec<TcpListener>, Failure> {
+) -> Result<Vec<TcpListener>, Error> {
     if inherited.is_empty() {
         return open(&config.listen);
     }
@@ -42,10 +42,10 @@ pub(super) fn listen(
 ///
 /// systemd would start the service over and over for a connection that is never accepted. And
 /// the person who opens the page learns what is wrong.
-pub(super) fn excuse(listeners: &[TcpListener], failure: &Failure) {
+pub(super) fn excuse(listeners: &[TcpListener], why: &str) {
     const MOST: usize = 64;
     let end = Instant::now() + Duration::from_secs(2);
-    let body = format!("brightstat cannot start: {failure}\n");
+    let body = format!("brightstat cannot start: {why}\n");
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
          Content-Length: {}\r\n{}Cache-Control: no-store\r\nRetry-After: 10\r\n\
@@ -77,26 +77,18 @@ pub(super) fn excuse(listeners: &[TcpListener], failure: &Failure) {
 ///
 /// # Errors
 /// A descriptor that is no TCP listener.
-pub(super) fn inherited() -> Result<Vec<TcpListener>, Failure> {
+pub(super) fn inherited() -> Result<Vec<TcpListener>, Error> {
     let mut handed_over = ListenFd::from_env();
     let mut listeners = Vec::new();
     for number in 0..handed_over.len() {
-        let listener = handed_over.take_tcp_listener(number).map_err(|e| {
-            Failure::new(
-                Exit::Config,
-                format!(
-                    "socket {number} that systemd hands over: {e}; brightstat.socket may have \
-                     ListenStream= lines with ports only"
-                ),
-            )
-        })?;
-        listeners.extend(listener);
+        let listener = handed_over.take_tcp_listener(number);
+        listeners.extend(listener.map_err(|source| Error::Inherited { number, source })?);
     }
     Ok(listeners)
 }
 
 /// Opens the public listeners. An IPv6 wildcard falls back to IPv4 where there is no IPv6.
-fn open(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Failure> {
+fn open(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Error> {
     let open_one = |address: &SocketAddr| match TcpListener::bind(address) {
         Err(e)
             if e.raw_os_error() == Some(nix::libc::EAFNOSUPPORT)
@@ -106,39 +98,10 @@ fn open(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Failure> {
         }
         other => other,
     };
-    addresses
-        .iter()
-        .map(|address| {
-            open_one(address).map_err(|e| match e.kind() {
-                ErrorKind::AddrInUse => Failure::new(
-                    Exit::Unavailable,
-                    format!(
-                        "{address}: the port is taken; stop the other program ('ss -ltnp' names it) \
-                         or set web.listen to another port"
-                    ),
-                ),
-                ErrorKind::PermissionDenied => Failure::new(
-                    Exit::Permission,
-                    format!(
-                        "{address}: ports below 1024 need root; run as root, or use a higher one \
-                         (--listen [::]:8667)"
-                    ),
-                ),
-                // RestrictAddressFamilies= of the service.
-                _ if e.raw_os_error() == Some(nix::libc::EAFNOSUPPORT) => Failure::new(
-                    Exit::Unavailable,
-                    format!(
-                        "{address}: this process may not open sockets; start the one that holds \
-                         the listener: 'systemctl start brightstat.socket'"
-                    ),
-                ),
-                _ => Failure::new(
-                    Exit::Unavailable,
-                    format!("{address}: cannot listen: {e}; check web.listen"),
-                ),
-            })
-        })
-        .collect()
+    let listen = |address: &SocketAddr| {
+        open_one(address).map_err(|source| Error::Listen { address: *address, source })
+    };
+    addresses.iter().map(listen).collect()
 }
 
 /// The page's address to type on another machine. For a listener on all addresses, it has one

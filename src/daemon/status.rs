@@ -19,7 +19,6 @@ use crate::capture::interfaces;
 use crate::config::{Config, Tier};
 use crate::decode::Addr;
 use crate::export::time::rfc3339;
-use crate::failure::Failure;
 use crate::store::InMemory;
 use crate::store::query::History;
 use crate::store::question::{Answer, Question};
@@ -81,7 +80,7 @@ impl Source for Status {
         self.published.age()
     }
 
-    fn history(&self, question: &Question, is_over: IsOver) -> Result<Answer, Failure> {
+    fn history(&self, question: &Question, is_over: IsOver) -> Result<Answer, store::Error> {
         let tier = self.tiers.first().filter(|tier| tier.in_memory);
         let fresh = InMemory { recent: &self.recent, tier };
         let mut history = History::open(&self.database)?;

@@ -16,6 +16,7 @@ use nix::sys::signalfd::SignalFd;
 use sd_notify::NotifyState;
 
 use super::clock::ClockState;
+use super::error::Error;
 use super::interfaces::{Interfaces, local_networks};
 use super::reload::{Applied, Reloads};
 use super::status::database_size;
@@ -24,7 +25,6 @@ use super::{Options, admission, logger};
 use crate::account::{Direction, LocalNetworks};
 use crate::config::Config;
 use crate::export::report::{bit_rate, byte_size};
-use crate::failure::Failure;
 use crate::store;
 use crate::web::guard::Guard;
 
@@ -141,7 +141,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// An interface cannot be opened: nothing has changed.
-    fn apply(&mut self, mut new: Config) -> Result<Applied, Failure> {
+    fn apply(&mut self, mut new: Config) -> Result<Applied, Error> {
         let waiting = new.keep_until_restart(&self.config);
         for key in &waiting {
             warn!("{key} has changed; that takes a restart");

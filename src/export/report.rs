@@ -19,7 +19,6 @@ use crate::account::{
 };
 use crate::capture::undecoded;
 use crate::decode::Network;
-use crate::failure::Failure;
 
 /// A snapshot with its rows sorted; the tail of each table is folded into "other".
 pub struct Report<'a> {
@@ -28,7 +27,7 @@ pub struct Report<'a> {
     other_hosts: InOut,
     ports: Vec<&'a PortRow>,
     other_ports: Volume,
-    problems: &'a [Failure],
+    problems: &'a [String],
     notices: &'a [String],
 }
 
@@ -39,7 +38,7 @@ impl<'a> Report<'a> {
     pub fn new(
         snapshot: &'a Snapshot,
         top: usize,
-        problems: &'a [Failure],
+        problems: &'a [String],
         notices: &'a [String],
     ) -> Report<'a> {
         let (hosts, rest) = busiest_hosts(&snapshot.hosts, top);
@@ -123,7 +122,7 @@ impl<'a> Report<'a> {
             },
             "drops": s.drops(),
             "notices": self.notices,
-            "problems": self.problems.iter().map(|p| p.message.clone()).collect::<Vec<_>>(),
+            "problems": self.problems,
         })
     }
 

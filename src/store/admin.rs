@@ -4,12 +4,12 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Result as SqlResult};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Result as SqlResult};
 
+use super::error::Error;
 use super::kind::{DEVICE, HOST, INTERFACE, KINDS, Kind, SERVICE};
 use super::query::History;
 use super::tiers::{self, StoredTier, newest};
-use crate::failure::{Exit, Failure};
 
 /// Figures of a database.
 #[derive(Clone, Debug)]
@@ -45,23 +45,8 @@ pub struct TierStats {
     pub rows: Vec<(&'static str, u64)>,
 }
 
-fn wrap<T>(path: &Path, result: SqlResult<T>) -> Result<T, Failure> {
-    result.map_err(|e| {
-        let shown = path.display();
-        match e.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Failure::new(
-                Exit::Unavailable,
-                format!("{shown}: brightstat is writing to it just now; try again"),
-            ),
-            Some(ErrorCode::DiskFull) => {
-                Failure::new(Exit::Io, format!("{shown}: the disk is full; make room"))
-            }
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                Failure::new(Exit::Data, format!("{shown}: the database is damaged: {e}"))
-            }
-            _ => Failure::new(Exit::Io, format!("{shown}: {e}")),
-        }
-    })
+fn wrap<T>(path: &Path, result: SqlResult<T>) -> Result<T, Error> {
+    result.map_err(|source| Error::Upkeep { path: path.to_owned(), source })
 }
 
 /// Copies the database as of one moment, without its free pages. Returns the size of the copy in
@@ -71,21 +56,12 @@ fn wrap<T>(path: &Path, result: SqlResult<T>) -> Result<T, Failure> {
 ///
 /// # Errors
 /// The database cannot be read; the target exists or cannot be written.
-pub fn backup(database: &Path, target: &Path) -> Result<u64, Failure> {
-    let shown = target.display();
+pub fn backup(database: &Path, target: &Path) -> Result<u64, Error> {
     if target.is_dir() {
-        return Err(Failure::new(
-            Exit::CantCreate,
-            format!(
-                "{shown}: is a directory; name a file in it, or keep N dated copies there with --keep N"
-            ),
-        ));
+        return Err(Error::BackupIsDirectory { path: target.to_owned() });
     }
     if target.exists() {
-        return Err(Failure::new(
-            Exit::CantCreate,
-            format!("{shown}: is there already; choose another name or remove it"),
-        ));
+        return Err(Error::BackupExists { path: target.to_owned() });
     }
     let history = History::open(database)?;
     let mut part = target.as_os_str().to_owned();
@@ -93,8 +69,8 @@ pub fn backup(database: &Path, target: &Path) -> Result<u64, Failure> {
     let part = PathBuf::from(part);
     // Left behind by an interrupted backup.
     let _ = fs::remove_file(&part);
-    let failed = |e: std::io::Error| Failure::new(Exit::Io, format!("{shown}: {e}"));
-    let copy = || -> Result<u64, Failure> {
+    let failed = |source| Error::Backup { path: target.to_owned(), source };
+    let copy = || -> Result<u64, Error> {
         let name = part.to_string_lossy();
         wrap(&part, history.connection().execute("VACUUM INTO ?1", [name.as_ref()]))?;
         let file = File::open(&part).map_err(failed)?;
@@ -114,7 +90,7 @@ pub fn backup(database: &Path, target: &Path) -> Result<u64, Failure> {
 ///
 /// # Errors
 /// The database cannot be read at all.
-pub fn check(database: &Path) -> Result<Vec<String>, Failure> {
+pub fn check(database: &Path) -> Result<Vec<String>, Error> {
     let history = History::open(database)?;
     let connection = history.connection();
     // One transaction, so that all checks see the same moment.
@@ -264,7 +240,7 @@ fn check_sum(
 ///
 /// # Errors
 /// The database cannot be written, or there is no room for a copy of it.
-pub fn compact(database: &Path) -> Result<(u64, u64), Failure> {
+pub fn compact(database: &Path) -> Result<(u64, u64), Error> {
     // For its error messages, and to avoid creating a database that is not there.
     drop(History::open(database)?);
     // Not as the store opens it: that moves a damaged file aside, perhaps under a running daemon.
@@ -287,7 +263,7 @@ pub fn compact(database: &Path) -> Result<(u64, u64), Failure> {
 ///
 /// # Errors
 /// The database cannot be read.
-pub fn stats(database: &Path) -> Result<Stats, Failure> {
+pub fn stats(database: &Path) -> Result<Stats, Error> {
     let history = History::open(database)?;
     wrap(database, read_stats(history.connection(), database))
 }

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Result, TransactionBehavior};
 
+use super::error::Error;
 use super::kind::INTERFACE;
 use super::open;
 use super::pulse::Pulse;
@@ -26,7 +27,6 @@ use super::tables::{delete, put, read};
 use super::tiers::{self, StoredTier, newest, round_up, starts};
 use super::write::{Writer, make_anew};
 use crate::config::Tier;
-use crate::failure::Failure;
 
 /// Seconds that must be recorded before the present is believed.
 const LASTING: i64 = 600;
@@ -92,11 +92,11 @@ impl Ahead {
         path: &Path,
         pulse: &Arc<Pulse>,
         present: i64,
-    ) -> std::result::Result<Step, Failure> {
+    ) -> std::result::Result<Step, Error> {
         if self.is_over || self.arrived < LASTING {
             return Ok(Step::Done(None));
         }
-        let failed = |e: rusqlite::Error| open::failure(path, &e);
+        let failed = |e: rusqlite::Error| open::failure(path, e);
         let newest = writer.newest_of_all().map_err(failed)?;
         let piece = writer.tiers.last().map_or(PIECE, |tier| tier.seconds.min(PIECE));
         let from = round_up(present, piece);
@@ -132,7 +132,7 @@ impl Ahead {
 }
 
 /// Opens or creates the database for rows in the future, with the tiers of this one.
-fn make(path: &Path, writer: &Writer, pulse: &Arc<Pulse>) -> std::result::Result<Writer, Failure> {
+fn make(path: &Path, writer: &Writer, pulse: &Arc<Pulse>) -> std::result::Result<Writer, Error> {
     let tier = |tier: &StoredTier| Tier {
         name: tier.name.clone(),
         seconds: u32::try_from(tier.seconds).unwrap_or(u32::MAX),
@@ -141,7 +141,7 @@ fn make(path: &Path, writer: &Writer, pulse: &Arc<Pulse>) -> std::result::Result
     };
     let tiers: Vec<Tier> = writer.tiers.iter().map(tier).collect();
     let (connection, _) = open::open_under(path, pulse)?;
-    Writer::new(connection, &tiers, writer.limits, u64::MAX).map_err(|e| open::failure(path, &e))
+    Writer::new(connection, &tiers, writer.limits, u64::MAX).map_err(|e| open::failure(path, e))
 }
 
 impl Writer {

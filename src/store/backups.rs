@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::admin::backup;
-use crate::failure::{Exit, Failure};
+use super::error::Error;
 
 /// The result of one backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,19 +30,13 @@ pub fn backup_dated(
     directory: &Path,
     keep: usize,
     now: Timestamp,
-) -> Result<Round, Failure> {
-    let shown = directory.display();
+) -> Result<Round, Error> {
     if !directory.is_dir() {
-        return Err(Failure::new(
-            Exit::NoInput,
-            format!(
-                "{shown}: there is no such directory; make it, or mount the disk that holds it"
-            ),
-        ));
+        return Err(Error::NoDirectory { path: directory.to_owned() });
     }
     let made = directory.join(format!("{PREFIX}{}{SUFFIX}", now.strftime("%Y%m%dT%H%M%SZ")));
     let size = backup(database, &made)?;
-    let failed = |e: std::io::Error| Failure::new(Exit::Io, format!("{shown}: {e}"));
+    let failed = |source| Error::Backup { path: directory.to_owned(), source };
     let mut others: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(directory).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
@@ -77,6 +71,7 @@ fn is_dated(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Exit;
 
     #[test]
     fn the_newest_backups_are_kept_and_other_files_left_alone() {
@@ -86,7 +81,7 @@ mod tests {
         let place = directory.path().join("backups");
         let at = |day: i64| Timestamp::from_second(1_793_500_000 + day * 86_400).unwrap();
         let missing = backup_dated(&database, &place, 2, at(0)).unwrap_err();
-        assert_eq!(missing.exit, Exit::NoInput);
+        assert_eq!(missing.exit(), Exit::NoInput);
         fs::create_dir(&place).unwrap();
         for name in ["brightstat-mine.db", "brightstat-20260101T000000Z.db.part", "notes.txt"] {
             fs::write(place.join(name), "").unwrap();

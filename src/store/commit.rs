@@ -7,15 +7,15 @@ use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use log::{error, info, warn};
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 
 use super::batch::{Batch, Event};
+use super::error::{Error, is_damage};
 use super::place::Change;
 use super::retention::PACE;
 use super::rows::Interval;
 use super::write::Writer;
 use super::{Options, Pulse, Status, Store, ahead, open};
-use crate::failure::{Exit, Failure};
 
 /// Limit of events that wait for the disk.
 const EVENTS_MOST: usize = 100;
@@ -47,13 +47,12 @@ impl Store {
 
     fn write_all(&mut self, is_last: bool, status: &Status) -> bool {
         if let Err(failure) = self.look_after_files() {
-            self.note_trouble(failure.message, status);
+            self.note_trouble(failure.to_string(), status);
             return false;
         }
         let mut result = self.try_commit(is_last, status);
         if let Err(error) = &result
-            && let Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) =
-                error.sqlite_error_code()
+            && is_damage(error)
         {
             match self.begin_anew(&error.to_string()) {
                 Ok(()) => result = self.try_commit(is_last, status),
@@ -69,7 +68,7 @@ impl Store {
                 true
             }
             Err(e) => {
-                self.note_trouble(open::trouble(&self.path, &e), status);
+                self.note_trouble(open::trouble(&self.path, e).to_string(), status);
                 false
             }
         }
@@ -181,7 +180,7 @@ impl Store {
     }
 
     /// Moves the damaged database aside and begins a new one.
-    fn begin_anew(&mut self, what: &str) -> Result<(), Failure> {
+    fn begin_anew(&mut self, what: &str) -> Result<(), Error> {
         let aside = open::move_aside(&self.path)?;
         warn!(
             "{}: the database is damaged ({what}); kept as {} and begun anew",
@@ -194,7 +193,7 @@ impl Store {
     }
 
     /// Opens the file that has the database's name now, and continues with it.
-    fn open_again(&mut self) -> Result<(), Failure> {
+    fn open_again(&mut self) -> Result<(), Error> {
         let (writer, aside) = begin(&self.path, &self.options, &self.pulse)?;
         let renumbered = self.writer.take_over(writer);
         self.recent.lock().renumber(&renumbered);
@@ -211,10 +210,10 @@ impl Store {
     /// # Errors
     /// Another daemon has the lock, a lost database cannot be made anew, or a reader prevents the
     /// checkpoint of a log that was deleted.
-    fn look_after_files(&mut self) -> Result<(), Failure> {
+    fn look_after_files(&mut self) -> Result<(), Error> {
         self.place.renew_lock()?;
         let Some(change) = self.place.change() else { return Ok(()) };
-        let failed = |e: rusqlite::Error| open::failure(&self.path, &e);
+        let failed = |e: rusqlite::Error| open::failure(&self.path, e);
         if change == Change::LogGone {
             // The log is still open: copy what the database lacks from it.
             let busy =
@@ -222,12 +221,7 @@ impl Store {
                     .connection
                     .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
             if busy.map_err(failed)? != 0 {
-                let text = format!(
-                    "{}: its log was deleted or replaced, and a reader keeps it from being \
-                     written to the database; trying again",
-                    self.path.display()
-                );
-                return Err(Failure::new(Exit::Unavailable, text));
+                return Err(Error::LogInUse { path: self.path.clone() });
             }
         }
         // Close it before opening another one, which would find the same log and locks.
@@ -260,10 +254,10 @@ pub(super) fn begin(
     path: &Path,
     options: &Options,
     pulse: &Arc<Pulse>,
-) -> Result<(Writer, Option<PathBuf>), Failure> {
+) -> Result<(Writer, Option<PathBuf>), Error> {
     let (connection, aside) = open::open_under(path, pulse)?;
     open::compact_if_worth_it(&connection, options.max_size);
     let writer = Writer::new(connection, &options.tiers, options.limits, options.max_size)
-        .map_err(|e| open::failure(path, &e))?;
+        .map_err(|e| open::failure(path, e))?;
     Ok((writer, aside))
 }

@@ -8,23 +8,18 @@
 
 use rusqlite::Connection;
 
+use super::error::Error;
 use super::question::{Question, Step};
 use super::recent::InMemory;
 use super::tiers::{self, StoredTier, first, newest};
 use crate::config::Tier;
-use crate::failure::{Exit, Failure};
 
 /// The error for an unknown tier, with the names of those that there are.
-fn no_tier(name: &str, tiers: &[StoredTier], fresh: Option<&InMemory<'_>>) -> Failure {
+fn no_tier(name: &str, tiers: &[StoredTier], fresh: Option<&InMemory<'_>>) -> Error {
     let in_memory = fresh.and_then(|fresh| fresh.tier).map(|tier| tier.name.as_str());
     let stored = tiers.iter().map(|tier| tier.name.as_str());
-    let names: Vec<&str> = in_memory.into_iter().chain(stored).collect();
-    let mut text =
-        format!("there is no tier '{name}'; there is {}, auto or none", names.join(", "));
-    if fresh.is_none() {
-        text.push_str(" (a tier that lives in memory is told by the API only)");
-    }
-    Failure::new(Exit::Usage, text)
+    let known = in_memory.into_iter().chain(stored).map(str::to_owned).collect();
+    Error::NoTier { name: name.to_owned(), known, is_api: fresh.is_some() }
 }
 
 /// The points of a span, and the tier that each part of it is read from.
@@ -84,7 +79,7 @@ fn available(tiers: &[StoredTier], at: usize) -> i64 {
 
 impl Grid {
     /// The grid of the tier in memory.
-    pub(super) fn fine(question: &Question, tier: &Tier) -> Result<Grid, Failure> {
+    pub(super) fn fine(question: &Question, tier: &Tier) -> Result<Grid, Error> {
         let seconds = i64::from(tier.seconds);
         let from = question.from.div_euclid(seconds) * seconds;
         let to = tiers::round_up(question.to, seconds).max(from + seconds);
@@ -119,10 +114,9 @@ impl Grid {
         question: &Question,
         newest_pending: Option<i64>,
         fresh: Option<&InMemory<'_>>,
-    ) -> rusqlite::Result<Result<Grid, Failure>> {
+    ) -> rusqlite::Result<Result<Grid, Error>> {
         let Some(base) = tiers.first() else {
-            let text = "the history has no tiers yet; the daemon makes them when it starts";
-            return Ok(Err(Failure::new(Exit::NoInput, text.to_owned())));
+            return Ok(Err(Error::NoTiers));
         };
         let newest = newest(connection, base.seconds)?;
         let recorded_until = newest_pending.max(newest).map(|start| start + base.seconds);
@@ -315,7 +309,7 @@ pub(super) fn points_of(span: &std::ops::Range<i64>, step: i64) -> i64 {
 }
 
 /// The bounds of points that begin at multiples of `step`, except for the first.
-fn divided(from: i64, to: i64, step: i64, most: usize) -> Result<Vec<i64>, Failure> {
+fn divided(from: i64, to: i64, step: i64, most: usize) -> Result<Vec<i64>, Error> {
     if let Some(failure) = too_many(points_of(&(from..to), step), most) {
         return Err(failure);
     }
@@ -324,14 +318,8 @@ fn divided(from: i64, to: i64, step: i64, most: usize) -> Result<Vec<i64>, Failu
 }
 
 /// The error for too many points, which keeps memory bounded.
-fn too_many(points: i64, most: usize) -> Option<Failure> {
-    (points > i64::try_from(most).unwrap_or(i64::MAX)).then(|| {
-        let text = format!(
-            "that would be {points} points, and {most} is the most; ask for a shorter time or a \
-             coarser tier"
-        );
-        Failure::new(Exit::Usage, text)
-    })
+fn too_many(points: i64, most: usize) -> Option<Error> {
+    (points > i64::try_from(most).unwrap_or(i64::MAX)).then_some(Error::Points { points, most })
 }
 
 /// The midnights of a time zone, from the last one up to `from` to the first one from `to` on.

@@ -15,6 +15,7 @@ mod batch;
 mod busiest;
 mod catalog;
 mod commit;
+pub mod error;
 mod grid;
 mod hosts;
 pub mod kind;
@@ -44,12 +45,12 @@ use std::sync::Arc;
 
 use crate::account::ClosedInterval;
 use crate::config::Tier;
-use crate::failure::Failure;
 use ahead::Ahead;
 use batch::{Event, SetBack};
 use place::Place;
 use write::Writer;
 
+pub use error::Error;
 pub use pulse::Pulse;
 pub use recent::{InMemory, Recent};
 pub use rows::Limits;
@@ -108,7 +109,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`open::open`]; or another process writes this database.
-    pub fn open(path: &Path, options: Options) -> Result<Store, Failure> {
+    pub fn open(path: &Path, options: Options) -> Result<Store, Error> {
         Store::open_under(path, options, &Arc::default())
     }
 
@@ -117,7 +118,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`open::open`]; another process writes this database; the work was interrupted.
-    pub fn open_under(path: &Path, options: Options, pulse: &Arc<Pulse>) -> Result<Store, Failure> {
+    pub fn open_under(path: &Path, options: Options, pulse: &Arc<Pulse>) -> Result<Store, Error> {
         let mut place = Place::lock(path)?;
         let (writer, aside) = commit::begin(path, &options, pulse)?;
         place.note();

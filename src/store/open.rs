@@ -9,9 +9,9 @@ use log::{info, warn};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::error::{Error, is_damage, may_be_read_only};
 use super::pulse::Pulse;
 use super::schema::{APPLICATION_ID, VERSION, migrate};
-use crate::failure::{Exit, Failure};
 
 /// Opens the database for writing; creates or migrates it as needed. A damaged file is renamed,
 /// never deleted, and a new one is begun; the new name is then returned as well.
@@ -19,7 +19,7 @@ use crate::failure::{Exit, Failure};
 /// # Errors
 /// A directory or file that cannot be written, another program's file, or one that a newer
 /// brightstat has made.
-pub fn open(path: &Path) -> Result<(Connection, Option<PathBuf>), Failure> {
+pub fn open(path: &Path) -> Result<(Connection, Option<PathBuf>), Error> {
     open_under(path, &Arc::default())
 }
 
@@ -27,66 +27,42 @@ pub fn open(path: &Path) -> Result<(Connection, Option<PathBuf>), Failure> {
 pub(super) fn open_under(
     path: &Path,
     pulse: &Arc<Pulse>,
-) -> Result<(Connection, Option<PathBuf>), Failure> {
+) -> Result<(Connection, Option<PathBuf>), Error> {
     match open_once(path, pulse) {
-        Ok(connection) => Ok((connection, None)),
-        Err(Trouble::Failure(failure)) => Err(failure),
-        Err(Trouble::Damaged(what)) => {
+        Err(Error::Write { source, .. }) if is_damage(&source) => {
             let aside = move_aside(path)?;
             warn!(
-                "{}: the database is damaged ({what}); kept as {} and begun anew",
+                "{}: the database is damaged ({source}); kept as {} and begun anew",
                 path.display(),
                 aside.display()
             );
-            let connection = open_once(path, pulse).map_err(|trouble| trouble.failure(path))?;
-            Ok((connection, Some(aside)))
+            Ok((open_once(path, pulse)?, Some(aside)))
         }
+        other => Ok((other?, None)),
     }
 }
 
-enum Trouble {
-    Failure(Failure),
-    Damaged(String),
-}
-
-impl Trouble {
-    fn failure(self, path: &Path) -> Failure {
-        match self {
-            Trouble::Failure(failure) => failure,
-            Trouble::Damaged(what) => Failure::new(Exit::Io, format!("{}: {what}", path.display())),
-        }
-    }
-}
-
-fn open_once(path: &Path, pulse: &Arc<Pulse>) -> Result<Connection, Trouble> {
-    let judge = |error: rusqlite::Error| judge(path, &error);
+fn open_once(path: &Path, pulse: &Arc<Pulse>) -> Result<Connection, Error> {
+    let failed = |error: rusqlite::Error| failure(path, error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(judge)?;
-    connection.busy_timeout(Duration::from_secs(10)).map_err(judge)?;
-    pulse.watch(&mut connection).map_err(judge)?;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection.busy_timeout(Duration::from_secs(10)).map_err(failed)?;
+    pulse.watch(&mut connection).map_err(failed)?;
     let pragma = |name: &str| {
         connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i32>(0))
     };
     let (id, version) =
-        (pragma("application_id").map_err(judge)?, pragma("user_version").map_err(judge)?);
+        (pragma("application_id").map_err(failed)?, pragma("user_version").map_err(failed)?);
     let tables: i64 = connection
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(judge)?;
-    let foreign = |text: String| Err(Trouble::Failure(Failure::new(Exit::Config, text)));
+        .map_err(failed)?;
     if id != APPLICATION_ID && tables > 0 {
-        return foreign(format!(
-            "{}: this database belongs to another program; set history.database to another file",
-            path.display()
-        ));
+        return Err(Error::Foreign { path: path.to_owned() });
     }
     if version > VERSION {
-        return foreign(format!(
-            "{}: made by a newer brightstat (schema {version}, this one knows {VERSION}); \
-             upgrade brightstat or set history.database to another file",
-            path.display()
-        ));
+        return Err(Error::Newer { path: path.to_owned(), version });
     }
     if version == 0 {
         // Must be set before the first table is made. Small pages, as a commit writes whole ones.
@@ -97,7 +73,7 @@ fn open_once(path: &Path, pulse: &Arc<Pulse>) -> Result<Connection, Trouble> {
             .execute_batch(&format!(
                 "PRAGMA page_size = 1024; PRAGMA application_id = {APPLICATION_ID};"
             ))
-            .map_err(judge)?;
+            .map_err(failed)?;
     }
     // FULL: a commit is on the card when it returns; a power cut loses only what came after it. A
     // small cache: the store appends, it does not search. A log of 16 MB: a page that is rewritten
@@ -108,9 +84,9 @@ fn open_once(path: &Path, pulse: &Arc<Pulse>) -> Result<Connection, Trouble> {
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -512;
              PRAGMA wal_autocheckpoint = 16000; PRAGMA journal_size_limit = 33554432;",
         )
-        .map_err(judge)?;
+        .map_err(failed)?;
     if version < VERSION {
-        migrate(&mut connection, version).map_err(judge)?;
+        migrate(&mut connection, version).map_err(failed)?;
         match version {
             0 => info!("{}: new database", path.display()),
             _ => info!("{}: upgraded from schema {version} to {VERSION}", path.display()),
@@ -148,72 +124,16 @@ const HOLLOW: i64 = 16 << 20;
 /// Bytes that are compacted in a few seconds, even on an SD card.
 const QUICK: i64 = 64 << 20;
 
-/// The failure to show to the person who starts the program.
-pub(super) fn failure(path: &Path, error: &rusqlite::Error) -> Failure {
-    judge(path, error).failure(path)
+/// The error of opening or preparing the database.
+pub(super) fn failure(path: &Path, source: rusqlite::Error) -> Error {
+    let is_read_only =
+        source.sqlite_error_code().is_some_and(may_be_read_only) && is_read_only(path);
+    Error::Write { path: path.to_owned(), is_read_only, source }
 }
 
 /// Why history cannot be written, and what to do, for status and log.
-pub(super) fn trouble(path: &Path, error: &rusqlite::Error) -> String {
-    explain(error.sqlite_error_code(), is_read_only(path)).unwrap_or_else(|| error.to_string())
-}
-
-/// Explains an error of an open database where SQLite's own words say too little: on a file system
-/// that has become read-only it says "disk I/O error".
-fn explain(code: Option<ErrorCode>, is_read_only: bool) -> Option<String> {
-    match code {
-        Some(ErrorCode::DiskFull) => Some("the disk is full; make room".to_owned()),
-        Some(code) if is_read_only && may_be_read_only(code) => Some(READ_ONLY.to_owned()),
-        _ => None,
-    }
-}
-
-/// Whether a read-only file system may cause this error.
-fn may_be_read_only(code: ErrorCode) -> bool {
-    use ErrorCode::{CannotOpen, PermissionDenied, ReadOnly, SystemIoFailure};
-    matches!(code, CannotOpen | PermissionDenied | ReadOnly | SystemIoFailure)
-}
-
-const READ_ONLY: &str = "the file system is read-only; worn SD cards end so ('dmesg' tells more): \
-    replace the card, or 'mount -o remount,rw /' if it was done on purpose";
-
-fn judge(path: &Path, error: &rusqlite::Error) -> Trouble {
-    let shown = path.display();
-    let failure = |exit, text: String| Trouble::Failure(Failure::new(exit, text));
-    match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            Trouble::Damaged(error.to_string())
-        }
-        Some(code) if may_be_read_only(code) && is_read_only(path) => {
-            failure(Exit::Io, format!("{shown}: {READ_ONLY}"))
-        }
-        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => failure(
-            Exit::Permission,
-            format!(
-                "{shown}: cannot write the database as user {}; give it and its directory to that \
-                 user (chown) or set history.database",
-                nix::unistd::geteuid()
-            ),
-        ),
-        Some(ErrorCode::DiskFull) => failure(
-            Exit::Io,
-            format!("{shown}: the disk is full; make room or set history.database to another disk"),
-        ),
-        Some(ErrorCode::OperationInterrupted) => failure(
-            Exit::Unavailable,
-            format!(
-                "{shown}: stopped before the database was ready; the next start begins again, and \
-                 nothing is lost"
-            ),
-        ),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => failure(
-            Exit::Unavailable,
-            format!(
-                "{shown}: another process is writing this database; is brightstat running already?"
-            ),
-        ),
-        _ => failure(Exit::Io, format!("{shown}: {error}")),
-    }
+pub(super) fn trouble(path: &Path, source: rusqlite::Error) -> Error {
+    Error::Commit { is_read_only: is_read_only(path), source }
 }
 
 /// Whether the database's file system is read-only.
@@ -223,40 +143,17 @@ fn is_read_only(path: &Path) -> bool {
 }
 
 /// Renames the database, its log and index to a free name.
-pub(super) fn move_aside(path: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn move_aside(path: &Path) -> Result<PathBuf, Error> {
     let renamed = |number: u32, suffix: &str| {
         PathBuf::from(format!("{}.damaged-{number}{suffix}", path.display()))
     };
     let number = (1..).find(|number| !renamed(*number, "").exists()).unwrap_or(1);
-    std::fs::rename(path, renamed(number, "")).map_err(|e| {
-        Failure::new(
-            Exit::Io,
-            format!("{}: damaged, and cannot be moved aside: {e}", path.display()),
-        )
-    })?;
+    std::fs::rename(path, renamed(number, ""))
+        .map_err(|source| Error::MoveAside { path: path.to_owned(), source })?;
     for suffix in ["-wal", "-shm"] {
         let companion = PathBuf::from(format!("{}{suffix}", path.display()));
         // Often there is none.
         let _ = std::fs::rename(companion, renamed(number, suffix));
     }
     Ok(renamed(number, ""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_system_that_turned_read_only_is_called_so() {
-        for code in [ErrorCode::SystemIoFailure, ErrorCode::ReadOnly, ErrorCode::CannotOpen] {
-            let text = explain(Some(code), true).unwrap();
-            assert!(text.contains("read-only") && text.contains("remount,rw"), "{text}");
-            assert_eq!(explain(Some(code), false), None, "it has another cause");
-        }
-        assert_eq!(
-            explain(Some(ErrorCode::DiskFull), true).unwrap(),
-            "the disk is full; make room"
-        );
-        assert_eq!(explain(Some(ErrorCode::DatabaseBusy), true), None);
-    }
 }

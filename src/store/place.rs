@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use log::warn;
 
-use crate::failure::{Exit, Failure};
+use super::error::Error;
 
 /// Device and inode.
 type Id = (u64, u64);
@@ -46,7 +46,7 @@ impl Place {
     ///
     /// # Errors
     /// Another process holds the lock.
-    pub(super) fn lock(path: &Path) -> Result<Place, Failure> {
+    pub(super) fn lock(path: &Path) -> Result<Place, Error> {
         let path = resolve(path);
         let lock = take_lock(&path)?;
         Ok(Place { path, lock, database: None, companions: [None; 2] })
@@ -73,7 +73,7 @@ impl Place {
     ///
     /// # Errors
     /// Another process holds the lock by now.
-    pub(super) fn renew_lock(&mut self) -> Result<(), Failure> {
+    pub(super) fn renew_lock(&mut self) -> Result<(), Error> {
         if let Some((_, known)) = &self.lock
             && id(&with(&self.path, ".lock")) != Some(*known)
         {
@@ -118,7 +118,7 @@ fn id(path: &Path) -> Option<Id> {
 
 /// Takes the lock. `None` if its file cannot be made: the database cannot be opened then either,
 /// and that error says why.
-fn take_lock(database: &Path) -> Result<Option<(File, Id)>, Failure> {
+fn take_lock(database: &Path) -> Result<Option<(File, Id)>, Error> {
     let path = with(database, ".lock");
     loop {
         let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
@@ -126,7 +126,7 @@ fn take_lock(database: &Path) -> Result<Option<(File, Id)>, Failure> {
         let Ok(mut file) = file.or_else(|_| File::open(&path)) else { return Ok(None) };
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(is_taken(database, &path, &mut file)),
+            Err(TryLockError::WouldBlock) => return Err(is_taken(database, path, &mut file)),
             Err(TryLockError::Error(e)) => {
                 warn!("{}: cannot be locked ({e}); start no second brightstat", path.display());
                 return Ok(None);
@@ -148,25 +148,9 @@ fn write_number(file: &mut File) -> io::Result<()> {
     writeln!(file, "{}", std::process::id())
 }
 
-fn is_taken(database: &Path, lock: &Path, file: &mut File) -> Failure {
+fn is_taken(database: &Path, lock: PathBuf, file: &mut File) -> Error {
     let mut number = String::new();
     let _ = file.take(20).read_to_string(&mut number);
-    let number = number.trim();
-    let who = match number.is_empty() {
-        true => String::new(),
-        false => format!(" (process {number})"),
-    };
-    let remedy = match number.is_empty() {
-        true => "'systemctl stop brightstat'".to_owned(),
-        false => format!("'systemctl stop brightstat' or 'kill {number}'"),
-    };
-    Failure::new(
-        Exit::Unavailable,
-        format!(
-            "{}: another brightstat{who} writes this database and holds {}; stop it ({remedy}), \
-             or name another file with --database or history.database",
-            database.display(),
-            lock.display()
-        ),
-    )
+    let process = Some(number.trim().to_owned()).filter(|number| !number.is_empty());
+    Error::Locked { path: database.to_owned(), lock, process }
 }

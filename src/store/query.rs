@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
+use super::error::Error;
 use super::grid::Grid;
 use super::kind::{Key, host_key, port_key, service_key};
 use super::question::{Answer, Question, Step, Which};
@@ -21,7 +22,6 @@ use super::scan::Memory;
 use super::schema::{APPLICATION_ID, VERSION};
 use super::tiers;
 use crate::config::Tier;
-use crate::failure::{Exit, Failure};
 
 /// The history, opened for reading only.
 pub struct History {
@@ -34,35 +34,18 @@ impl History {
     ///
     /// # Errors
     /// There is none, it may not be read, or it is another program's or has another schema.
-    pub fn open(path: &Path) -> Result<History, Failure> {
+    pub fn open(path: &Path) -> Result<History, Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_URI;
-        let shown = path.display();
-        let no_input = |text: &str| Err(Failure::new(Exit::NoInput, format!("{shown}: {text}")));
+        let own = || path.to_owned();
         if !path.exists() {
-            return no_input(
-                "no such database; start brightstat, which makes it, or name another with \
-                 --database or history.database",
-            );
+            return Err(Error::NoDatabase { path: own() });
         }
         if path.is_dir() {
-            return no_input("is a directory; name the file in it");
+            return Err(Error::Directory { path: own() });
         }
-        let failed = |e: rusqlite::Error| match e.sqlite_error_code() {
-            Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Failure::new(
-                Exit::Permission,
-                format!("{shown}: you may not read this database; try sudo"),
-            ),
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Failure::new(
-                Exit::Data,
-                format!(
-                    "{shown}: not a sound database ({e}); name another with --database or \
-                     history.database, or restore a backup"
-                ),
-            ),
-            _ => Failure::new(Exit::Io, format!("{shown}: {e}")),
-        };
+        let failed = |source| Error::Open { path: own(), source };
         let open = |name: &str| -> rusqlite::Result<(Connection, i32, i32)> {
             let connection = Connection::open_with_flags(name, flags)?;
             connection.busy_timeout(std::time::Duration::from_secs(10))?;
@@ -85,25 +68,13 @@ impl History {
         });
         let (connection, id, version) = result.map_err(failed)?;
         if id != APPLICATION_ID || version < 1 {
-            return Err(Failure::new(
-                Exit::Data,
-                format!(
-                    "{shown}: this is not a database of brightstat; name another with --database \
-                     or history.database"
-                ),
-            ));
+            return Err(Error::NotOurs { path: own() });
         }
         if version != VERSION {
-            return Err(Failure::new(
-                Exit::Config,
-                format!(
-                    "{shown}: has schema {version}, this brightstat knows {VERSION}; use the version \
-                     of the daemon"
-                ),
-            ));
+            return Err(Error::Schema { path: own(), version });
         }
         connection.pragma_update(None, "cache_size", -1_024).map_err(failed)?;
-        Ok(History { connection, path: path.to_owned() })
+        Ok(History { connection, path: own() })
     }
 
     /// The connection, which can only read.
@@ -116,9 +87,13 @@ impl History {
     ///
     /// # Errors
     /// SQLite refuses.
-    pub fn end_when(&mut self, is_over: impl Fn() -> bool + Send + 'static) -> Result<(), Failure> {
+    pub fn end_when(&mut self, is_over: impl Fn() -> bool + Send + 'static) -> Result<(), Error> {
         let set = self.connection.progress_handler(STEPS, Some(is_over));
-        set.map_err(|e| Failure::new(Exit::Io, format!("{}: {e}", self.path.display())))
+        set.map_err(|source| self.unreadable(source))
+    }
+
+    fn unreadable(&self, source: rusqlite::Error) -> Error {
+        Error::Read { path: self.path.clone(), source }
     }
 
     /// Answers a question; with `fresh`, also from what is only in memory.
@@ -126,9 +101,8 @@ impl History {
     /// # Errors
     /// There is no such tier or interface, there would be too many points, or the file cannot be
     /// read.
-    pub fn ask(&self, question: &Question, fresh: Option<InMemory<'_>>) -> Result<Answer, Failure> {
-        let failed =
-            |e: rusqlite::Error| Failure::new(Exit::Io, format!("{}: {e}", self.path.display()));
+    pub fn ask(&self, question: &Question, fresh: Option<InMemory<'_>>) -> Result<Answer, Error> {
+        let failed = |e: rusqlite::Error| self.unreadable(e);
         let connection = &self.connection;
         // The lock is held until the first read fixes the state of the database.
         let state = fresh.as_ref().map(|fresh| fresh.recent.lock());
@@ -165,7 +139,7 @@ impl History {
         answer
     }
 
-    fn meant(&self, which: &Which) -> Result<Meant, Failure> {
+    fn meant(&self, which: &Which) -> Result<Meant, Error> {
         Ok(match which {
             Which::Services(host, service) => Meant::Services {
                 host: host.map(|address| {
@@ -178,7 +152,7 @@ impl History {
         })
     }
 
-    fn key_of(&self, which: &Which) -> Result<Key, Failure> {
+    fn key_of(&self, which: &Which) -> Result<Key, Error> {
         Ok(match which {
             Which::Host(address) => host_key(*address),
             Which::Port(transport, port) => port_key(*transport, *port),
@@ -187,14 +161,7 @@ impl History {
             Which::Interface(name) => {
                 let sql = "SELECT id FROM interface_name WHERE name = ?1";
                 let found = self.connection.query_row(sql, [name], |row| row.get(0)).optional();
-                let unknown = || {
-                    Failure::new(
-                        Exit::NoInput,
-                        format!(
-                            "there is no interface '{name}' in the history; see 'brightstat query interfaces'"
-                        ),
-                    )
-                };
+                let unknown = || Error::NoInterface { name: name.clone() };
                 [found.ok().flatten().ok_or_else(unknown)?, 0, 0, 0]
             }
         })

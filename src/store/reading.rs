@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::busiest::busiest;
+use super::error::Error;
 use super::grid::Grid;
 use super::kind::{HOST, INTERFACE, Key, Kind, SERVICE, key_address, key_service};
 use super::question::{Answer, Cell, Label, Line, Point, Question};
@@ -17,7 +18,6 @@ use super::rows::Row;
 use super::scan::{Memory, Only, each, each_bytes};
 use super::series::{Cells, Series};
 use super::sums::{Sums, no_least};
-use crate::failure::{Exit, Failure};
 
 /// Rows that an answer names at most, whatever was asked for.
 pub const ROWS_MOST: usize = 5_000;
@@ -71,11 +71,11 @@ impl<'a> Reading<'a> {
         Reading { connection, memory, question, grid, meant, covered, intervals }
     }
 
-    /// Answers the question. `failed` makes a failure of an error of SQLite.
+    /// Answers the question. `failed` makes an error of SQLite's one.
     pub(super) fn answer(
         mut self,
-        failed: &dyn Fn(rusqlite::Error) -> Failure,
-    ) -> Result<Answer, Failure> {
+        failed: &dyn Fn(rusqlite::Error) -> Error,
+    ) -> Result<Answer, Error> {
         let kind = self.question.kind;
         let (mut total, not_ip) = self.read_interfaces().map_err(failed)?;
         if let Meant::Services { host: Some(host), .. } = self.meant {
@@ -94,15 +94,17 @@ impl<'a> Reading<'a> {
                     }
                 })
             });
-            let found = found.map_err(failed)?;
-            let keys: Vec<Key> = found.rows.into_iter().map(|(_, key)| key).collect();
-            Ok((keys, found.count))
+            found.map(|found| {
+                let keys: Vec<Key> = found.rows.into_iter().map(|(_, key)| key).collect();
+                (keys, found.count)
+            })
         };
         let (keys, count) = match &self.question.rows {
             Some(keys) => (keys.clone(), keys.len()),
-            None => busiest()?,
+            None => busiest().map_err(failed)?,
         };
-        let (sums, none) = self.read_shown(&keys).map_err(failed)?.ok_or_else(too_much)?;
+        let (sums, none) =
+            self.read_shown(&keys).map_err(failed)?.ok_or(Error::Rows { most: ENTRIES_MOST })?;
         let mut rows = Vec::with_capacity(keys.len());
         for (key, sums) in keys.iter().zip(sums) {
             let label = self.label(key, &sums).map_err(failed)?;
@@ -329,14 +331,6 @@ impl<'a> Reading<'a> {
         }
         other
     }
-}
-
-fn too_much() -> Failure {
-    let text = format!(
-        "the rows of this answer would have more than {ENTRIES_MOST} points together; ask for fewer \
-         rows, a shorter time or a coarser tier"
-    );
-    Failure::new(Exit::Usage, text)
 }
 
 /// Adds a part of an interface to its sum.

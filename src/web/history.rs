@@ -8,7 +8,8 @@ use super::routes::Problem;
 use super::source::{IsOver, Source};
 use crate::ask::{Words, question};
 use crate::export::history_json::to_json;
-use crate::failure::{Exit, Failure};
+use crate::failure::Exit;
+use crate::store::Error;
 use crate::store::question::Question;
 
 /// Points of an answer: at most, and by default.
@@ -66,10 +67,8 @@ pub(super) fn parse(query: &str) -> Result<(Question, TimeZone), Problem> {
     question(&words, &Zoned::now()).map_err(|problem| (400, problem))
 }
 
-/// A failure as an HTTP status and a sentence.
-pub(super) fn problem(failure: Failure) -> Problem {
-    match failure.exit {
-        Exit::Usage | Exit::NoInput => (400, failure.message),
-        _ => (503, failure.message),
-    }
+/// An error of the store as an HTTP status and a sentence.
+pub(super) fn problem(error: Error) -> Problem {
+    let is_of_question = matches!(error.exit(), Exit::Usage | Exit::NoInput);
+    (if is_of_question { 400 } else { 503 }, error.to_string())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::account::Snapshot;
-use crate::failure::Failure;
+use crate::store::Error;
 use crate::store::question::{Answer, Question};
 
 /// The source of the answers.
@@ -21,7 +21,7 @@ pub trait Source: Send + Sync + 'static {
     ///
     /// # Errors
     /// See [`crate::store::query::History`].
-    fn history(&self, question: &Question, is_over: IsOver) -> Result<Answer, Failure>;
+    fn history(&self, question: &Question, is_over: IsOver) -> Result<Answer, Error>;
 }
 
 /// Whether the answer that is being made is no longer wanted.

@@ -455,7 +455,7 @@ fn assert_splits_add_up(rows: &Rows) {
 /// Opens a store and stops it, as a daemon does that has nothing to write. Returns how many
 /// intervals it found.
 pub fn start_and_stop(path: &Path) -> Result<i64, String> {
-    let store = Store::open(path, options()).map_err(|failure| failure.message.clone())?;
+    let store = Store::open(path, options()).map_err(|error| error.to_string())?;
     let count = match store.newest() {
         Some(start) => number(start).ok_or(format!("{start} was never written"))? + 1,
         None => 0,

@@ -30,7 +30,7 @@ fn read_file(path: &Path) -> Result<Read, Failure> {
     drop(sender);
     let mut records = Vec::new();
     while receiver.drain(1 << 16, |some| records.extend_from_slice(some)) > 0 {}
-    Ok(Read { records, link_types: outcome.link_types, end: outcome.end })
+    Ok(Read { records, link_types: outcome.link_types, end: outcome.end.map_err(Failure::from) })
 }
 
 /// A file of these bytes in a directory of its own.

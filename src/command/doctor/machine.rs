@@ -87,7 +87,7 @@ pub(super) fn disk(database: &Path, is_active: bool) -> Vec<Finding> {
         }
     }
     if database.exists() || directory.exists() {
-        findings.extend(of_database(database, History::open(database).err()));
+        findings.extend(of_database(database, History::open(database).err().map(Failure::from)));
         findings.extend(damaged(database));
     }
     findings

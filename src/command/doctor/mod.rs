@@ -92,7 +92,8 @@ fn configuration(arguments: &DoctorArguments) -> (Option<Config>, Vec<Finding>) 
             });
             (Some(loaded.config), findings)
         }
-        Err(failure) => {
+        Err(error) => {
+            let failure = Failure::from(error);
             let remedy = "correct it; 'brightstat check-config' tells when it is right";
             (None, vec![problem(failure.to_string(), remedy)])
         }

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::{Finding, good, note, problem};
 use crate::capture::interfaces::{Interface, is_wifi, usual};
-use crate::capture::live::{self, Trouble};
 use crate::capture::sight::{NOTHING_REMEDY, Sight, View, own_remedy};
+use crate::capture::{Trouble, live};
 use crate::config::Config;
 use crate::decode::{LinkLayer, PacketRecord, decode};
 
@@ -124,7 +124,7 @@ pub(super) fn sight(name: &str, all: &[Interface], config: &Config, seconds: u32
         all.iter().flat_map(|i| &i.addresses).map(|net| net.addr()).collect();
     let sample = live::open(name, &options).and_then(|capture| {
         let time = Duration::from_secs(seconds.into());
-        take(capture, &own, time).map_err(|e| Trouble::of(name, &e))
+        take(capture, &own, time).map_err(|e| Trouble::of(name, e))
     });
     vec![match sample {
         Ok(sample) => of_sample(name, &sample, is_wifi(name), config.promiscuous, seconds),

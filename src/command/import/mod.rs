@@ -131,12 +131,12 @@ fn configure(place: &Place, settings: &Settings, shown: &str) -> Result<(), Fail
     let was_good = check().is_ok();
     place.write(OWN, &settings.configuration(shown), 0o644)?;
     // Each value is valid, but may conflict with another file of the owner's.
-    if let (true, Err(failure)) = (was_good, check()) {
+    if let (true, Err(error)) = (was_good, check()) {
         match before {
             Some(before) => place.write(OWN, &before, 0o644)?,
             None => place.remove(OWN)?,
         };
-        return Err(failure);
+        return Err(error.into());
     }
     Ok(())
 }

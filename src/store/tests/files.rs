@@ -118,10 +118,10 @@ fn a_second_daemon_does_not_start_and_everything_else_works() {
     std::os::unix::fs::symlink(&path, &link).unwrap();
     for name in [&path, &link] {
         let failure = Store::open(name, usual()).err().unwrap();
-        assert_eq!(failure.exit, Exit::Unavailable);
+        assert_eq!(failure.exit(), Exit::Unavailable);
         let number = format!("brightstat (process {})", std::process::id());
         for words in [number.as_str(), "b.db.lock", "systemctl stop brightstat", "--database"] {
-            assert!(failure.message.contains(words), "{failure}");
+            assert!(failure.to_string().contains(words), "{failure}");
         }
     }
     assert!(History::open(&path).is_ok());

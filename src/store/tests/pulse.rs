@@ -103,7 +103,7 @@ fn a_start_that_takes_long_is_ended_by_a_stop_and_begins_again_the_next_time() {
     let pulse = Arc::new(Pulse::default());
     pulse.stop();
     let failure = Store::open_under(&path, usual(), &pulse).err().unwrap();
-    assert_eq!(failure.exit, Exit::Unavailable, "{failure}");
+    assert_eq!(failure.exit(), Exit::Unavailable, "{failure}");
     let status = Status::default();
     let store = Store::open_under(&path, usual(), status.pulse()).unwrap();
     assert!(status.heartbeat() > 10, "{}", status.heartbeat());

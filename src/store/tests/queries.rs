@@ -186,10 +186,10 @@ fn one_host_one_port_and_unknown_names() {
     let eth0 = day(&INTERFACE, Which::Interface("eth0".into())).unwrap();
     assert_eq!((eth0.rows[0].total[0].bytes, eth0.rows[0].dropped), (1_440 * 600, 3 * 1_440));
     let unknown = day(&INTERFACE, Which::Interface("eth9".into())).unwrap_err();
-    assert!(unknown.message.contains("no interface 'eth9'"), "{unknown}");
+    assert!(unknown.to_string().contains("no interface 'eth9'"), "{unknown}");
     let history = History::open(&store.path).unwrap();
     let unknown = history.ask(&question(0, 60, tier("week")), None).unwrap_err();
-    assert!(unknown.message.contains("there is minute, hour, day"), "{unknown}");
+    assert!(unknown.to_string().contains("there is minute, hour, day"), "{unknown}");
 }
 
 #[test]

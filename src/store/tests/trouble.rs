@@ -145,7 +145,7 @@ fn the_database_of_another_program_is_left_alone() {
     let path = directory.path().join("b.db");
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE mine (x)").unwrap();
     let failure = Store::open(&path, usual()).err().unwrap();
-    assert!(failure.message.contains("another program"), "{failure}");
+    assert!(failure.to_string().contains("another program"), "{failure}");
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_newer_schema_is_refused() {
     let path = directory.path().join("b.db");
     store(&path).writer.connection.execute_batch("PRAGMA user_version = 99").unwrap();
     let failure = Store::open(&path, usual()).err().unwrap();
-    assert!(failure.message.contains("newer brightstat"), "{failure}");
+    assert!(failure.to_string().contains("newer brightstat"), "{failure}");
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn compacting_a_damaged_database_says_so_and_leaves_it_where_it_is() {
     bytes[100..1_024].fill(b'x');
     std::fs::write(&path, &bytes).unwrap();
     let failure = crate::store::admin::compact(&path).unwrap_err();
-    assert_eq!(failure.exit, crate::failure::Exit::Data, "{failure}");
+    assert_eq!(failure.exit(), crate::failure::Exit::Data, "{failure}");
     assert_eq!(std::fs::read(&path).unwrap(), bytes);
     assert!(!directory.path().join("b.db.damaged-1").exists());
 }

@@ -15,7 +15,7 @@ fn a_backup_is_whole_and_a_check_finds_what_is_wrong() {
     let copy = directory.path().join("copy.db");
     let size = admin::backup(&path, &copy).unwrap();
     assert_eq!(size, std::fs::metadata(&copy).unwrap().len());
-    assert!(admin::backup(&path, &copy).unwrap_err().message.contains("is there already"));
+    assert!(admin::backup(&path, &copy).unwrap_err().to_string().contains("is there already"));
     assert_eq!(admin::check(&copy).unwrap(), Vec::<String>::new());
     let stats = admin::stats(&copy).unwrap();
     let intervals: Vec<u64> = stats.tiers.iter().map(|tier| tier.intervals).collect();

@@ -7,8 +7,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::account::Snapshot;
-use crate::failure::{Exit, Failure};
-use crate::store::question;
+use crate::store::{Error, question};
 use crate::web::source::IsOver;
 
 /// The path of questions to the history.
@@ -40,7 +39,7 @@ impl Source for Slow {
         &self,
         asked: &question::Question,
         is_over: IsOver,
-    ) -> Result<question::Answer, Failure> {
+    ) -> Result<question::Answer, Error> {
         self.running.fetch_add(1, Ordering::Relaxed);
         let end = Instant::now() + TIME;
         let take = |told: usize| told.checked_sub(1);
@@ -49,7 +48,7 @@ impl Source for Slow {
             thread::sleep(Duration::from_millis(1));
         }
         self.running.fetch_sub(1, Ordering::Relaxed);
-        Err(Failure::new(Exit::Unavailable, "told to".to_owned()))
+        Err(Error::LogInUse { path: "told to".into() })
     }
 }
 
