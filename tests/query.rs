@@ -365,7 +365,7 @@ fn backup_check_stats_and_compact_work() {
     let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
     let log = directory.path().join("b.db-wal");
     let writer = rusqlite::Connection::open(&path).unwrap();
-    writer.execute("INSERT INTO event (time, kind, message) VALUES (0, 'test', '')", []).unwrap();
+    writer.execute("INSERT INTO event (time, kind, reason) VALUES (0, 'test', '')", []).unwrap();
     let before = size(&path) + size(&log);
     assert!(size(&log) > 0);
     let compacted = text(&path, &["db", "compact"]);

@@ -15,6 +15,7 @@ mod batch;
 mod busiest;
 mod catalog;
 mod commit;
+mod events;
 mod grid;
 mod hosts;
 pub mod kind;
@@ -44,10 +45,12 @@ use std::sync::Arc;
 
 use crate::account::ClosedInterval;
 use crate::config::Tier;
+use crate::event::Event;
 use crate::failure::Failure;
 use ahead::Ahead;
-use batch::{Event, SetBack};
+use batch::SetBack;
 use place::Place;
+use recent::Lost;
 use write::Writer;
 
 pub use pulse::Pulse;
@@ -93,8 +96,8 @@ pub struct Store {
     recent: Arc<Recent>,
     set_backs: Vec<SetBack>,
     events: Vec<Event>,
-    /// Intervals that were dropped and are not yet reported in an event.
-    lost: u64,
+    /// What was given up and is not yet reported in an event.
+    lost: Lost,
     /// The end of the interval that arrived last, by the worker's clock.
     present: Option<i64>,
     /// The newest row before the last jump of the clock that was reported.
@@ -130,7 +133,7 @@ impl Store {
             recent: Arc::default(),
             set_backs: Vec::new(),
             events: Vec::new(),
-            lost: 0,
+            lost: Lost::default(),
             present: None,
             jump_told: None,
             ahead: Ahead::default(),
