@@ -4,7 +4,7 @@ use rusqlite::{Connection, Result, Transaction};
 
 use crate::event::{Event, Severity};
 
-/// Events that are kept, the newest.
+/// Events that are kept, the newest: with a sentence, a subject and evidence about two megabytes.
 pub(super) const EVENTS_KEPT: i64 = 10_000;
 
 /// Writes events and keeps only the newest.
