@@ -26,7 +26,7 @@ const EVENTS_MOST: usize = 100;
 const JUMP: i64 = 86_400;
 
 impl Store {
-    /// Makes an event about the history of now, which the next commit writes.
+    /// Adds an event about brightstat or its history, dated now. The next commit writes it.
     pub(super) fn note(
         &mut self,
         severity: Severity,

@@ -21,7 +21,7 @@ type Migration = fn(&Transaction<'_>) -> Result<()>;
 /// One for each version; the first begins with an empty file. A released migration never changes:
 /// there are databases that it has made.
 pub(super) const MIGRATIONS: [Migration; 4] =
-    [make_catalog, grade_events, number_hosts, prove_events];
+    [make_catalog, grade_events, number_hosts, add_evidence];
 
 /// Migrates the database from `version` to [`VERSION`] in one transaction.
 ///
@@ -110,7 +110,7 @@ fn number_hosts(transaction: &Transaction<'_>) -> Result<()> {
 /// Version 4: whom an event is about, and its evidence. The sentence of an event is its reason now;
 /// the view keeps the older name as well. It gets its new columns at the end, for scripts that
 /// count them. Older events say all that they know in their sentence.
-fn prove_events(transaction: &Transaction<'_>) -> Result<()> {
+fn add_evidence(transaction: &Transaction<'_>) -> Result<()> {
     transaction.execute_batch(
         "DROP VIEW v_event;
          ALTER TABLE event RENAME COLUMN message TO reason;

@@ -185,6 +185,7 @@ fn what_cannot_be_written_waits_and_is_written_later() {
     assert_eq!(status.committed(), 2);
     assert_eq!(sum(&store, "SELECT sum(packets) FROM v_interface WHERE tier = 'minute'"), 2 * 257);
     assert_eq!(sum(&store, "SELECT count(*) FROM v_event WHERE kind = 'write_failed'"), 1);
+    assert_eq!(evidence(&store, "write_failed"), json!({ "intervals": 2, "from": 60 }));
     assert_conservation(&store);
 }
 
