@@ -20,6 +20,7 @@
 //! | [`decode`] | frame to packet record |
 //! | [`ring`] | the bounded ring between capture and worker |
 //! | [`account`] | the counters |
+//! | [`event`] | what happened: severity, kind, reason, evidence |
 //! | [`config`] | `brightstat.toml` |
 //! | [`capture`] | live interfaces and capture files |
 //! | [`store`] | SQLite history |
@@ -37,6 +38,7 @@ pub mod command;
 pub mod config;
 pub mod daemon;
 pub mod decode;
+pub mod event;
 pub mod export;
 pub mod failure;
 pub mod hostile;

@@ -149,9 +149,14 @@ fn stats(path: &Path) -> Result<(), Failure> {
     text.push_str(&table.render());
     if !stats.events.is_empty() {
         text.push_str("\nThe latest events:\n");
-        let mut table = TextTable::new(3, &["time", "kind", "what happened"]);
-        for (seconds, kind, message) in stats.events {
-            table.row(vec![time(Some(seconds)), kind, message]);
+        let mut table = TextTable::new(4, &["time", "severity", "kind", "what happened"]);
+        for event in stats.events {
+            table.row(vec![
+                time(Some(event.time)),
+                event.severity.name().to_owned(),
+                event.kind.into_owned(),
+                event.reason,
+            ]);
         }
         text.push_str(&table.render());
     }

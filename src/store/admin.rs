@@ -7,9 +7,14 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Result as SqlResult};
 
 use super::error::Error;
+use super::events;
 use super::kind::{DEVICE, HOST, INTERFACE, KINDS, Kind, SERVICE};
 use super::query::History;
 use super::tiers::{self, StoredTier, newest};
+use crate::event::Event;
+
+/// Events among the figures.
+const EVENTS_SHOWN: u32 = 20;
 
 /// Figures of a database.
 #[derive(Clone, Debug)]
@@ -24,8 +29,8 @@ pub struct Stats {
     pub schema: i32,
     /// The tiers, finest first.
     pub tiers: Vec<TierStats>,
-    /// The newest events, newest first: seconds since 1970 UTC, kind, message.
-    pub events: Vec<(i64, String, String)>,
+    /// The newest events, newest first.
+    pub events: Vec<Event>,
 }
 
 /// Figures of a tier.
@@ -293,11 +298,6 @@ fn read_stats(connection: &Connection, database: &Path) -> SqlResult<Stats> {
             rows,
         });
     }
-    let sql = "SELECT time, kind, message FROM event ORDER BY id DESC LIMIT 20";
-    let events = connection
-        .prepare(sql)?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<SqlResult<_>>()?;
     let wal = PathBuf::from(format!("{}-wal", database.display()));
     Ok(Stats {
         size: size_of(database),
@@ -305,6 +305,6 @@ fn read_stats(connection: &Connection, database: &Path) -> SqlResult<Stats> {
         wal: size_of(&wal),
         schema: connection.query_row("PRAGMA user_version", [], |row| row.get(0))?,
         tiers,
-        events,
+        events: events::newest(connection, EVENTS_SHOWN)?,
     })
 }

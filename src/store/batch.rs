@@ -1,15 +1,7 @@
 //! The input of a commit: closed intervals, events, and how the clock was set back.
 
 use super::rows::Interval;
-
-/// An event for a person to know, written with the next commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Event {
-    /// Seconds since 1970 UTC.
-    pub(super) time: i64,
-    pub(super) kind: &'static str,
-    pub(super) message: String,
-}
+use crate::event::Event;
 
 /// The clock was set back: rows at `now` or later belong `by` seconds earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

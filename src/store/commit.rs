@@ -8,14 +8,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use log::{error, info, warn};
 use rusqlite::Connection;
+use serde_json::{Value, json};
 
-use super::batch::{Batch, Event};
+use super::batch::Batch;
 use super::error::{Error, is_damage};
 use super::place::Change;
+use super::recent::Lost;
 use super::retention::PACE;
 use super::rows::Interval;
 use super::write::Writer;
 use super::{Options, Pulse, Status, Store, ahead, open};
+use crate::event::{Event, Severity};
 
 /// Limit of events that wait for the disk.
 const EVENTS_MOST: usize = 100;
@@ -23,19 +26,29 @@ const EVENTS_MOST: usize = 100;
 const JUMP: i64 = 86_400;
 
 impl Store {
-    pub(super) fn note(&mut self, kind: &'static str, message: String) {
+    /// Adds an event about brightstat or its history, dated now. The next commit writes it.
+    pub(super) fn note(
+        &mut self,
+        severity: Severity,
+        kind: &'static str,
+        reason: String,
+        evidence: impl Into<Option<Value>>,
+    ) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let time = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         // If the disk fails for long, the newest events are enough to tell the story.
         if self.events.len() >= EVENTS_MOST {
             self.events.remove(0);
         }
-        self.events.push(Event { time, kind, message });
+        let (subject, peer, evidence) = (None, None, evidence.into());
+        let kind = kind.into();
+        self.events.push(Event { time, severity, kind, subject, peer, reason, evidence });
     }
 
     pub(super) fn note_damage(&mut self, aside: &Path) {
-        let message = format!("the database was damaged and is kept as {}", aside.display());
-        self.note("database_damaged", message);
+        let reason = format!("the database was damaged and is kept as {}", aside.display());
+        let evidence = json!({ "file": aside.display().to_string() });
+        self.note(Severity::Alarm, "database_damaged", reason, evidence);
     }
 
     /// Writes what waits in one transaction. Returns whether that succeeded; if not, all of it
@@ -82,19 +95,31 @@ impl Store {
                 self.path.display(),
                 status.waiting()
             );
-            self.note("write_failed", text.clone());
+            let recent = self.recent.lock();
+            let (waiting, first) = (recent.pending.len(), recent.pending.keys().next().copied());
+            drop(recent);
+            let evidence = json!({ "intervals": waiting, "from": first });
+            self.note(Severity::Alarm, "write_failed", text.clone(), evidence);
         }
         status.set_trouble(Some(text));
     }
 
     fn try_commit(&mut self, is_last: bool, status: &Status) -> rusqlite::Result<()> {
-        if self.lost > 0 {
+        if self.lost.intervals > 0 {
             // One event for all of them, in place of an earlier one that was not written.
             self.events.retain(|event| event.kind != "history_lost");
-            let lost = self.lost;
+            let Lost { intervals, seconds, bytes, first, last } = self.lost;
             self.note(
+                Severity::Warning,
                 "history_lost",
-                format!("{lost} intervals were given up as the disk failed for too long"),
+                format!("{intervals} intervals were given up as the disk failed for too long"),
+                json!({
+                    "intervals": intervals,
+                    "seconds": seconds,
+                    "bytes": bytes,
+                    "from": first,
+                    "to": last.saturating_add(self.writer.tiers[0].seconds),
+                }),
             );
         }
         // A copy, so that web threads need not wait for the disk.
@@ -136,7 +161,7 @@ impl Store {
         status.waiting.store(0, Ordering::Relaxed);
         self.set_backs.clear();
         self.events.clear();
-        self.lost = 0;
+        self.lost = Lost::default();
         Ok(())
     }
 
@@ -158,25 +183,35 @@ impl Store {
                 tiers.join(", ")
             ),
         };
-        let message = format!(
+        let ahead = first.start - newest;
+        let reason = format!(
             "the clock is {} days past the newest row; if that is wrong, set it right{gone}",
-            (first.start - newest) / 86_400
+            ahead / 86_400
         );
-        warn!("{}: {message}", self.path.display());
-        self.note("clock_jumped", message);
+        warn!("{}: {reason}", self.path.display());
+        let (from, to) = (newest, first.start);
+        let evidence = json!({ "from": from, "to": to, "seconds": ahead, "tiers": tiers });
+        self.note(Severity::Notice, "clock_jumped", reason, evidence);
         Ok(())
     }
 
     pub(super) fn tell_of_rows_ahead(&mut self, moved: &ahead::Moved) {
-        let message = format!(
+        let present = self.present.unwrap_or(0);
+        let reason = format!(
             "rows up to {} days ahead of the clock, {} intervals, are kept in {}; `brightstat query \
              --database` shows them",
-            (moved.newest - self.present.unwrap_or(0)) / 86_400 + 1,
+            (moved.newest - present) / 86_400 + 1,
             moved.intervals,
             moved.file.display()
         );
-        warn!("{}: {message}", self.path.display());
-        self.note("history_ahead", message);
+        warn!("{}: {reason}", self.path.display());
+        let evidence = json!({
+            "file": moved.file.display().to_string(),
+            "intervals": moved.intervals,
+            "from": present,
+            "to": moved.newest.saturating_add(self.writer.tiers[0].seconds),
+        });
+        self.note(Severity::Notice, "history_ahead", reason, evidence);
     }
 
     /// Moves the damaged database aside and begins a new one.
@@ -244,7 +279,13 @@ impl Store {
             }
         };
         warn!("{}: {what}", self.path.display());
-        self.note("database_gone", what.to_owned());
+        let what_changed = match change {
+            Change::Deleted => "deleted",
+            Change::Replaced => "replaced",
+            Change::LogGone => "log_gone",
+        };
+        let evidence = json!({ "change": what_changed });
+        self.note(Severity::Alarm, "database_gone", what.to_owned(), evidence);
         Ok(())
     }
 }

@@ -16,6 +16,7 @@ mod busiest;
 mod catalog;
 mod commit;
 pub mod error;
+mod events;
 mod grid;
 mod hosts;
 pub mod kind;
@@ -45,9 +46,11 @@ use std::sync::Arc;
 
 use crate::account::ClosedInterval;
 use crate::config::Tier;
+use crate::event::Event;
 use ahead::Ahead;
-use batch::{Event, SetBack};
+use batch::SetBack;
 use place::Place;
+use recent::Lost;
 use write::Writer;
 
 pub use error::Error;
@@ -94,8 +97,8 @@ pub struct Store {
     recent: Arc<Recent>,
     set_backs: Vec<SetBack>,
     events: Vec<Event>,
-    /// Intervals that were dropped and are not yet reported in an event.
-    lost: u64,
+    /// What was given up and is not yet reported in an event.
+    lost: Lost,
     /// The end of the interval that arrived last, by the worker's clock.
     present: Option<i64>,
     /// The newest row before the last jump of the clock that was reported.
@@ -131,7 +134,7 @@ impl Store {
             recent: Arc::default(),
             set_backs: Vec::new(),
             events: Vec::new(),
-            lost: 0,
+            lost: Lost::default(),
             present: None,
             jump_told: None,
             ahead: Ahead::default(),

@@ -37,6 +37,47 @@ pub(super) struct State {
     fine_bytes: usize,
 }
 
+/// What was given up because it could not be written and memory is bounded.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Lost {
+    pub(super) intervals: u64,
+    /// Seconds of them that had been recorded.
+    pub(super) seconds: i64,
+    /// Wire bytes of all interfaces.
+    pub(super) bytes: u64,
+    /// Starts of the oldest and the newest of them, seconds since 1970 UTC.
+    pub(super) first: i64,
+    pub(super) last: i64,
+}
+
+impl Lost {
+    fn one(interval: &Interval) -> Lost {
+        Lost {
+            intervals: 1,
+            seconds: interval.covered_seconds(),
+            bytes: interval.rows[INTERFACE.at].0.values().map(Row::bytes).sum(),
+            first: interval.start,
+            last: interval.start,
+        }
+    }
+
+    /// Adds a loss of another time.
+    pub(super) fn add(&mut self, more: Lost) {
+        if more.intervals == 0 {
+            return;
+        }
+        if self.intervals == 0 {
+            *self = more;
+            return;
+        }
+        self.intervals += more.intervals;
+        self.seconds += more.seconds;
+        self.bytes += more.bytes;
+        self.first = self.first.min(more.first);
+        self.last = self.last.max(more.last);
+    }
+}
+
 /// Distinguishes a state of the database before a commit from one after it, by an interval of the
 /// finest tier that is there only after. So the lock need not be held while the disk writes.
 #[derive(Clone, Copy)]
@@ -88,8 +129,8 @@ impl State {
         })
     }
 
-    /// Adds a closed interval. Returns how many others were dropped to make room.
-    pub(super) fn add(&mut self, interval: Interval) -> u64 {
+    /// Adds a closed interval. Returns what was dropped to make room.
+    pub(super) fn add(&mut self, interval: Interval) -> Lost {
         match self.pending.entry(interval.start) {
             std::collections::btree_map::Entry::Vacant(place) => {
                 place.insert(Arc::new(interval));
@@ -99,10 +140,11 @@ impl State {
             }
         }
         let mut rows = self.rows();
-        let mut lost = 0;
+        let mut lost = Lost::default();
         while rows > PENDING_ROWS && self.pending.len() > 1 {
-            rows -= self.pending.pop_first().map_or(0, |(_, gone)| gone.len());
-            lost += 1;
+            let Some((_, gone)) = self.pending.pop_first() else { break };
+            rows -= gone.len();
+            lost.add(Lost::one(&gone));
         }
         lost
     }

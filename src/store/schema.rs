@@ -20,7 +20,8 @@ type Migration = fn(&Transaction<'_>) -> Result<()>;
 
 /// One for each version; the first begins with an empty file. A released migration never changes:
 /// there are databases that it has made.
-const MIGRATIONS: [Migration; 3] = [make_catalog, grade_events, number_hosts];
+pub(super) const MIGRATIONS: [Migration; 4] =
+    [make_catalog, grade_events, number_hosts, add_evidence];
 
 /// Migrates the database from `version` to [`VERSION`] in one transaction.
 ///
@@ -103,6 +104,24 @@ fn number_hosts(transaction: &Transaction<'_>) -> Result<()> {
             family INTEGER NOT NULL, high INTEGER NOT NULL, low INTEGER NOT NULL,
             UNIQUE (family, high, low)
         );",
+    )
+}
+
+/// Version 4: whom an event is about, and its evidence. The sentence of an event is its reason now;
+/// the view keeps the older name as well. It gets its new columns at the end, for scripts that
+/// count them. Older events say all that they know in their sentence.
+fn add_evidence(transaction: &Transaction<'_>) -> Result<()> {
+    transaction.execute_batch(
+        "DROP VIEW v_event;
+         ALTER TABLE event RENAME COLUMN message TO reason;
+         ALTER TABLE event ADD COLUMN subject TEXT;
+         ALTER TABLE event ADD COLUMN peer TEXT;
+         -- An object as JSON.
+         ALTER TABLE event ADD COLUMN evidence TEXT;
+         CREATE VIEW v_event AS
+            SELECT time, datetime(time, 'unixepoch') AS time_utc, severity, kind,
+                reason AS message, subject, peer, reason, evidence
+            FROM event;",
     )
 }
 

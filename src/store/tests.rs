@@ -1,5 +1,6 @@
 //! Tests of the store: what it writes, and what it answers.
 
+mod events;
 mod files;
 mod fixtures;
 mod jumps;

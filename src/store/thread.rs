@@ -7,9 +7,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use log::{debug, error, warn};
+use serde_json::json;
 
 use super::batch::SetBack;
 use super::{Message, Pulse, Status, Store, ahead};
+use crate::event::Severity;
 
 /// Pause between two attempts to write to a disk that fails.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
@@ -21,8 +23,10 @@ impl Store {
     pub fn run(mut self, messages: &Receiver<Message>, status: &Status) {
         self.watch(&status.pulse);
         self.note(
+            Severity::Information,
             "started",
             concat!("brightstat ", env!("CARGO_PKG_VERSION"), " has started").to_owned(),
+            json!({ "version": env!("CARGO_PKG_VERSION") }),
         );
         let base = self.options.tiers.iter().find(|tier| !tier.in_memory);
         let base = Duration::from_secs(base.map_or(1, |tier| tier.seconds.into()));
@@ -57,7 +61,8 @@ impl Store {
                 Err(RecvTimeoutError::Disconnected) => true,
             };
             if is_over {
-                self.note("stopped", "brightstat has stopped".to_owned());
+                let reason = "brightstat has stopped".to_owned();
+                self.note(Severity::Information, "stopped", reason, None);
             }
             if is_over || Instant::now() >= due {
                 let is_written = self.commit(is_over, status);
@@ -121,16 +126,16 @@ impl Store {
                 let waiting = recent.pending.len() as u64;
                 drop(recent);
                 status.waiting.store(waiting, Ordering::Relaxed);
-                if lost > 0 {
-                    status.lost.fetch_add(lost, Ordering::Relaxed);
-                    if self.lost == 0 {
+                if lost.intervals > 0 {
+                    status.lost.fetch_add(lost.intervals, Ordering::Relaxed);
+                    if self.lost.intervals == 0 {
                         error!(
                             "{}: there is no more memory for intervals that cannot be written; \
                              the oldest are given up",
                             self.path.display()
                         );
                     }
-                    self.lost += lost;
+                    self.lost.add(lost);
                 }
             }
             Message::Fine(closed) => {
@@ -146,8 +151,10 @@ impl Store {
                 self.present = self.present.map(|_| now);
                 self.set_backs.push(SetBack { now, by });
                 self.note(
+                    Severity::Notice,
                     "clock_set_back",
                     format!("the clock was {by} s ahead; history has been moved"),
+                    json!({ "seconds": by, "to": now }),
                 );
             }
         }

@@ -5,26 +5,12 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Result, Transaction};
 
-use super::batch::{Event, SetBack};
+use super::batch::SetBack;
 use super::hosts::Hosts;
 use super::kind::{INTERFACE, KINDS};
 use super::rows::{Interval, Limits};
 use super::tables::{delete, put, read};
 use super::tiers::{self, StoredTier, round_up, starts};
-
-/// Events that are kept, the newest: about a megabyte.
-pub(super) const EVENTS_KEPT: i64 = 10_000;
-
-/// The severity of an event of this kind, as in syslog (RFC 5424, 6.2.1): 3 error, 4 warning, 5
-/// notice, 6 information.
-fn severity(kind: &str) -> i64 {
-    match kind {
-        "write_failed" | "database_damaged" | "database_gone" => 3,
-        "history_lost" => 4,
-        "clock_set_back" | "clock_jumped" | "history_ahead" => 5,
-        _ => 6,
-    }
-}
 
 /// A commit in progress.
 pub(super) struct Work<'a> {
@@ -38,21 +24,6 @@ pub(super) struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Writes events and keeps only the newest.
-    pub(super) fn write_events(&self, events: &[Event]) -> Result<()> {
-        let mut put = self.transaction.prepare_cached(
-            "INSERT INTO event (time, severity, kind, message) VALUES (?1, ?2, ?3, ?4)",
-        )?;
-        for event in events {
-            put.execute((event.time, severity(event.kind), event.kind, &event.message))?;
-        }
-        if !events.is_empty() {
-            let sql = "DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?1";
-            self.transaction.prepare_cached(sql)?.execute([EVENTS_KEPT])?;
-        }
-        Ok(())
-    }
-
     /// Adds an interval to the finest tier, and to coarser ones whose finer rows are gone. Marks
     /// the others as stale.
     pub(super) fn write_interval(&mut self, interval: &Interval) -> Result<()> {

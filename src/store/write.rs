@@ -13,6 +13,7 @@ use rusqlite::{Connection, Result, Transaction, TransactionBehavior};
 
 use super::batch::Batch;
 use super::catalog::Catalog;
+use super::events;
 use super::hosts::Hosts;
 use super::recent::Probe;
 use super::retention::{Allowances, too_old};
@@ -146,7 +147,7 @@ impl Writer {
             Work { transaction: &transaction, tiers: tiers_now, limits, hosts, stale, fresh };
         let probe = Probe::new(&transaction, tiers[0].seconds, &batch.intervals)?;
         catalog.write(&transaction)?;
-        work.write_events(batch.events)?;
+        events::write(&transaction, batch.events)?;
         for set_back in batch.set_backs {
             work.set_back(*set_back)?;
         }

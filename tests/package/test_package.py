@@ -44,6 +44,39 @@ def older_package(deb, folder, version):
     return older
 
 
+def undo_schema_4(database):
+    """Turns the database into one of schema 3: a sentence was all that an event had."""
+    version, = database.execute("PRAGMA user_version").fetchone()
+    assert version == 4, f"schema {version}: teach this test what is new in it"
+    database.executescript("""
+        DROP VIEW v_event;
+        ALTER TABLE event DROP COLUMN evidence;
+        ALTER TABLE event DROP COLUMN peer;
+        ALTER TABLE event DROP COLUMN subject;
+        ALTER TABLE event RENAME COLUMN reason TO message;
+        CREATE VIEW v_event AS
+            SELECT time, datetime(time, 'unixepoch') AS time_utc, severity, kind, message
+            FROM event;
+        PRAGMA user_version = 3;
+        PRAGMA wal_checkpoint(TRUNCATE);""")
+
+
+def undo_schemas_3_and_2(database):
+    """Turns a database of schema 3 into one of schema 1."""
+    for seconds, in database.execute("SELECT seconds FROM tier").fetchall():
+        # Rows of hosts and services.
+        database.execute(f"DELETE FROM traffic_{seconds} WHERE kind = 5")
+    database.executescript("""
+        DROP VIEW v_service;
+        DROP TABLE host;
+        DROP VIEW v_event;
+        ALTER TABLE event DROP COLUMN severity;
+        CREATE VIEW v_event AS
+            SELECT time, datetime(time, 'unixepoch') AS time_utc, kind, message FROM event;
+        PRAGMA user_version = 1;
+        PRAGMA wal_checkpoint(TRUNCATE);""")
+
+
 class OnMachine(unittest.TestCase):
     """Tests of one class share a machine and run in the order of their names."""
 
@@ -348,27 +381,18 @@ class Upgraded(OnMachine):
     def prepare(cls):
         cls.machine.install(older_package(OPTIONS.deb, cls.folder, "0.0.9"))
 
-    def make_schema_1(self):
-        """Turns the database into an early version: without the additions of schemas 2 and 3."""
+    def change(self, *steps):
+        """Stops the daemon and changes its database. Returns the events that are then in it."""
+        self.machine.run("systemctl", "stop", "brightstat.socket", "brightstat.service")
         path = self.machine.root + "/var/lib/brightstat/brightstat.db"
         owner = os.stat(path)
         with contextlib.closing(sqlite3.connect(path)) as database:
-            version, = database.execute("PRAGMA user_version").fetchone()
-            self.assertEqual(version, 3, "a newer schema: teach this test what is new in it")
-            for seconds, in database.execute("SELECT seconds FROM tier").fetchall():
-                # Rows of hosts and services.
-                database.execute(f"DELETE FROM traffic_{seconds} WHERE kind = 5")
-            database.executescript("""
-                DROP VIEW v_service;
-                DROP TABLE host;
-                DROP VIEW v_event;
-                ALTER TABLE event DROP COLUMN severity;
-                CREATE VIEW v_event AS
-                    SELECT time, datetime(time, 'unixepoch') AS time_utc, kind, message FROM event;
-                PRAGMA user_version = 1;
-                PRAGMA wal_checkpoint(TRUNCATE);""")
+            for step in steps:
+                step(database)
+            events = database.execute("SELECT time, kind, message FROM v_event").fetchall()
         for name in glob.glob(path + "*"):
             os.chown(name, owner.st_uid, owner.st_gid)
+        return events
 
     def test_nothing_is_asked_and_nothing_lost(self):
         machine = self.machine
@@ -378,8 +402,14 @@ class Upgraded(OnMachine):
         self.assert_works()
         self.assert_counts(700)
         edited = machine.sh("cat /etc/brightstat/brightstat.toml")
-        machine.run("systemctl", "stop", "brightstat.socket", "brightstat.service")
-        self.make_schema_1()
+        # The schema before, then the first one together with the older package.
+        of_3 = self.change(undo_schema_4)
+        machine.run("systemctl", "start", "brightstat.socket", "brightstat.service")
+        self.assert_works()
+        self.assertIn("upgraded from schema 3 to 4", machine.sh("journalctl -u brightstat -o cat"))
+        self.assertEqual(self.stored(), (700, 140_000))
+        of_1 = self.change(undo_schema_4, undo_schemas_3_and_2)
+        self.assertTrue(of_3 and of_1[:len(of_3)] == of_3, (of_3, of_1))
         said = machine.install(OPTIONS.deb)
         self.assertNotIn("Configuration file", said)
         self.assertEqual(machine.sh("dpkg-query -W -f '${db:Status-Abbrev}' brightstat"), "ii ")
@@ -387,9 +417,11 @@ class Upgraded(OnMachine):
         self.assertEqual(machine.sh("cat /etc/brightstat/brightstat.toml"), edited)
         self.assertTrue(machine.exists("/etc/brightstat/conf.d/local.toml"))
         self.assert_works()
-        self.assertIn("upgraded from schema 1 to 3", machine.sh("journalctl -u brightstat -o cat"))
+        self.assertIn("upgraded from schema 1 to 4", machine.sh("journalctl -u brightstat -o cat"))
         self.assertEqual(self.stored(), (700, 140_000))
         self.assertIn("sound", machine.run("brightstat", "db", "check").stdout)
+        of_4 = self.change()
+        self.assertTrue(of_4[:len(of_1)] == of_1 and len(of_4) > len(of_1), (of_1, of_4))
 
 
 class Site(http.server.SimpleHTTPRequestHandler):

@@ -40,6 +40,7 @@ fn a_database_that_is_deleted_is_begun_anew_and_that_is_told() {
         assert_eq!(minutes(&path), 2, "{suffixes:?}");
         assert!(commit(&mut store, [some(22 * 60)]));
         assert_eq!((minutes(&path), gone(&store, "was deleted")), (3, 1));
+        assert_eq!(evidence(&store, "database_gone")["change"], "deleted");
         assert_conservation(&store);
         drop(store);
         assert_eq!(admin::check(&path).unwrap(), Vec::<String>::new());
@@ -64,6 +65,7 @@ fn a_database_that_is_replaced_is_gone_on_with() {
     fs::rename(&other, &path).unwrap();
     assert!(commit(&mut store, [some(21 * 60)]));
     assert_eq!((minutes(&path), gone(&store, "was replaced")), (3, 1));
+    assert_eq!(evidence(&store, "database_gone")["change"], "replaced");
     assert_eq!(sum(&store, "SELECT count(*) FROM v_interface WHERE interface = 'wlan0'"), 3);
     assert_conservation(&store);
     drop(store);
@@ -82,6 +84,7 @@ fn what_the_log_held_is_saved_when_that_is_deleted() {
         }
         assert!(commit(&mut store, [some(20 * 60)]));
         assert_eq!((minutes(&path), gone(&store, "the log")), (21, 1), "{suffixes:?}");
+        assert_eq!(evidence(&store, "database_gone")["change"], "log_gone");
         kill(store);
         assert_eq!(minutes(&path), 21);
         assert_eq!(admin::check(&path).unwrap(), Vec::<String>::new());

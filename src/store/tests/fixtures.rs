@@ -318,3 +318,9 @@ pub(in crate::store) fn kill(store: Store) {
     std::mem::forget(writer);
     drop(place);
 }
+
+/// The evidence of the newest event of a kind.
+pub(in crate::store) fn evidence(store: &Store, kind: &str) -> serde_json::Value {
+    let mut events = events::newest(&store.writer.connection, 1_000).unwrap().into_iter();
+    events.find(|event| event.kind == kind).unwrap().evidence.unwrap()
+}

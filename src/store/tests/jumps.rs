@@ -3,8 +3,10 @@
 use std::sync::LazyLock;
 
 use rusqlite::Connection;
+use serde_json::json;
 
 use super::fixtures::*;
+use crate::event::Severity;
 use crate::store::*;
 
 const DAY: i64 = 86_400;
@@ -60,6 +62,12 @@ fn a_clock_far_ahead_lets_go_of_a_small_multiple_of_what_arrives_whatever_the_co
         let told = "SELECT count(*) FROM v_event WHERE message LIKE
             'the clock is 7301 days past the newest row;%rows of minute, hour, day are too old%'";
         assert_eq!(sum(&store, told), 1);
+        let evidence = evidence(&store, "clock_jumped");
+        assert_eq!(evidence["tiers"], json!(["minute", "hour", "day"]));
+        let [from, to, seconds] =
+            ["from", "to", "seconds"].map(|name| evidence[name].as_i64().unwrap());
+        assert_eq!((to, seconds), (AHEAD, to - from));
+        assert!((0..4 * DAY).contains(&from), "{from}");
         assert_conservation(&store);
     }
 }
@@ -72,9 +80,9 @@ fn restarts_under_a_wrong_clock_do_not_let_go_of_more() {
     let before = counts(&some_days(&path));
     for start in 0..10 {
         let mut store = Store::open(&path, usual_tiers()).unwrap();
-        store.note("started", String::new());
+        store.note(Severity::Information, "started", String::new(), None);
         assert!(commit(&mut store, [some(AHEAD + start * 60)]));
-        store.note("stopped", String::new());
+        store.note(Severity::Information, "stopped", String::new(), None);
         assert!(commit(&mut store, []));
     }
     let store = Store::open(&path, usual_tiers()).unwrap();
@@ -93,7 +101,7 @@ fn a_stop_with_the_right_clock_deletes_nothing_though_there_is_a_row_of_the_futu
     drop(store);
     for _ in 0..5 {
         let mut store = Store::open(&path, usual_tiers()).unwrap();
-        store.note("stopped", "brightstat has stopped".to_owned());
+        store.note(Severity::Information, "stopped", "it has stopped".to_owned(), None);
         assert!(commit(&mut store, []));
         assert_eq!(counts(&store), before);
     }
@@ -150,6 +158,12 @@ fn rows_of_the_future_are_put_aside_when_the_clock_is_back_and_none_is_lost() {
         assert_eq!(admin::check(&aside).unwrap(), Vec::<String>::new());
         assert!(commit(&mut store, []));
         assert_eq!(sum(&store, "SELECT count(*) FROM v_event WHERE kind = 'history_ahead'"), 1);
+        let evidence = evidence(&store, "history_ahead");
+        assert_eq!(evidence["file"].as_str(), aside.to_str());
+        assert_eq!(evidence["from"], json!(410 * 60));
+        assert_eq!(evidence["to"], json!(ahead + 400 * 60));
+        let told = "SELECT count(*) FROM v_event WHERE message LIKE '%clock, ";
+        assert_eq!(sum(&store, &format!("{told}{} intervals, %'", evidence["intervals"])), 1);
         drop(store);
         assert_eq!(admin::check(&path).unwrap(), Vec::<String>::new());
     }

@@ -4,6 +4,7 @@ use rusqlite::{Connection, Transaction};
 
 use super::fixtures::*;
 use crate::account::Transport;
+use crate::event::Severity;
 use crate::store::kind::{HOST, port_key};
 use crate::store::query::History;
 use crate::store::question::{Question, Step};
@@ -13,14 +14,33 @@ use crate::store::*;
 /// When the two minutes of the old database begin.
 const START: i64 = 1_782_867_540;
 
-fn old(path: &Path) -> Connection {
+fn made(path: &Path, dump: &str) -> Connection {
     let connection = Connection::open(path).unwrap();
-    connection.execute_batch(include_str!("schema-1.sql")).unwrap();
+    connection.execute_batch(dump).unwrap();
     connection
+}
+
+fn old(path: &Path) -> Connection {
+    made(path, include_str!("schema-1.sql"))
+}
+
+fn of_version_3(path: &Path) -> Connection {
+    made(path, include_str!("schema-3.sql"))
 }
 
 fn tiers() -> Options {
     options(&[("minute", 60, 172_800), ("hour", 3_600, YEAR)], 200)
+}
+
+/// Rows as text.
+fn rows(connection: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = connection.prepare(sql).unwrap();
+    let columns = statement.column_count();
+    let row = |row: &rusqlite::Row<'_>| {
+        let values = (0..columns).map(|at| row.get::<_, rusqlite::types::Value>(at).unwrap());
+        Ok(format!("{:?}", values.collect::<Vec<_>>()))
+    };
+    statement.query_map([], row).unwrap().map(Result::unwrap).collect()
 }
 
 /// All rows of all views, as sorted text; of events the columns of version 1.
@@ -28,13 +48,8 @@ fn everything(connection: &Connection) -> Vec<String> {
     let mut all = Vec::new();
     for view in ["interface", "host", "device", "port", "protocol", "tier", "event"] {
         let columns = if view == "event" { "time, time_utc, kind, message" } else { "*" };
-        let mut rows = connection.prepare(&format!("SELECT {columns} FROM v_{view}")).unwrap();
-        let columns = rows.column_count();
-        let row = |row: &rusqlite::Row<'_>| {
-            let values = (0..columns).map(|at| row.get::<_, rusqlite::types::Value>(at).unwrap());
-            Ok(format!("{view} {:?}", values.collect::<Vec<_>>()))
-        };
-        all.extend(rows.query_map([], row).unwrap().map(Result::unwrap));
+        let rows = rows(connection, &format!("SELECT {columns} FROM v_{view}"));
+        all.extend(rows.iter().map(|row| format!("{view} {row}")));
     }
     all.sort();
     all
@@ -68,6 +83,103 @@ fn what_version_1_has_written_is_there_and_goes_on() {
     let answer = History::open(&path).unwrap().ask(&question, None).unwrap();
     assert_eq!((answer.rows.len(), answer.total.total[0].bytes), (4, 700 + 701 + 3 * 42));
     assert_eq!(admin::check(&path).unwrap(), Vec::<String>::new());
+}
+
+/// The events as scripts of version 3 read them.
+const EVENTS_3: &str = "SELECT time, time_utc, severity, kind, message FROM v_event ORDER BY time";
+
+#[test]
+fn events_of_version_3_keep_their_text_and_new_ones_have_evidence() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("b.db");
+    let connection = of_version_3(&path);
+    let service = "SELECT * FROM v_service ORDER BY tier, start, address, protocol, port";
+    let (before, events) = (everything(&connection), rows(&connection, EVENTS_3));
+    let services = rows(&connection, service);
+    assert_eq!((events.len(), services.len()), (6, 20));
+    // A script that counts columns.
+    assert_eq!(rows(&connection, "SELECT * FROM v_event ORDER BY time"), events);
+    drop(connection);
+    let mut store = Store::open(&path, tiers()).unwrap();
+    assert_eq!(sum(&store, "PRAGMA user_version"), i64::from(VERSION));
+    let connection = &store.writer.connection;
+    assert_eq!(everything(connection), before);
+    assert_eq!(rows(connection, EVENTS_3), events);
+    assert_eq!(rows(connection, service), services);
+    let without = "SELECT count(*) FROM v_event WHERE reason = message
+        AND subject IS NULL AND peer IS NULL AND evidence IS NULL";
+    assert_eq!(sum(&store, without), 6);
+    let all = rows(connection, "SELECT * FROM v_event ORDER BY time");
+    let begins = |(now, before): (&String, &String)| now.starts_with(before.trim_end_matches(']'));
+    assert!(all.iter().zip(&events).all(begins), "{all:#?}");
+    let evidence = serde_json::json!({ "seconds": 5 });
+    store.note(Severity::Warning, "test", "it's new".to_owned(), evidence.clone());
+    assert!(commit(&mut store, [spread(START + 120, 60, &[])]));
+    let shown = admin::stats(&path).unwrap().events;
+    let kinds: Vec<&str> = shown.iter().map(|event| event.kind.as_ref()).collect();
+    let oldest_last = [
+        "stopped",
+        "clock_set_back",
+        "database_damaged",
+        "history_lost",
+        "write_failed",
+        "started",
+    ];
+    assert_eq!((kinds[0], &kinds[1..]), ("test", &oldest_last[..]));
+    assert_eq!(shown[0].evidence, Some(evidence));
+    assert_eq!((shown[3].severity, shown[3].evidence.as_ref()), (Severity::Alarm, None));
+    assert_eq!(shown[3].reason, "the database was damaged and is kept as it's.db.damaged-1");
+    assert_eq!(admin::check(&path).unwrap(), Vec::<String>::new());
+}
+
+/// A migration is one transaction: wherever it is interrupted, the database is as it was, and the
+/// next start tries again.
+#[test]
+fn the_step_to_version_4_may_be_interrupted_anywhere() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("b.db");
+    let mut connection = of_version_3(&path);
+    let state = |connection: &Connection| {
+        let schema = rows(connection, "SELECT name, sql FROM sqlite_schema ORDER BY name");
+        let version = rows(connection, "PRAGMA user_version");
+        (schema, version, everything(connection), rows(connection, EVENTS_3))
+    };
+    let before = state(&connection);
+    let mut interrupted = 0;
+    // After ever more of SQLite's instructions.
+    for most in (0..).step_by(17) {
+        let mut left = most;
+        let handler = move || {
+            left -= 1;
+            left < 0
+        };
+        connection.progress_handler(1, Some(handler)).unwrap();
+        let result = schema::migrate(&mut connection, 3);
+        // As the daemon, which ends: its ROLLBACK is interrupted as well.
+        connection = Connection::open(&path).unwrap();
+        let version = rows(&connection, "PRAGMA user_version");
+        // The last instructions of COMMIT may be interrupted, too: then all of it is there.
+        if version != before.1 {
+            break;
+        }
+        assert!(result.is_err() && state(&connection) == before, "after {most} instructions");
+        interrupted += 1;
+    }
+    assert!(interrupted > 50, "{interrupted}: else this test shows nothing");
+    assert_eq!(rows(&connection, "PRAGMA user_version"), [format!("[Integer({VERSION})]")]);
+    assert_eq!(rows(&connection, EVENTS_3), before.3);
+}
+
+/// The step itself went well, and what came after it failed.
+#[test]
+fn a_failure_after_the_step_to_version_4_takes_it_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut connection = of_version_3(&directory.path().join("b.db"));
+    let before = (everything(&connection), rows(&connection, "SELECT * FROM event"));
+    let steps = [not_again, not_again, not_again, schema::MIGRATIONS[3], fails];
+    assert!(migrate_by(&mut connection, 3, &steps).is_err());
+    assert_eq!((everything(&connection), rows(&connection, "SELECT * FROM event")), before);
+    assert_eq!(rows(&connection, "PRAGMA user_version"), ["[Integer(3)]"]);
 }
 
 #[test]

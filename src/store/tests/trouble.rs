@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rusqlite::Connection;
+use serde_json::json;
 
 use super::fixtures::*;
 use crate::store::*;
@@ -23,6 +24,7 @@ fn what_lay_in_the_future_of_a_wrong_clock_is_moved() {
     assert_eq!(sum(&store, "SELECT max(start) FROM v_interface"), 155 * 60);
     assert_eq!(sum(&store, "SELECT sum(bytes) FROM v_interface WHERE tier = 'day'"), 156 * 642);
     assert_eq!(sum(&store, "SELECT count(*) FROM v_event WHERE kind = 'clock_set_back'"), 1);
+    assert_eq!(evidence(&store, "clock_set_back"), json!({ "seconds": by, "to": 155 * 60 }));
     assert_eq!(sum(&store, "SELECT count(*) FROM v_interface WHERE tier = 'minute'"), 156);
 }
 
@@ -90,6 +92,8 @@ fn a_damaged_database_is_kept_aside_and_a_new_one_begun() {
     let kept = directory.path().join("b.db.damaged-1");
     assert_eq!(std::fs::read(kept).unwrap(), vec![b'x'; 8_192]);
     assert_eq!(sum(&store, "SELECT count(*) FROM v_event WHERE kind = 'database_damaged'"), 1);
+    let kept = directory.path().join("b.db.damaged-1");
+    assert_eq!(evidence(&store, "database_damaged"), json!({ "file": kept.to_str() }));
 }
 
 #[test]
@@ -181,6 +185,7 @@ fn what_cannot_be_written_waits_and_is_written_later() {
     assert_eq!(status.committed(), 2);
     assert_eq!(sum(&store, "SELECT sum(packets) FROM v_interface WHERE tier = 'minute'"), 2 * 257);
     assert_eq!(sum(&store, "SELECT count(*) FROM v_event WHERE kind = 'write_failed'"), 1);
+    assert_eq!(evidence(&store, "write_failed"), json!({ "intervals": 2, "from": 60 }));
     assert_conservation(&store);
 }
 
@@ -232,6 +237,12 @@ fn a_disk_that_stays_full_costs_the_oldest_intervals_and_that_is_counted() {
     );
     let told = "SELECT count(*) FROM v_event WHERE kind = 'history_lost' AND message LIKE";
     assert_eq!(sum(&store, &format!("{told} '{} intervals were given up%'", status.lost())), 1);
+    let lost = status.lost();
+    let evidence = json!({
+        "intervals": lost, "seconds": lost * 60, "bytes": lost * (256 * 100 + 42),
+        "from": 0, "to": lost * 60,
+    });
+    assert_eq!(self::evidence(&store, "history_lost"), evidence);
     // The next loss is reported as well.
     let before = status.lost();
     for minute in 200..400 {
@@ -242,6 +253,9 @@ fn a_disk_that_stays_full_costs_the_oldest_intervals_and_that_is_counted() {
     assert!(more > 0);
     assert_eq!(sum(&store, "SELECT count(*) FROM v_event WHERE kind = 'history_lost'"), 2);
     assert!(sum(&store, &format!("{told} '{more} intervals were given up%'")) > 0);
+    let evidence = self::evidence(&store, "history_lost");
+    assert_eq!((&evidence["intervals"], &evidence["from"]), (&json!(more), &json!(200 * 60)));
+    assert_eq!(evidence["to"], json!((200 + more) * 60));
 }
 
 /// The interval that came last decided whether a coarse interval had ended.

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use rusqlite::Connection;
 use rusqlite::types::Value;
+use serde_json::json;
 
 use super::fixtures::{Packet, closed, options};
 use crate::account::{IntervalInterface, Rates, Volume};
+use crate::event::{Event, Severity};
 use crate::store::query::History;
 use crate::store::*;
 
@@ -97,13 +99,20 @@ fn store() -> (tempfile::TempDir, Store) {
         });
         assert!(store.commit_now(intervals.collect::<Vec<_>>(), false, &status));
     }
-    for (at, kind) in [
-        ("2026-09-01 00:00:00", "write_failed"),
-        ("2026-11-01 00:00:00", "started"),
-        ("2026-11-03 12:00:00", "write_failed"),
+    for (at, kind, severity, reason, evidence) in [
+        ("2026-09-01 00:00:00", "write_failed", Severity::Alarm, "the disk is full", None),
+        ("2026-11-01 00:00:00", "started", Severity::Information, "it has started", None),
+        (
+            "2026-11-03 12:00:00",
+            "write_failed",
+            Severity::Alarm,
+            "the disk is full; make room",
+            Some(json!({ "intervals": 2, "from": 1 })),
+        ),
     ] {
-        let message = "the disk is full; make room".to_owned();
-        store.events.push(Event { time: time(at), kind, message });
+        let (time, kind, reason) = (time(at), kind.into(), reason.to_owned());
+        let (subject, peer) = (None, None);
+        store.events.push(Event { time, severity, kind, subject, peer, reason, evidence });
     }
     assert!(store.commit_now([], true, &status));
     (directory, store)
@@ -154,7 +163,7 @@ fn the_queries_of_the_page_answer_what_is_known() {
     // Read-only, while the store is open for writing.
     let history = History::open(&store.path).unwrap();
     let queries = queries();
-    let expected: [&[&str]; 11] = [
+    let expected: [&[&str]; 12] = [
         // Received: 30 000 + 60 000; the days before the window do not count.
         &[
             "address|mac|mb_in|mb_out",
@@ -220,6 +229,12 @@ fn the_queries_of_the_page_answer_what_is_known() {
             "192.168.1.6|02:00:00:00:00:06|1|10000|0|2026-11-04|2026-11-04",
             "203.0.113.1|02:00:00:00:00:01|0|0|10000|2026-11-04|2026-11-04",
         ],
+        &[
+            "time_utc|severity|kind|subject|peer|reason|evidence",
+            "2026-11-03 12:00:00|alarm|write_failed|brightstat||the disk is full; make room|\
+             {\"intervals\":2,\"from\":1}",
+            "2026-11-01 00:00:00|information|started|brightstat||it has started|",
+        ],
     ];
     assert_eq!(queries.len(), expected.len());
     for ((title, sql), expected) in queries.iter().zip(expected) {
@@ -232,7 +247,8 @@ fn every_query_of_the_page_names_a_tier_wherever_it_reads_traffic() {
     for (title, sql) in queries() {
         let reads = ["v_interface", "v_host", "v_service", "v_device", "v_port", "v_protocol"];
         let reads: usize = reads.iter().map(|view| sql.matches(view).count()).sum();
-        assert!(reads > 0 && sql.matches("tier = '").count() == reads, "{title}");
+        assert_eq!(sql.matches("tier = '").count(), reads, "{title}");
+        assert!(reads > 0 || sql.contains("FROM v_event"), "{title}");
     }
 }
 
@@ -279,15 +295,17 @@ fn the_page_documents_every_column_once_and_no_other() {
 }
 
 #[test]
-fn the_page_names_every_kind_of_event() {
+fn the_page_names_every_kind_of_event_and_what_its_evidence_holds() {
     let source = concat!(include_str!("../thread.rs"), include_str!("../commit.rs"));
     let calls = source.split("self.note(").skip(1);
-    let kinds: BTreeSet<&str> = calls
-        .filter_map(|call| call.trim_start().strip_prefix('"'))
-        .filter_map(|call| call.split('"').next())
-        .collect();
-    assert!(kinds.len() >= 8, "{kinds:?}");
-    for kind in kinds {
-        assert!(PAGE.contains(&format!("`{kind}`")), "{kind}");
+    let kinds: BTreeSet<&str> = calls.filter_map(|call| call.split('"').nth(1)).collect();
+    assert!(kinds.contains("started") && kinds.len() >= 9, "{kinds:?}");
+    // The names in the objects of their evidence.
+    let objects = source.split("json!({").skip(1).filter_map(|text| text.split("})").next());
+    let pieces = objects.flat_map(|object| object.rsplit("\":").skip(1));
+    let names: BTreeSet<&str> = pieces.filter_map(|piece| piece.rsplit('"').next()).collect();
+    assert!(names.contains("to") && names.len() >= 8, "{names:?}");
+    for name in kinds.iter().chain(&names) {
+        assert!(PAGE.contains(&format!("`{name}`")), "{name}");
     }
 }
