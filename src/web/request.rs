@@ -159,6 +159,9 @@ fn received(headers: &[httparse::Header<'_>]) -> Result<Headers, Refused> {
 /// Whether the page of another site sends this. Browsers name the site in the Origin header of
 /// every POST (Fetch standard, "append a request `Origin` header"), and newer ones, over HTTPS, in
 /// Sec-Fetch-Site as well. Programs such as curl send neither, and nobody tricks them into sending.
+///
+/// Our own page must send with `fetch` in its usual mode: because of its Referrer-Policy, browsers
+/// send `Origin: null` for a form, and for the mode "same-origin".
 fn is_foreign(headers: &Headers, host: Option<&str>) -> bool {
     let is_own = |origin: &str| host.is_some_and(|host| is_own_origin(origin, host));
     let is_own_site = |site: &str| matches!(site, "same-origin" | "none");
