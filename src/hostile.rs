@@ -4,6 +4,7 @@
 //! the parsers need not be public. An entry point returns nothing, and panics when an invariant
 //! is broken. The programs do not contain this.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use jiff::Zoned;
@@ -16,6 +17,7 @@ use crate::decode::{Addr, LinkLayer, PacketRecord, decode};
 use crate::store::kind::KINDS;
 use crate::store::query::History;
 use crate::store::question::{Question, Step};
+use crate::web::method::{Method, Takes};
 use crate::web::names::Admission;
 use crate::web::request;
 
@@ -43,9 +45,18 @@ pub fn frame(bytes: &[u8]) {
 pub fn request(bytes: &[u8]) {
     let names = ["stat.example.com".to_owned()];
     let admission = Admission::new(Vec::new(), Vec::new(), Vec::new(), "pi", &names);
-    if let Ok(Some(request)) = request::check(&admission, bytes) {
-        assert!(request.path.starts_with('/') && request.length <= bytes.len());
-        assert!(request.path.is_ascii() && request.query.is_ascii());
+    let takes = |path: &str| match path {
+        "/post" => Takes { get: false, post: Some(1_000) },
+        _ => Takes::GET,
+    };
+    let address = Ipv4Addr::LOCALHOST.into();
+    if let Ok(Some(head)) = request::check(&admission, takes, address, bytes) {
+        let request = head.request;
+        assert!(request.path.starts_with('/') && head.length <= bytes.len());
+        assert!(request.path.is_ascii());
+        let is_post = request.method == Method::Post;
+        assert_eq!(is_post, request.path == "/post");
+        assert!(head.body_length <= if is_post { 1_000 } else { 0 });
     }
 }
 

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use brightstat::command::args::Arguments;
-use brightstat::config::keys::KEYS;
+use brightstat::config::keys::{KEYS, WRITTEN};
 use clap::{Command, CommandFactory};
 use clap_complete::{Shell, generate_to};
 use clap_mangen::Man;
@@ -90,8 +90,9 @@ fn configuration() -> String {
          .SH DESCRIPTION\n\
          TOML. Read from /etc/brightstat/brightstat.toml if it is there, then from conf.d/*.toml \
          beside it in the order of names; the last word counts. Unknown keys are warned about and \
-         ignored. Every key has a default. SIGHUP reads the files anew.\n",
+         ignored. Every key has a default. SIGHUP reads the files anew.\n.PP\n",
     );
+    page.push_str(&format!("{}\n", plain(WRITTEN)));
     let mut section = "";
     for key in KEYS {
         if key.section != section {

@@ -10,6 +10,7 @@ use super::{Config, tiers, value};
 use crate::account::DEFAULT_HOST_LIMIT;
 use crate::ring::DEFAULT_CAPACITY;
 
+pub use super::units::WRITTEN;
 pub use super::value::{prefix, socket_address, whole};
 
 /// One setting.
@@ -368,8 +369,12 @@ pub fn sample() -> String {
          #\n\
          # Better than to edit this file: put what you change into a file of your own in\n\
          # conf.d/ beside it, such as conf.d/local.toml. Files there are read in the order of\n\
-         # their names, and the last word counts. Check with 'brightstat check-config'.\n",
+         # their names, and the last word counts. Check with 'brightstat check-config'.\n\
+         #\n",
     );
+    for line in wrap(WRITTEN, 88) {
+        text.push_str(&format!("# {line}\n"));
+    }
     let mut section = "";
     for key in KEYS {
         if key.section != section {

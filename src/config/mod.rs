@@ -7,6 +7,7 @@
 mod error;
 pub mod keys;
 mod tiers;
+mod units;
 mod value;
 
 use std::collections::BTreeMap;
@@ -22,7 +23,7 @@ use toml::de::{DeTable, DeValue};
 
 pub use error::{Error, Place};
 pub use tiers::Tier;
-pub use value::seconds;
+pub use units::seconds;
 
 /// The main configuration file by default.
 pub const DEFAULT_PATH: &str = "/etc/brightstat/brightstat.toml";

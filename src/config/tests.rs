@@ -118,6 +118,27 @@ fn units_are_understood() {
     assert_eq!(config.tiers()[1].keep.as_secs(), 14 * 86_400);
 }
 
+#[test]
+fn units_can_be_joined_and_broken() {
+    let config = read(
+        "[capture]\nkernel_buffer = \"1.5MiB\"\n[history]\ncommit = \"0.5h 5min\"\n\
+         max_size = \"500MB\"\nclock_wait = \"1h30m\"\nschema = \"minute:1min, day:1d\"\n\
+         keep = \"minute:2w 1d, day:1y 26w\"\n",
+    )
+    .unwrap()
+    .config;
+    assert_eq!((config.kernel_buffer, config.max_size), (1_536 << 10, 500_000_000));
+    assert_eq!((config.commit.as_secs(), config.clock_wait.as_secs()), (2_100, 5_400));
+    let days = config.tiers().iter().map(|tier| tier.keep.as_secs() / 86_400).collect::<Vec<_>>();
+    assert_eq!(days, [15, 365 + 182]);
+    // What is not a whole byte or second is told, not cut off.
+    assert!(problem("[history]\nmax_size = \"100000000.5B\"").ends_with("found \"100000000.5B\""));
+    assert!(problem("[history]\ncommit = \"90.5s\"").ends_with("found \"90.5s\""));
+    // Bits and months are not meant.
+    assert!(problem("[history]\nmax_size = \"800Mb\"").contains("expected a size"));
+    assert!(problem("[history]\nkeep = \"day:6mo\"").contains("expected a time"));
+}
+
 /// 0x10000000 was read as 10,000,000.
 #[test]
 fn numbers_of_every_radix_are_what_they_say() {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+use super::units;
 use super::value::{self, Read};
 
 /// One resolution of history.
@@ -45,7 +46,7 @@ pub(super) fn schema(value: &DeValue<'_>) -> Read<Schema> {
         let (name, length) = item.split_once(':').ok_or_else(wrong)?;
         let (name, length) = (name.trim(), length.trim());
         let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-        let seconds = length.parse().ok().or_else(|| value::seconds(length));
+        let seconds = length.parse().ok().or_else(|| units::seconds(length));
         let seconds = seconds.filter(|s| (1..=LONGEST).contains(s)).ok_or_else(wrong)?;
         if name.is_empty() || name.len() > 32 || !is_name {
             return Err(wrong());
@@ -78,7 +79,7 @@ pub(super) fn keep(value: &DeValue<'_>) -> Read<Keep> {
             Some((name, time)) => (Some(name.trim().to_owned()), time),
             None => (None, item.as_str()),
         };
-        let seconds = value::seconds(time).filter(|s| (1..=100 * LONGEST).contains(s));
+        let seconds = units::seconds(time).filter(|s| (1..=100 * LONGEST).contains(s));
         let seconds = seconds.ok_or_else(|| {
             format!("expected a time such as \"minute:48h\" or \"48h\", found \"{item}\"")
         })?;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use toml::de::{DeInteger, DeValue};
 
+use super::units::{bytes, seconds};
+
 /// A value, or what is wrong with it.
 pub type Read<T> = Result<T, String>;
 
@@ -101,7 +103,7 @@ pub fn socket_address(text: &str) -> Read<SocketAddr> {
     })
 }
 
-/// A number with a unit: `"8MiB"`, `"512 KiB"`; a bare number counts bytes.
+/// A size: `"8MiB"`, `"512 KiB"`; a bare number counts bytes.
 pub(super) fn size(value: &DeValue<'_>, least: u64, most: u64) -> Read<u64> {
     let problem = || {
         format!(
@@ -112,9 +114,7 @@ pub(super) fn size(value: &DeValue<'_>, least: u64, most: u64) -> Read<u64> {
         )
     };
     let bytes = match value {
-        DeValue::String(text) => {
-            with_unit(text, &[("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("B", 1)])
-        }
+        DeValue::String(text) => bytes(text),
         DeValue::Integer(number) => integer(number),
         _ => None,
     };
@@ -130,7 +130,7 @@ fn readable_size(bytes: u64) -> String {
     }
 }
 
-/// A span of time: `"90s"`, `"5min"`, `"48h"`, `"60d"`, `"10y"` (of 365 days).
+/// A span of time: `"90s"`, `"1h 30min"`.
 pub(super) fn duration(value: &DeValue<'_>, least: &str, most: &str) -> Read<Duration> {
     let problem = || {
         format!("expected a time such as \"5min\" from {least} to {most}, found {}", found(value))
@@ -139,27 +139,4 @@ pub(super) fn duration(value: &DeValue<'_>, least: &str, most: &str) -> Read<Dur
     let (least, most) = (seconds(least).unwrap_or(0), seconds(most).unwrap_or(u64::MAX));
     let seconds = seconds(text).filter(|s| (least..=most).contains(s)).ok_or_else(problem)?;
     Ok(Duration::from_secs(seconds))
-}
-
-/// A span of time such as `"5min"` in seconds.
-pub fn seconds(text: &str) -> Option<u64> {
-    with_unit(
-        text,
-        &[
-            ("min", 60),
-            ("s", 1),
-            ("m", 60),
-            ("h", 3_600),
-            ("d", 86_400),
-            ("w", 7 * 86_400),
-            ("y", 365 * 86_400),
-        ],
-    )
-}
-
-fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let text = text.trim();
-    let (unit, factor) = units.iter().find(|(unit, _)| text.ends_with(unit))?;
-    let number: u64 = text[..text.len() - unit.len()].trim().parse().ok()?;
-    number.checked_mul(*factor)
 }

@@ -8,7 +8,8 @@ use tiny_http::{HTTPVersion, Header, Response, ResponseBox, StatusCode};
 
 use super::bodies::Body;
 use super::bundle::Asset;
-use super::request::{Refused, Request};
+use super::refused::Refused;
+use super::request::Request;
 
 /// No other host may supply content, receive data or frame the page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -83,7 +84,7 @@ impl Answer {
             ("ETag", asset.etag),
             ("Vary", "Accept-Encoding"),
         ];
-        if request.etag.contains(asset.etag) {
+        if request.headers.get("if-none-match").is_some_and(|known| known.contains(asset.etag)) {
             return Answer::new(304, io::empty(), 0, 0, POLICY, &headers);
         }
         if request.takes_gzip {
@@ -101,12 +102,12 @@ impl Answer {
     }
 
     /// Says why a request is refused.
-    pub(super) fn refusal(Refused(status, why): &Refused) -> Answer {
+    pub(super) fn refusal(Refused { status, why, allow }: &Refused) -> Answer {
         let text = format!("{why}\n").into_bytes();
         let mut headers =
             vec![("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")];
         match status {
-            405 => headers.push(("Allow", "GET, HEAD")),
+            405 => headers.push(("Allow", allow)),
             503 => headers.push(("Retry-After", RETRY_AFTER)),
             _ => {}
         }
@@ -203,13 +204,16 @@ mod tests {
 
     #[test]
     fn refusals_say_what_to_do() {
-        let busy = printed(Answer::refusal(&Refused(503, "Too many.")), false, true);
+        let busy = printed(Answer::refusal(&Refused::new(503, "Too many.")), false, true);
         assert!(busy.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{busy}");
         assert!(busy.contains("\r\nRetry-After: 1\r\n") && busy.ends_with("\r\n\r\nToo many.\n"));
-        let method = printed(Answer::refusal(&Refused(405, "No.")), false, true);
+        let allow = "GET, HEAD";
+        let refused = Refused { status: 405, why: "No.", allow };
+        let method = printed(Answer::refusal(&refused), false, true);
         assert!(method.contains("\r\nAllow: GET, HEAD\r\n"), "{method}");
-        for status in [400, 403, 405, 408, 414, 421, 431, 503, 504, 505] {
-            let text = printed(Answer::refusal(&Refused(status, "No.")), false, true);
+        for status in [400, 403, 405, 408, 411, 413, 414, 421, 431, 501, 503, 504, 505] {
+            let text =
+                printed(Answer::refusal(&Refused { status, why: "No.", allow }), false, true);
             assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{text}");
             assert!(!text.contains("Unknown"), "{text}");
             assert!(text.contains("\r\nContent-Security-Policy: default-src 'none';"), "{text}");

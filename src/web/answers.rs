@@ -27,10 +27,13 @@ use super::bodies::{Bodies, Body, Made};
 use super::bundle;
 use super::client::Client;
 use super::csv::{Export, Parts};
+use super::method::Takes;
+use super::query::Query;
 use super::queue::Queue;
 use super::recent::Recent;
-use super::request::{Refused, Request};
-use super::routes::{self, Handler, Route};
+use super::refused::Refused;
+use super::request::Request;
+use super::routes::{self, Handler, ROUTES, Route, Table};
 use super::source::{Ask, IsOver, Source};
 
 /// How long a question to the history may delay others that have just arrived. A crowd of 32 that
@@ -53,11 +56,12 @@ struct Question<W> {
 }
 
 /// A route and a query: a question about the snapshot and the daemon.
-type Place = (&'static Route, String);
+type Place = (&'static Route, Query);
 
 /// Makes answers from a source.
 pub struct Answers<S> {
     source: Arc<S>,
+    routes: Table,
     bodies: Bodies,
     quick: Queue<Question<Place>>,
     history: Arc<Queue<Question<Ask<S>>>>,
@@ -73,6 +77,7 @@ impl<S: Source> Answers<S> {
         let lane = |most: usize| Queue::new(most.max(1), QUESTIONS_PER_CLIENT, recent.clone());
         Answers {
             source,
+            routes: ROUTES,
             bodies: Bodies::default(),
             // There cannot be more waiting than there are connections.
             quick: Queue::new(usize::MAX, usize::MAX, recent.clone()),
@@ -82,17 +87,28 @@ impl<S: Source> Answers<S> {
         }
     }
 
+    /// The same with other routes.
+    #[cfg(test)]
+    pub(super) fn with_routes(self, routes: &'static [Route]) -> Answers<S> {
+        Answers { routes: Table(routes), ..self }
+    }
+
     /// The clients' recent requests, which the guard's limits use as well.
     pub(super) fn recent(&self) -> Arc<Recent> {
         self.recent.clone()
     }
 
-    /// Records a request of `address` on a connection that it opened for an earlier request. (The
+    /// What a path takes.
+    pub(super) fn takes(&self, path: &str) -> Takes {
+        self.routes.takes(path)
+    }
+
+    /// Records a request on a connection that the client opened for an earlier request. (The
     /// opening has been recorded already.)
-    pub(super) fn note_further(&self, request: &Request, address: IpAddr) {
-        let handler = routes::find(&request.path).map(|route| route.handler);
-        if let Some(Handler::History | Handler::HistoryCsv) = handler {
-            self.recent.note(Client::from(address), Instant::now());
+    pub(super) fn note_further(&self, request: &Request) {
+        let route = self.routes.find(&request.path, request.method);
+        if let Some(Handler::History | Handler::HistoryCsv) = route.map(|route| route.handler) {
+            self.recent.note(Client::from(request.address), Instant::now());
         }
     }
 
@@ -104,14 +120,12 @@ impl<S: Source> Answers<S> {
             let body = match route.handler {
                 Handler::Snapshot(tell) => {
                     let (snapshot, age) = (self.source.snapshot(), self.source.age());
-                    self.bodies.get(snapshot.number, &asked(route, &query, age), || {
+                    self.bodies.get(snapshot.number, &asked(route, query.text(), age), || {
                         tell(&routes::Asked { snapshot: &snapshot, age, query: &query })
                     })
                 }
-                // Questions to the history have queues of their own.
-                Handler::Status | Handler::History | Handler::HistoryCsv => {
-                    Ok(Body::new(self.source.status().to_string()))
-                }
+                // The status. Questions to the history have queues of their own.
+                _ => Ok(Body::new(self.source.status().to_string())),
             };
             let (status, body) = made(body);
             if takes_gzip {
@@ -177,7 +191,7 @@ impl<S: Source> Answers<S> {
         self.long.close();
     }
 
-    /// Answers a request from `address`. `is_gone` says whether the client has hung up.
+    /// Answers a request. `is_gone` says whether the client has hung up.
     ///
     /// # Errors
     /// There is no room for the question, it takes longer than `time`, the client has gone, or it
@@ -185,19 +199,17 @@ impl<S: Source> Answers<S> {
     pub(super) fn answer(
         self: &Arc<Self>,
         request: &Request,
-        address: IpAddr,
         time: Duration,
         is_gone: impl Fn() -> bool,
     ) -> Result<Answer, Refused> {
-        let Request { path, query, takes_gzip, .. } = request;
-        let takes_gzip = *takes_gzip;
+        let Request { method, ref path, ref query, address, takes_gzip, .. } = *request;
         if let Some(asset) = bundle::find(path) {
             return Ok(Answer::file(asset, request));
         }
         if let Some(page) = bundle::unbuilt().filter(|_| path == "/") {
             return Ok(Answer::page(page));
         }
-        let Some(route) = routes::find(path) else {
+        let Some(route) = self.routes.find(path, method) else {
             let (status, body) = made(Err((404, format!("there is no '{path}' here"))));
             return Ok(Answer::json(status, body, takes_gzip));
         };
@@ -208,10 +220,12 @@ impl<S: Source> Answers<S> {
                     move |source: &S, is_over| super::history::history(&query, source, is_over);
                 self.ask(address, Arc::new(ask), takes_gzip, time, is_gone)?
             }
-            Handler::HistoryCsv => return self.csv(request, address, time, is_gone),
+            Handler::HistoryCsv => return self.csv(request, time, is_gone),
+            #[cfg(test)]
+            Handler::Request(tell) => (200, Body::new(tell(request))),
             Handler::Snapshot(_) | Handler::Status => {
                 if let Handler::Snapshot(_) = route.handler {
-                    let asked = asked(route, query, self.source.age());
+                    let asked = asked(route, query.text(), self.source.age());
                     let kept = self.bodies.kept(self.source.snapshot().number, &asked);
                     if let Some(body) = kept.filter(|body| !takes_gzip || body.is_packed()) {
                         return Ok(Answer::json(200, body, takes_gzip));
@@ -239,12 +253,12 @@ impl<S: Source> Answers<S> {
     fn csv(
         self: &Arc<Self>,
         request: &Request,
-        address: IpAddr,
         time: Duration,
         is_gone: impl Fn() -> bool,
     ) -> Result<Answer, Refused> {
+        let address = request.address;
         if !request.knows_chunks {
-            return Err(Refused(505, "This answer comes in chunks, which takes HTTP/1.1."));
+            return Err(Refused::new(505, "This answer comes in chunks, which takes HTTP/1.1."));
         }
         let (query, export) = (request.query.clone(), Arc::<OnceLock<Arc<Export>>>::default());
         let begun = export.clone();
@@ -264,7 +278,7 @@ impl<S: Source> Answers<S> {
         let reader = Parts::new(export.clone(), body, move |ask| {
             match answers.ask(address, ask, false, time, || false) {
                 // There may be room in a moment, unless the daemon is stopping.
-                Err(Refused(503, _)) if !answers.history.is_closed() => None,
+                Err(Refused { status: 503, .. }) if !answers.history.is_closed() => None,
                 made => Some(made.ok()),
             }
         });
@@ -285,7 +299,7 @@ fn wait<W>(
     let (reply, answered) = mpsc::sync_channel(1);
     let gone = Gone::default();
     let question = Question { address, asked, takes_gzip, reply, is_gone: gone.0.clone() };
-    const BUSY: Refused = Refused(503, "Too many questions; try again in a moment.");
+    const BUSY: Refused = Refused::new(503, "Too many questions; try again in a moment.");
     if !queue.push(address, question) {
         return Err(BUSY);
     }
@@ -294,10 +308,13 @@ fn wait<W>(
         match answered.recv_timeout(left.min(LOOK)) {
             Ok(made) => return Ok(made),
             Err(RecvTimeoutError::Timeout) if left <= LOOK => {
-                return Err(Refused(504, "The answer takes too long; ask for a shorter span."));
+                return Err(Refused::new(
+                    504,
+                    "The answer takes too long; ask for a shorter span.",
+                ));
             }
             Err(RecvTimeoutError::Timeout) if is_gone() => {
-                return Err(Refused(503, "The client has gone."));
+                return Err(Refused::new(503, "The client has gone."));
             }
             Err(RecvTimeoutError::Timeout) => {}
             // It was displaced by another client's question, or the daemon is stopping.

@@ -15,6 +15,7 @@ use jiff::tz::TimeZone;
 
 use super::bodies::{Body, Form, Made};
 use super::history::{parse, problem};
+use super::query::Query;
 use super::routes::Problem;
 use super::source::{Ask, IsOver, Source};
 use crate::ask::step;
@@ -50,7 +51,7 @@ impl Export {
     /// # Errors
     /// An HTTP status and a sentence: the question makes no sense, or the history cannot be read.
     pub(super) fn begin(
-        query: &str,
+        query: &Query,
         source: &impl Source,
         is_over: &IsOver,
     ) -> Result<Export, Problem> {

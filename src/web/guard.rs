@@ -23,7 +23,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::Answers;
 use super::names::Admission;
-use super::request::Refused;
+use super::refused::Refused;
 use super::source::Source;
 use crate::capture::live::StopSignal;
 use limits::Limits;
@@ -76,7 +76,7 @@ impl Counts {
 }
 
 /// Why a client's address is refused, with the remedy.
-const STRANGER: Refused = Refused(
+const STRANGER: Refused = Refused::new(
     403,
     "Your address is not in a network that this machine is in. The owner of this machine can let \
      other networks in: web.allow in brightstat.toml, for example [\"192.168.7.0/24\"].",
@@ -151,7 +151,7 @@ fn admit<S: Source>(
     let stream = Arc::new(stream);
     let Some(slot) = limits.enter(guard, &stream, address) else {
         let why = "Too many connections; try again in a moment.";
-        return refuse::turn_away(guard, &stream, &Refused(503, why));
+        return refuse::turn_away(guard, &stream, &Refused::new(503, why));
     };
     let (guard, answers) = (guard.clone(), answers.clone());
     let spawned = thread::Builder::new()
@@ -162,3 +162,6 @@ fn admit<S: Source>(
         debug!("web: no thread for {address}: {e}");
     }
 }
+
+#[cfg(test)]
+mod tests;

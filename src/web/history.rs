@@ -4,6 +4,7 @@
 use jiff::Zoned;
 use jiff::tz::TimeZone;
 
+use super::query::Query;
 use super::routes::Problem;
 use super::source::{IsOver, Source};
 use crate::ask::{Words, question};
@@ -23,7 +24,7 @@ const ROWS: usize = 20;
 /// Answers the question in a query string, as JSON; see [`Source::history`]. Errors carry an
 /// HTTP status.
 pub(super) fn history(
-    query: &str,
+    query: &Query,
     source: &impl Source,
     is_over: IsOver,
 ) -> Result<String, Problem> {
@@ -33,9 +34,9 @@ pub(super) fn history(
 }
 
 /// The question in a query string, and the time zone of the answer.
-pub(super) fn parse(query: &str) -> Result<(Question, TimeZone), Problem> {
+pub(super) fn parse(query: &Query) -> Result<(Question, TimeZone), Problem> {
     let mut words = Words { points: POINTS, most: POINTS_MOST, top: ROWS, ..Words::default() };
-    let parameters: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+    let parameters: Vec<_> = query.all().collect();
     for (name, value) in &parameters {
         let value = value.as_ref();
         let number = |most: usize| {

@@ -1,4 +1,5 @@
-//! Admission: which clients may ask, and by which name (against strangers and DNS rebinding).
+//! Admission: which clients may ask, by which name, and from whose page (against strangers, DNS
+//! rebinding and forged requests).
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -79,9 +80,47 @@ impl Admission {
     }
 }
 
+/// Whether the Origin header of a browser names the site that `host`, the Host header of the same
+/// request, names: same name and port. Browsers write both alike, without the usual port of the
+/// scheme. The scheme is not compared: a proxy in front of us may speak HTTPS. "null" is nobody's.
+pub(super) fn is_own_origin(origin: &str, host: &str) -> bool {
+    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_origin_is_ours_if_name_and_port_are_those_that_were_asked() {
+        for (origin, host) in [
+            ("http://pi.local", "pi.local"),
+            ("http://pi.local:667", "PI.local:667"),
+            ("https://pi.local", "pi.local"),
+            ("http://192.168.1.5:667", "192.168.1.5:667"),
+            ("http://[fe80::1]:667", "[fe80::1]:667"),
+        ] {
+            assert!(is_own_origin(origin, host), "{origin} {host}");
+        }
+        for (origin, host) in [
+            ("", ""),
+            ("null", "null"),
+            ("pi.local", "pi.local"),
+            ("ftp://pi.local", "pi.local"),
+            ("http://pi.local.", "pi.local"),
+            ("http://pi.local/", "pi.local"),
+            ("http://pi.local", "pi.local:667"),
+            // Another server of the same machine is another site.
+            ("http://pi.local:8080", "pi.local:667"),
+            ("http://evil.example", "pi.local"),
+            ("http://evil.example/pi.local", "pi.local"),
+            ("http://pi.local@evil.example", "pi.local"),
+            ("http://pi.local http://evil.example", "pi.local"),
+        ] {
+            assert!(!is_own_origin(origin, host), "{origin} {host}");
+        }
+    }
 
     fn admission() -> Admission {
         let near = vec!["192.168.1.0/24".parse().unwrap()];

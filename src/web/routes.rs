@@ -1,10 +1,18 @@
-//! The routes of the API, as one table: path, parameters, answer. The reference page
+//! The routes of the API, as one table: path, methods, parameters, answer. The reference page
 //! (docs/api-reference.md) is generated from it.
+//!
+//! One path may stand in several routes, each for another method. Whatever is not in the table is a
+//! file of the page or not there: GET and HEAD tell which.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::str::FromStr;
 
 use super::api::{self, Page};
+use super::method::{Method, Takes};
+use super::query::Query;
+#[cfg(test)]
+use super::request::Request;
 use crate::account::Snapshot;
 
 /// The path prefix of the API.
@@ -14,12 +22,22 @@ const API: &str = "/api/v1/";
 pub(super) struct Route {
     /// Its name: the path below [`API`].
     pub(super) name: &'static str,
+    /// The methods that it is for, and how large a body may be.
+    pub(super) takes: Takes,
     /// What it returns, for the reference.
     summary: &'static str,
     parameters: &'static [Parameter],
     /// The keys of its answer, for the reference.
     keys: &'static str,
     pub(super) handler: Handler,
+}
+
+#[cfg(test)]
+impl Route {
+    /// A route that the reference does not know.
+    pub(super) const fn of(name: &'static str, takes: Takes, handler: Handler) -> Route {
+        Route { name, takes, summary: "", parameters: &[], keys: "", handler }
+    }
 }
 
 /// A parameter of a query string.
@@ -45,6 +63,9 @@ pub(super) enum Handler {
     History,
     /// The history, as CSV that is generated while it is sent.
     HistoryCsv,
+    /// A function of the request: tests see with it what arrives.
+    #[cfg(test)]
+    Request(fn(&Request) -> String),
 }
 
 /// An HTTP status and a sentence for people.
@@ -60,10 +81,32 @@ const OFFSET: Parameter = parameter("offset", "0", "rows to skip");
 const ASKING: &str =
     "as of `brightstat query`, see [Asking the history](history.md#asking-the-history)";
 
+/// Routes by their path. Tests bring tables of their own.
+#[derive(Clone, Copy)]
+pub(super) struct Table(pub(super) &'static [Route]);
+
+impl Table {
+    fn at(self, path: &str) -> impl Iterator<Item = &'static Route> {
+        let name = path.strip_prefix(API);
+        self.0.iter().filter(move |route| name == Some(route.name))
+    }
+
+    /// The route of a request.
+    pub(super) fn find(self, path: &str, method: Method) -> Option<&'static Route> {
+        self.at(path).find(|route| route.takes.includes(method))
+    }
+
+    /// What a path takes.
+    pub(super) fn takes(self, path: &str) -> Takes {
+        self.at(path).map(|route| route.takes).reduce(Takes::or).unwrap_or(Takes::GET)
+    }
+}
+
 /// All routes, in the order of the reference.
-pub(super) const ROUTES: &[Route] = &[
+pub(super) const ROUTES: Table = Table(&[
     Route {
         name: "status",
+        takes: Takes::GET,
         summary: "How the daemon is doing.",
         parameters: &[],
         keys: "`name`, `version`, `time`, `age_seconds`, `uptime_seconds`, `packets`, `bytes`, `drops` \
@@ -81,6 +124,7 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         name: "live",
+        takes: Takes::GET,
         summary: "The counters, and the rates of the last seconds.",
         parameters: &[
             parameter("seconds", "60", "seconds to tell"),
@@ -98,6 +142,7 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         name: "pulse",
+        takes: Takes::GET,
         summary: "What a page needs every second, in few bytes; see [The pulse](api.md#the-pulse).",
         parameters: &[
             parameter("since", "the last second", "Unix seconds; what has happened after them"),
@@ -118,6 +163,7 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         name: "hosts",
+        takes: Takes::GET,
         summary: "The hosts, busiest first.",
         parameters: &[LIMIT, OFFSET, parameter("name", "", "an address: this host only")],
         keys: "`count`, `folded`, `hosts` (`addr`, `mac`, `local`, `bytes_in`, `bytes_out`, \
@@ -134,6 +180,7 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         name: "ports",
+        takes: Takes::GET,
         summary: "The service ports, busiest first.",
         parameters: &[LIMIT, OFFSET],
         keys: "`count`, `ports` (`protocol`, `port`, `packets`, `bytes`), `other`, `none`, `total`",
@@ -141,6 +188,7 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         name: "protocols",
+        takes: Takes::GET,
         summary: "The IP protocols.",
         parameters: &[],
         keys: "`protocols` (`protocol`, `number`, `packets`, `bytes`), `other`, `none`, `total`",
@@ -148,6 +196,7 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         name: "interfaces",
+        takes: Takes::GET,
         summary: "The interfaces.",
         parameters: &[],
         keys: "`interfaces` (`name`, `link_type`, `is_decoded` (or else its frames are counted only), \
@@ -158,6 +207,7 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         name: "history",
+        takes: Takes::GET,
         summary: "A question to the history.",
         parameters: &[
             parameter("what", "interfaces", ASKING),
@@ -176,6 +226,7 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         name: "history.csv",
+        takes: Takes::GET,
         summary: "The same as CSV, of any length and in the order of time: it is made in parts while it \
                   is sent, in chunks (HTTP/1.1). The rows are the busiest of the whole span. If the \
                   last chunk is missing, something went wrong on the way.",
@@ -188,13 +239,7 @@ pub(super) const ROUTES: &[Route] = &[
         keys: "the columns of `brightstat query --csv`",
         handler: Handler::HistoryCsv,
     },
-];
-
-/// The route of a path.
-pub(super) fn find(path: &str) -> Option<&'static Route> {
-    let name = path.strip_prefix(API)?;
-    ROUTES.iter().find(|route| route.name == name)
-}
+]);
 
 /// The reference page, Markdown.
 pub fn reference() -> String {
@@ -204,9 +249,15 @@ pub fn reference() -> String {
          [api.md](api.md) says what all routes have in common, and that `hosts`, `ports`, `protocols` \
          and `interfaces` also carry the `time` of their numbers.\n",
     );
-    for route in ROUTES {
+    for route in ROUTES.0 {
         // Writing into a string cannot fail.
-        let _ = write!(text, "\n## `GET {API}{}`\n\n{}\n", route.name, route.summary);
+        let _ = write!(
+            text,
+            "\n## `{} {API}{}`\n\n{}\n",
+            route.takes.name(),
+            route.name,
+            route.summary
+        );
         if !route.parameters.is_empty() {
             text.push_str("\n| parameter | default | meaning |\n| --- | --- | --- |\n");
         }
@@ -215,6 +266,9 @@ pub fn reference() -> String {
                 |text: &str| if text.is_empty() { String::new() } else { format!("`{text}`") };
             let default = if default.contains(' ') { (*default).to_owned() } else { code(default) };
             let _ = writeln!(text, "| {} | {default} | {meaning} |", code(name));
+        }
+        if let Some(most) = route.takes.post.filter(|most| *most > 0) {
+            let _ = write!(text, "\nBody: at most {most} bytes.\n");
         }
         let _ = write!(text, "\nAnswer: {}.\n", route.keys);
     }
@@ -226,14 +280,13 @@ pub(super) struct Asked<'a> {
     pub(super) snapshot: &'a Snapshot,
     /// How old the snapshot is, seconds.
     pub(super) age: u64,
-    pub(super) query: &'a str,
+    pub(super) query: &'a Query,
 }
 
 impl Asked<'_> {
     /// The value of a parameter.
     fn found(&self, name: &str) -> Option<String> {
-        let mut all = form_urlencoded::parse(self.query.as_bytes());
-        all.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+        self.query.get(name).map(Cow::into_owned)
     }
 
     fn number(&self, name: &str, default: usize) -> Result<usize, Problem> {
@@ -273,7 +326,8 @@ mod tests {
 
     #[test]
     fn a_wrong_number_is_told_by_name() {
-        let asked = Asked { snapshot: &Snapshot::default(), age: 0, query: "limit=many&offset=-1" };
+        let query = Query::from("limit=many&offset=-1");
+        let asked = Asked { snapshot: &Snapshot::default(), age: 0, query: &query };
         let problem = |parameter| (400, format!("{parameter} must be a whole number, not "));
         for (name, text) in [("'limit'", "'many'"), ("'offset'", "'-1'")] {
             let (status, words) = problem(name);
@@ -281,6 +335,41 @@ mod tests {
             assert_eq!(asked.number(bare, 0), Err((status, format!("{words}{text}"))));
         }
         assert_eq!(asked.number("top", 7), Ok(7));
-        assert!(find("/api/v1/live").is_some() && find("/api/v1/nothing").is_none());
+    }
+
+    #[test]
+    fn each_path_takes_what_its_routes_take() {
+        let route = |name, takes| Route::of(name, takes, Handler::Status);
+        let post = |most| Takes { get: false, post: Some(most) };
+        let table = Table(Vec::leak(vec![
+            route("log", Takes::GET),
+            route("in", post(100)),
+            route("both", Takes::GET),
+            route("both", post(7)),
+        ]));
+        let takes = |path: &str| table.takes(path);
+        assert_eq!(takes("/api/v1/log"), Takes::GET);
+        assert_eq!(takes("/api/v1/in"), post(100));
+        assert_eq!(takes("/api/v1/both"), Takes { get: true, post: Some(7) });
+        for path in ["/", "/api/v1/", "/api/v1/in/", "/api/v1/in2", "/in", "/x/api/v1/in", "*", ""]
+        {
+            assert_eq!(takes(path), Takes::GET, "{path}");
+        }
+        let find = |path, method| table.find(path, method).map(|route| route.takes);
+        assert_eq!(find("/api/v1/both", Method::Post), Some(post(7)));
+        assert_eq!(find("/api/v1/both", Method::Head), Some(Takes::GET));
+        assert_eq!(find("/api/v1/in", Method::Get), None);
+        assert_eq!(find("/api/v1/log", Method::Post), None);
+        assert_eq!(find("/api/v1/nothing", Method::Get), None);
+    }
+
+    /// The bodies of all connections may be in memory at once.
+    #[test]
+    fn bodies_are_small_and_each_route_is_found() {
+        for route in ROUTES.0 {
+            assert!(route.takes.post <= Some(8 << 10), "{}", route.name);
+            let method = if route.takes.get { Method::Head } else { Method::Post };
+            assert!(ROUTES.find(&format!("{API}{}", route.name), method).is_some());
+        }
     }
 }

@@ -115,7 +115,9 @@ fn slow_headers_hold_up_only_who_sends_them() {
 
 #[test]
 fn slow_bodies_hold_up_only_who_sends_them() {
-    assert_withstands(&["-B", "-i", "1", "-s", "8192", "-x", "10", "-u", TARGET], 1_000);
+    for target in [TARGET, "http://10.66.0.1:667/api/v1/status"] {
+        assert_withstands(&["-B", "-i", "1", "-s", "8192", "-x", "10", "-u", target], 1_000);
+    }
 }
 
 #[test]

@@ -8,6 +8,8 @@ use serde_json::Value;
 use super::*;
 use crate::account::Snapshot;
 use crate::store::{Error, question};
+use crate::web::headers::Headers;
+use crate::web::method::Method;
 use crate::web::source::IsOver;
 
 /// The path of questions to the history.
@@ -66,23 +68,24 @@ fn ask_as(
 ) -> (u16, String) {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let request = Request {
-        is_head: false,
+        method: Method::Get,
         path: path.to_owned(),
-        query: query.to_owned(),
-        etag: String::new(),
+        query: query.into(),
+        headers: Headers::default(),
+        address: address.parse().unwrap(),
+        body: Vec::new(),
         takes_gzip,
         may_stay: true,
         knows_chunks: true,
-        length: 0,
     };
-    match answers.answer(&request, address.parse().unwrap(), TIME, is_gone) {
+    match answers.answer(&request, TIME, is_gone) {
         Ok(answer) => {
             let mut text = Vec::new();
             answer.print(&mut text, false, false).unwrap();
             let text = String::from_utf8_lossy(&text).into_owned();
             (text[9..12].parse().unwrap(), text)
         }
-        Err(Refused(_, why)) => (0, why.to_owned()),
+        Err(Refused { why, .. }) => (0, why.to_owned()),
     }
 }
 

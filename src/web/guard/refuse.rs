@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Guard;
 use crate::web::answer::Answer;
-use crate::web::request::Refused;
+use crate::web::refused::Refused;
 
 /// After the last answer, keep reading for this time and up to this size: closing at once resets
 /// the connection while the client still sends, and it never sees the answer (RFC 9112, 9.6).
@@ -37,7 +37,7 @@ pub(super) fn refuse(guard: &Guard, mut client: &TcpStream, why: &Refused) {
     guard.counts.refuse();
     let _ = client.set_write_timeout(Some(LINGER_TIME));
     // A client that was too slow to send its request is not waited for again.
-    if client.write_all(&text(why)).is_ok() && why.0 != 408 {
+    if client.write_all(&text(why)).is_ok() && why.status != 408 {
         linger(client);
     }
 }
