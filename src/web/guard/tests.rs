@@ -9,8 +9,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::account::Snapshot;
-use crate::failure::{Exit, Failure};
-use crate::store::question;
+use crate::store::{Error, question};
 use crate::web::method::Takes;
 use crate::web::names::Admission;
 use crate::web::routes::{Handler, Route};
@@ -29,8 +28,8 @@ impl Source for Empty {
     fn status(&self) -> Value {
         Value::Null
     }
-    fn history(&self, _: &question::Question, _: IsOver) -> Result<question::Answer, Failure> {
-        Err(Failure::new(Exit::Unavailable, "none".to_owned()))
+    fn history(&self, _: &question::Question, _: IsOver) -> Result<question::Answer, Error> {
+        Err(Error::NoTiers)
     }
 }
 
