@@ -7,7 +7,8 @@
 //! that a bounded table folded, *none* the frames without such a thing (an ARP frame has no port).
 //!
 //! - `accounts`: all counters, and their settings from outside; `count`: the hot path.
-//! - `host`, `interface`, `ports`, `protocols`, `services`: the counters of each.
+//! - `host`, `interface`, `ports`, `protocols` and `protocol_counts`, `services`: the
+//!   counters of each.
 //! - `ledger`: the generic table of rows, "other" and the totals at the last close, over a `table`
 //!   (over an `index`) where there may be many rows.
 //! - `flows` and `fragments`: caches of fixed size. They find retransmissions, services and
@@ -27,6 +28,7 @@ mod interval;
 mod ledger;
 mod local;
 mod ports;
+mod protocol_counts;
 mod protocols;
 mod rates;
 mod services;
