@@ -171,11 +171,13 @@ async function ask(parameters: Record<string, string>): Promise<History> {
   try {
     return await get<History>("history", { ...parameters, tz: zone });
   } catch (error) {
-    if (error instanceof Refused && zone !== "local" && /zone/.test(error.message)) {
-      zone = "local";
-      return ask(parameters);
-    }
-    throw error;
+    if (!(error instanceof Refused && error.status === 400) || zone === "local") throw error;
+    // The daemon does not know the zone if it answers the same question in its own.
+    const answer = await get<History>("history", { ...parameters, tz: "local" }).catch(() => {
+      throw error;
+    });
+    zone = "local";
+    return answer;
   }
 }
 
