@@ -11,6 +11,7 @@ pub mod handle;
 mod input;
 pub mod interfaces;
 pub mod live;
+mod orders;
 mod pcapng;
 pub mod sight;
 

@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 
 use super::args::{CheckArguments, RunArguments};
 use crate::capture::interfaces;
-use crate::config::{self, Loaded, keys};
+use crate::config::{self, Loaded, sample};
 use crate::daemon::reload::Awaited;
 use crate::daemon::{self, Options};
 use crate::export::table::TextTable;
@@ -34,7 +34,7 @@ pub fn run(arguments: RunArguments) -> Result<(), Failure> {
 /// The first mistake, with file, line and key.
 pub fn check_config(arguments: &CheckArguments) -> Result<(), Failure> {
     if arguments.sample {
-        print!("{}", keys::sample());
+        print!("{}", sample::sample());
         return Ok(());
     }
     let loaded = config::load(arguments.file.as_deref())?;

@@ -6,6 +6,7 @@
 
 mod error;
 pub mod keys;
+pub mod sample;
 mod tiers;
 mod units;
 mod value;

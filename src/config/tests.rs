@@ -19,7 +19,7 @@ fn problem(text: &str) -> String {
 #[test]
 fn the_shipped_sample_is_made_from_the_table() {
     let shipped = include_str!("brightstat.toml");
-    assert_eq!(shipped, keys::sample(), "run 'make sample'");
+    assert_eq!(shipped, sample::sample(), "run 'make sample'");
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn the_guide_names_every_key_with_its_default_and_when_it_is_in_force() {
 
 #[test]
 fn the_sample_with_every_line_active_is_the_default() {
-    let active: String = keys::sample()
+    let active: String = sample::sample()
         .lines()
         .map(|line| match line.strip_prefix('#') {
             Some(setting) if !setting.starts_with(' ') && !setting.is_empty() => setting,

@@ -17,7 +17,7 @@ mod headers;
 mod history;
 pub(crate) mod method;
 pub mod names;
-mod one;
+pub mod pulse;
 mod query;
 mod queue;
 mod recent;

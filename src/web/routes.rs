@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use super::api::{self, Page};
 use super::method::{Method, Takes};
+use super::pulse;
 use super::query::Query;
 #[cfg(test)]
 use super::request::Request;
@@ -155,10 +156,10 @@ pub(super) const ROUTES: Table = Table(&[
         handler: Handler::Snapshot(|asked| {
             let since = asked.found("since").map(|text| whole("since", &text)).transpose()?;
             let one = asked.found("what").zip(asked.found("name"));
-            let one = one.map(|(what, name)| api::one(asked.snapshot, &what, &name)).transpose();
+            let one = one.map(|(what, name)| pulse::one(asked.snapshot, &what, &name)).transpose();
             let one = one.map_err(|problem| (400, problem))?;
             let top = asked.number("top", ROWS)?;
-            Ok(api::pulse(asked.snapshot, asked.age, since, top, one))
+            Ok(pulse::pulse(asked.snapshot, asked.age, since, top, one))
         }),
     },
     Route {

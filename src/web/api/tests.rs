@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::*;
-use crate::account::{Busiest, ClosedInterval, IntervalHost, LocalNetworks, Transport};
-use crate::decode::Mac;
+use crate::account::{Busiest, ClosedInterval, InOut, IntervalHost, LocalNetworks, Transport};
+use crate::decode::{Addr, Mac};
+use crate::web::pulse::{one, pulse};
 
 fn address(text: &str) -> Addr {
     Addr::from(text.parse::<IpAddr>().unwrap())
@@ -106,7 +107,7 @@ fn a_group_is_nobodys_busiest_host_and_nothing_is_lost() {
 #[test]
 fn a_pulse_tells_what_one_thing_has_counted() {
     let snapshot = snapshot();
-    let one = |what, name| super::one(&snapshot, what, name);
+    let one = |what, name| one(&snapshot, what, name);
     assert_eq!(one("hosts", "192.168.1.5"), Ok(Some(vec![1_000, 9_000])));
     assert_eq!(one("hosts", "192.168.1.6"), Ok(None));
     assert_eq!(one("ports", "udp/53"), Ok(Some(vec![200])));
