@@ -1,6 +1,11 @@
 //! Interns hosts: the rows of services hold a number in place of an address. The store thread
 //! assigns the numbers, within a transaction.
 //!
+//! Only rows of a host and something else have a number: a service now, a peer later. The rows of
+//! hosts themselves keep the address. With numbers in them, too, a year of a home was 3.5 % smaller
+//! (35.3 MB for 36.5), but 66,243 addresses had a number instead of 60, each new one would write two
+//! random pages to the card, and each row that is read would look its address up.
+//!
 //! Theory of operation. Outside the tables a host is its address. Its number is assigned when a row
 //! is written and looked up when one is read, so that nobody ever holds a deleted one.
 //!
