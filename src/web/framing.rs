@@ -31,10 +31,12 @@ pub(super) fn body_length(
         return Err(if is_doubtful { MALFORMED } else { coded(headers) });
     }
     let Some(text) = length else {
-        // Without a length there is no body (RFC 9112, 6.3). A POST says so with a length of 0:
-        // all browsers and curl do.
+        // Without a length there is no body (RFC 9112, 6.3). A POST has to say so with a length of
+        // 0. Browsers do, and `curl -d ''`; `curl -X POST` alone does not.
         return match method {
-            Method::Post => Err(Refused::new(411, "A POST needs a Content-Length.")),
+            Method::Post => {
+                Err(Refused::new(411, "A POST needs a Content-Length; with curl, add -d ''."))
+            }
             Method::Get | Method::Head => Ok(0),
         };
     };

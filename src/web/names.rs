@@ -82,9 +82,13 @@ impl Admission {
 
 /// Whether the Origin header of a browser names the site that `host`, the Host header of the same
 /// request, names: same name and port. Browsers write both alike, without the usual port of the
-/// scheme. The scheme is not compared: a proxy in front of us may speak HTTPS. "null" is nobody's.
-pub(super) fn is_own_origin(origin: &str, host: &str) -> bool {
-    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+/// scheme; a proxy in front of us has to pass Host on as it is. "null" is nobody's.
+///
+/// We speak HTTP, so HTTPS is another server, or a proxy in front of us. Over HTTPS, browsers say
+/// more: `is_same_origin` is whether Sec-Fetch-Site was "same-origin".
+pub(super) fn is_own_origin(origin: &str, host: &str, is_same_origin: bool) -> bool {
+    let secure = origin.strip_prefix("https://").filter(|_| is_same_origin);
+    let authority = origin.strip_prefix("http://").or(secure);
     authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
 }
 
@@ -97,12 +101,14 @@ mod tests {
         for (origin, host) in [
             ("http://pi.local", "pi.local"),
             ("http://pi.local:667", "PI.local:667"),
-            ("https://pi.local", "pi.local"),
             ("http://192.168.1.5:667", "192.168.1.5:667"),
             ("http://[fe80::1]:667", "[fe80::1]:667"),
         ] {
-            assert!(is_own_origin(origin, host), "{origin} {host}");
+            assert!(is_own_origin(origin, host, false), "{origin} {host}");
         }
+        // A proxy in front of us, or another server of the same machine.
+        assert!(is_own_origin("https://pi.local", "pi.local", true));
+        assert!(!is_own_origin("https://pi.local", "pi.local", false));
         for (origin, host) in [
             ("", ""),
             ("null", "null"),
@@ -118,7 +124,7 @@ mod tests {
             ("http://pi.local@evil.example", "pi.local"),
             ("http://pi.local http://evil.example", "pi.local"),
         ] {
-            assert!(!is_own_origin(origin, host), "{origin} {host}");
+            assert!(!is_own_origin(origin, host, true), "{origin} {host}");
         }
     }
 

@@ -55,8 +55,7 @@ pub(crate) struct Head {
     pub awaits_continue: bool,
 }
 
-/// The page of another site has the browser of somebody who is let in send something: a forged
-/// request (CSRF).
+/// Another site's page makes an admitted client's browser send a request: a forged one (CSRF).
 const FOREIGN: Refused =
     Refused::new(403, "Another site's page has sent this; only the page of this machine may.");
 
@@ -163,7 +162,9 @@ fn received(headers: &[httparse::Header<'_>]) -> Result<Headers, Refused> {
 /// Our own page must send with `fetch` in its usual mode: because of its Referrer-Policy, browsers
 /// send `Origin: null` for a form, and for the mode "same-origin".
 fn is_foreign(headers: &Headers, host: Option<&str>) -> bool {
-    let is_own = |origin: &str| host.is_some_and(|host| is_own_origin(origin, host));
+    let is_same_origin = headers.get("sec-fetch-site") == Some("same-origin");
+    let is_own =
+        |origin: &str| host.is_some_and(|host| is_own_origin(origin, host, is_same_origin));
     let is_own_site = |site: &str| matches!(site, "same-origin" | "none");
     !headers.all("origin").all(is_own) || !headers.all("sec-fetch-site").all(is_own_site)
 }

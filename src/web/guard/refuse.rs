@@ -13,7 +13,8 @@ use crate::web::refused::Refused;
 const LINGER_TIME: Duration = Duration::from_secs(1);
 const LINGER_SIZE: usize = 256 << 10;
 
-/// The refusal as it is sent.
+/// The refusal as it is sent, with its sentence even to HEAD, whose answers have no body: whether
+/// it was HEAD is not always known, and the connection ends here, so that nothing comes after it.
 fn text(why: &Refused) -> Vec<u8> {
     let mut text = Vec::with_capacity(512);
     // Writing into memory cannot fail.

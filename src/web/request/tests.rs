@@ -203,7 +203,8 @@ fn a_page_of_another_site_can_send_nothing() {
         "X: from curl",
         "Origin: http://pi:667",
         "Origin: http://PI:667\r\nSec-Fetch-Site: same-origin",
-        "Origin: https://pi:667",
+        // Through a proxy that speaks HTTPS.
+        "Origin: https://pi:667\r\nSec-Fetch-Site: same-origin",
     ] {
         assert_eq!(with(headers), 200, "{headers}");
     }
@@ -211,6 +212,8 @@ fn a_page_of_another_site_can_send_nothing() {
         "Origin: http://evil.example",
         "Origin: http://pi",
         "Origin: http://pi:80",
+        // Another server of the same machine.
+        "Origin: https://pi:667",
         "Origin: null",
         "Origin: ",
         "Origin: http://pi:667\r\nOrigin: http://evil.example",
