@@ -2,8 +2,8 @@
 //! traffic will make more. The store keeps the newest ([`crate::store`]), whoever shows them reads
 //! the same type.
 //!
-//! The reason is for people and the evidence for programs: a number that somebody may want to
-//! compare, or a time to look at, is in both.
+//! The reason is for people and the evidence for programs: every number and time of the reason is in
+//! the evidence, which may have more of them.
 
 use std::borrow::Cow;
 
@@ -26,7 +26,7 @@ pub struct Event {
     pub peer: Option<String>,
     /// One sentence with its numbers for a lay person. It names subject and peer, too.
     pub reason: String,
-    /// What to query to see for oneself, and the numbers of the reason: an object of a few numbers
+    /// What to query to see for oneself, and every number of the reason: an object of a few numbers
     /// and names. Not rows of the history, as thousands of events are kept.
     pub evidence: Option<Value>,
 }

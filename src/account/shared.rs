@@ -8,15 +8,11 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Shared<T> {
     rows: Arc<Vec<T>>,
+    /// Increases whenever the rows change, within one [`super::Accounts`].
     generation: u64,
 }
 
 impl<T> Shared<T> {
-    /// Increases whenever the rows change, within one [`super::Accounts`].
-    pub fn generation(&self) -> u64 {
-        self.generation
-    }
-
     /// These rows, if they are still of this generation, else those that `make` returns.
     pub fn next(&self, generation: u64, make: impl FnOnce() -> Vec<T>) -> Shared<T> {
         if self.generation == generation {

@@ -1,9 +1,9 @@
 //! Snapshots: what the worker thread publishes for the web. Plain data, which never changes.
 //!
-//! Each table is shared by all snapshots between which it did not change: a network at rest costs
-//! no copies. Whether one changed is told by counters there are anyway, so that the hot path need
-//! not mark what it writes: the rows of hosts change with IP packets only, those of ports with
-//! packets that have a port.
+//! Each table is shared by all snapshots between which it did not change: in a network at rest, no
+//! row of a host, port, service or protocol is copied. Whether one changed is told by sums, so that
+//! the hot path need not mark what it writes: the rows of hosts change with IP packets only, those
+//! of ports with packets that have a port. The few rows of interfaces are compared.
 
 use std::sync::Arc;
 use std::time::Duration;

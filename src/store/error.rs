@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use rusqlite::ErrorCode::{self, *};
 use thiserror::Error;
 
-use super::schema::VERSION;
+use super::schema::{OLDEST_READ, VERSION};
 use crate::failure::{Exit, Failure};
 
 /// Why the history cannot be written, read or looked after.
@@ -60,7 +60,9 @@ pub enum Error {
     )]
     NotOurs { path: PathBuf },
     #[error(
-        "{path}: has schema {version}, this brightstat knows {VERSION}; use the version of the daemon"
+        "{path}: has schema {version}, this brightstat knows {OLDEST_READ} to {VERSION}; {}",
+        if *version > VERSION { "use the version of the daemon" }
+        else { "the daemon upgrades its own when it starts, others have to be read with an older version" }
     )]
     Schema { path: PathBuf, version: i32 },
     /// An open database cannot be read.

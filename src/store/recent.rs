@@ -61,6 +61,16 @@ impl Lost {
         }
     }
 
+    /// The clock was set back at `now`: what was lost later was lost `by` seconds earlier.
+    pub(super) fn set_back(&mut self, now: i64, by: i64) {
+        for time in [&mut self.first, &mut self.last] {
+            if *time >= now {
+                *time -= by;
+            }
+        }
+        (self.first, self.last) = (self.first.min(self.last), self.first.max(self.last));
+    }
+
     /// Adds a loss of another time.
     pub(super) fn add(&mut self, more: Lost) {
         if more.intervals == 0 {

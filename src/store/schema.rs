@@ -15,6 +15,10 @@ pub const APPLICATION_ID: i32 = 0x6273_7461;
 /// `PRAGMA user_version`: counts up with every migration.
 pub const VERSION: i32 = MIGRATIONS.len() as i32;
 
+/// The oldest schema that can be read as it is: a copy that was made before an upgrade. It has all
+/// kinds of rows; only its events are shorter, see [`super::events`].
+pub(super) const OLDEST_READ: i32 = 3;
+
 /// Turns one version of the schema into the next.
 type Migration = fn(&Transaction<'_>) -> Result<()>;
 
@@ -108,19 +112,21 @@ fn number_hosts(transaction: &Transaction<'_>) -> Result<()> {
 }
 
 /// Version 4: whom an event is about, and its evidence. The sentence of an event is its reason now;
-/// the view keeps the older name as well. It gets its new columns at the end, for scripts that
+/// the view keeps the older name as well, and gets its new columns at the end, for scripts that
 /// count them. Older events say all that they know in their sentence.
+///
+/// The column keeps its older name: to rename one, SQLite reads every view of the file, and fails if
+/// an owner's own view is made of ours, which are not there during a migration.
 fn add_evidence(transaction: &Transaction<'_>) -> Result<()> {
     transaction.execute_batch(
         "DROP VIEW v_event;
-         ALTER TABLE event RENAME COLUMN message TO reason;
          ALTER TABLE event ADD COLUMN subject TEXT;
          ALTER TABLE event ADD COLUMN peer TEXT;
          -- An object as JSON.
          ALTER TABLE event ADD COLUMN evidence TEXT;
          CREATE VIEW v_event AS
             SELECT time, datetime(time, 'unixepoch') AS time_utc, severity, kind,
-                reason AS message, subject, peer, reason, evidence
+                message, subject, peer, message AS reason, evidence
             FROM event;",
     )
 }

@@ -148,6 +148,7 @@ impl Store {
             }
             Message::SetBack { now, by } => {
                 self.recent.lock().set_back(now, by, base);
+                self.lost.set_back(now, by);
                 self.present = self.present.map(|_| now);
                 self.set_backs.push(SetBack { now, by });
                 self.note(

@@ -12,7 +12,7 @@ trap 'rm -f "$said"' EXIT
 # a NUL, so neighbours in memory become words ("protocol" and "l..."), others in every build.
 find "$top/src" "$top/tests" "$top/docs" "$top/debian/changelog" "$top/debian/control" "$top"/*.md \
     -name node_modules -prune -o -name "*.snap" -prune -o -type f \
-    \( -name "*.rs" -o -name "*.md" -o -name "*.toml" -o -name "*.ts" -o -name "*.html" -o -path "*/debian/*" \) -print0 |
+    \( -name "*.rs" -o -name "*.md" -o -name "*.toml" -o -name "*.ts" -o -name "*.html" -o -path "$top/debian/*" \) -print0 |
     xargs -0 spellintian > "$said"
 if grep -v '(duplicate word)' "$said"; then
     echo "lint.sh: correct these words" >&2

@@ -53,7 +53,6 @@ def undo_schema_4(database):
         ALTER TABLE event DROP COLUMN evidence;
         ALTER TABLE event DROP COLUMN peer;
         ALTER TABLE event DROP COLUMN subject;
-        ALTER TABLE event RENAME COLUMN reason TO message;
         CREATE VIEW v_event AS
             SELECT time, datetime(time, 'unixepoch') AS time_utc, severity, kind, message
             FROM event;

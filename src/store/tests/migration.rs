@@ -132,6 +132,49 @@ fn events_of_version_3_keep_their_text_and_new_ones_have_evidence() {
     assert_eq!(admin::check(&path).unwrap(), Vec::<String>::new());
 }
 
+/// A copy from before the upgrade, or what was put aside from the future, could not be read any more.
+#[test]
+fn a_copy_of_schema_3_is_read_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("copy.db");
+    let (from, to, step) = (START - 3_600, START + 86_400, Step::Whole);
+    let question =
+        Question { kind: &HOST, only: None, from, to, step, most: 10, top: 0, rows: None };
+    let figures = |path: &Path| {
+        let answer = History::open(path).unwrap().ask(&question, None).unwrap();
+        let events = admin::stats(path).unwrap().events;
+        let told: Vec<_> = events.iter().map(|e| (e.kind.clone(), e.reason.clone())).collect();
+        (answer.total.total, told, admin::check(path).unwrap())
+    };
+    drop(of_version_3(&path));
+    let copy = figures(&path);
+    assert_eq!((copy.0[0].bytes > 0, copy.1.len(), copy.2.len()), (true, 6, 0));
+    drop(Store::open(&path, tiers()).unwrap());
+    assert_eq!(figures(&path), copy);
+    let path = directory.path().join("older.db");
+    drop(old(&path));
+    let told = History::open(&path).err().unwrap().to_string();
+    assert!(told.contains("has schema 1") && told.ends_with("older version"), "{told}");
+}
+
+/// An owner's own view, made of ours, kept SQLite from renaming a column, and the daemon from
+/// starting.
+#[test]
+fn views_of_the_owner_survive_an_upgrade() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("b.db");
+    let connection = of_version_3(&path);
+    let own = "CREATE VIEW my_hosts AS SELECT address, sum(bytes_in) AS b FROM v_host GROUP BY 1;
+        CREATE VIEW my_events AS SELECT time, message FROM v_event;";
+    connection.execute_batch(own).unwrap();
+    let all = ["SELECT * FROM my_hosts", "SELECT * FROM my_events"];
+    let before = all.map(|sql| rows(&connection, sql));
+    drop(connection);
+    let store = Store::open(&path, tiers()).unwrap();
+    assert_eq!(all.map(|sql| rows(&store.writer.connection, sql)), before);
+    assert!(before.iter().all(|rows| !rows.is_empty()));
+}
+
 /// A migration is one transaction: wherever it is interrupted, the database is as it was, and the
 /// next start tries again.
 #[test]

@@ -235,11 +235,11 @@ fn the_newest_events_are_kept() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = store(&directory.path().join("b.db"));
     let many = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 10500)
-        INSERT INTO event (time, kind, reason) SELECT n, 'test', '' FROM n";
+        INSERT INTO event (time, kind, message) SELECT n, 'test', '' FROM n";
     store.writer.connection.execute(many, []).unwrap();
     store.note(Severity::Information, "started", "the last".to_owned(), None);
     assert!(commit(&mut store, [some(0)]));
     assert_eq!(sum(&store, "SELECT count(*) FROM event"), 10_000);
-    assert_eq!(sum(&store, "SELECT count(*) FROM event WHERE reason = 'the last'"), 1);
+    assert_eq!(sum(&store, "SELECT count(*) FROM event WHERE message = 'the last'"), 1);
     assert_eq!(sum(&store, "SELECT min(time) FROM event"), 502);
 }

@@ -80,7 +80,7 @@ fn nobody_writes_between_the_first_look_of_a_commit_and_its_first_row() {
         .progress_handler(
             1,
             Some(move || {
-                let sql = "INSERT INTO event (time, kind, reason) VALUES (0, 'test', '')";
+                let sql = "INSERT INTO event (time, kind, message) VALUES (0, 'test', '')";
                 tries.lock().unwrap().push(other.execute(sql, []).is_ok());
                 false
             }),

@@ -258,6 +258,27 @@ fn a_disk_that_stays_full_costs_the_oldest_intervals_and_that_is_counted() {
     assert_eq!(evidence["to"], json!((200 + more) * 60));
 }
 
+/// The clock was ahead when the disk was full: the event named a time that history no longer has.
+#[test]
+fn what_was_lost_moves_with_the_clock() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = store(&directory.path().join("b.db"));
+    let status = Status::default();
+    let ahead = 3 * 86_400;
+    let packets: Vec<Packet> = (0..=255)
+        .map(|n: u8| Packet { source: n, destination: n.wrapping_add(1), port: n, bytes: 100 })
+        .collect();
+    for minute in 0..200 {
+        store.take(Message::Closed(closed(ahead + minute * 60, 60, &packets)), &status);
+    }
+    store.take(Message::SetBack { now: ahead - 60, by: ahead }, &status);
+    assert!(store.commit(true, &status));
+    let lost = status.lost();
+    let evidence = self::evidence(&store, "history_lost");
+    assert!(lost > 1);
+    assert_eq!((&evidence["from"], &evidence["to"]), (&json!(0), &json!(lost * 60)));
+}
+
 /// The interval that came last decided whether a coarse interval had ended.
 #[test]
 fn what_came_late_is_in_coarser_intervals_after_a_crash() {
