@@ -365,7 +365,7 @@ fn backup_check_stats_and_compact_work() {
     let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
     let log = directory.path().join("b.db-wal");
     let writer = rusqlite::Connection::open(&path).unwrap();
-    let event = "INSERT INTO event (time, severity, kind, reason) VALUES (0, 4, 'test', 'It is.')";
+    let event = "INSERT INTO event (time, severity, kind, message) VALUES (0, 4, 'test', 'It is.')";
     writer.execute(event, []).unwrap();
     let stats = text(&path, &["db", "stats"]);
     let shown = stats.lines().last().unwrap().split_whitespace().collect::<Vec<_>>();

@@ -7,10 +7,10 @@
 //!   rows and their rates: the least and the greatest of the fine intervals within it.
 //!
 //! Theory of operation: a packet is counted once, in the row's open base interval. A row's fine
-//! interval is its total now less its total at the last fine close. A [`super::ledger::Ledger`] holds
-//! that total beside the rows, by slot, so fine intervals cost the hot path nothing. When a host's row is folded
-//! into "other", its total at the last fine close is added to that of "other". This alone makes
-//! every fine interval add up.
+//! interval is its total now minus its total at the last fine close. A [`super::ledger::Ledger`]
+//! holds that total beside the rows, by slot, so fine intervals cost the hot path nothing. When a
+//! host's row is folded into "other", its total at the last fine close is added to that of "other".
+//! This alone makes every fine interval add up.
 //!
 //! An example. A host has received 10,000 bytes when the minute begins, 10,600 a second later,
 //! 10,600 after the next one and 16,000 when the minute ends. Its row has 10,000 bytes in closed

@@ -156,7 +156,7 @@ impl Interface {
         std::array::from_fn(|at| self.cells.iter().skip(at).step_by(8).copied().sum())
     }
 
-    pub(super) fn ethertypes(&self) -> [Volume; 4] {
+    pub(super) fn ethertypes(&self) -> [Volume; Network::ALL.len()] {
         std::array::from_fn(|at| self.cells[at * 8..at * 8 + 8].iter().copied().sum())
     }
 }

@@ -1,8 +1,8 @@
-//! The generic table of a split of the traffic: its rows, what no row holds, and the totals at the
-//! last fine close. Hosts and ports are instances.
+//! The generic table of counters. A [`Ledger`] keeps one kind of row (hosts, ports), "other", which
+//! counts what no row holds, and of both the totals at the last fine close.
 //!
-//! A kind of row needs a [`Row`], which says where its counter is, and [`Rows`] to keep them in: a
-//! bounded [`Table`], or an array if there can be only so many.
+//! To add a kind of row, implement [`Row`], which says where its counter is, and keep the rows in a
+//! bounded [`Table`], or in an array if there can be only so many.
 
 use std::hash::Hash;
 use std::ops::{Add, AddAssign, Sub};

@@ -1,4 +1,5 @@
-//! A table of a snapshot, which successive snapshots share for as long as it does not change.
+//! The rows of one table of a snapshot. As long as nothing has changed, the next snapshot holds the
+//! same rows and copies nothing. The worker makes them; web threads read them.
 
 use std::fmt;
 use std::ops::Deref;

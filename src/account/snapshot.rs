@@ -19,7 +19,7 @@ use super::protocols::{CLASSES, class_of};
 use super::services::ServiceRow;
 use super::shared::Shared;
 use super::volume::{InOut, Split, Volume};
-use crate::decode::{Addr, Mac, NO_TIME};
+use crate::decode::{Addr, Mac, NO_TIME, Network};
 
 /// One host in a snapshot.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +72,7 @@ pub struct InterfaceRow {
     /// By [`Direction`].
     pub directions: [Volume; 5],
     /// By [`crate::decode::Network`].
-    pub ethertypes: [Volume; 4],
+    pub ethertypes: [Volume; Network::ALL.len()],
     /// Bytes that were captured.
     pub captured_bytes: u64,
     /// By [`ErrorKind`].

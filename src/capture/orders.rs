@@ -1,4 +1,5 @@
-//! Orders to a capture thread: to finish, or to go on with other options.
+//! Orders of the main thread to a capture thread: to finish, or to go on with a new handle that has
+//! other options. An eventfd wakes the thread's poll. To look for an order costs it an atomic read.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -30,14 +30,14 @@ fn the_guide_names_every_key_with_its_default_and_when_it_is_in_force() {
         .filter(|line| line.starts_with("| `"))
         .map(|line| line.split('|').map(str::trim).collect())
         .collect();
-    assert_eq!(rows.len(), keys::KEYS.len());
+    assert_eq!(rows.len(), keys::KEYS.len(), "docs/settings.md has a row for each key");
     for (key, row) in keys::KEYS.iter().zip(rows) {
         let when = match key.applies {
             keys::Applies::AtOnce => "reload",
             keys::Applies::AtRestart(_) => "restart",
         };
         let name = format!("`{}.{}`", key.section, key.name);
-        assert_eq!(row[1..4], [&name, &format!("`{}`", key.default), when]);
+        assert_eq!(row[1..4], [&name, &format!("`{}`", key.default), when], "in docs/settings.md");
     }
     let (_, rest) = page.split_once("```toml\n").unwrap();
     let loaded = read(rest.split_once("```").unwrap().0).unwrap();

@@ -1,5 +1,5 @@
-//! What can go wrong with the history: its facts, its sentence for people, and its exit code. What
-//! SQLite's errors mean is told by their codes.
+//! The errors of the history. Each variant has its facts (path, cause), a sentence for people and an
+//! exit code. What an error of SQLite means is decided by its code, never by its message.
 #![allow(missing_docs)] // The sentence of a variant says what it is, and what its fields are.
 
 use std::io;

@@ -1,5 +1,5 @@
-//! Interns hosts: the rows of services hold a number in place of an address. The store thread
-//! assigns the numbers, within a transaction.
+//! Gives hosts numbers, which the rows of services hold in place of an address. The store thread
+//! assigns them, within a transaction.
 //!
 //! Only rows of a host and something else have a number: a service now, a peer later. The rows of
 //! hosts themselves keep the address. With numbers in them, too, a year of a home was 3.5 % smaller

@@ -1,4 +1,5 @@
-//! Why a request is refused.
+//! The refusal of a request: its HTTP status, the sentence for the client, and with 405 the methods
+//! that are allowed.
 
 /// An HTTP status and a sentence for people.
 #[derive(Debug, PartialEq, Eq)]

@@ -38,7 +38,7 @@ fn object(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
     value.as_object().unwrap().iter()
 }
 
-/// The truth's keys, in the notation of `truth.py`: `l3:ipv4`, `proto:6`, `ip:10.0.0.1` ...
+/// The truth's keys, as the judges of the foreign corpus write them: `l3:ipv4`, `proto:6`, `ip:10.0.0.1` ...
 fn expected(truth: &Value) -> Counts {
     let mut counts = Counts::new();
     let t = &truth["totals"];
