@@ -128,6 +128,7 @@ impl<T: Copy + Add<Output = T> + Default> Split<T> {
     }
 
     /// Adds the counts of `other`, interval by interval.
+    #[inline(always)]
     pub fn fold(&mut self, other: &Split<T>) {
         self.before = self.before + other.before;
         self.interval = self.interval + other.interval;
