@@ -44,6 +44,18 @@ impl Failure {
     }
 }
 
+/// An error of a module, with its facts and its cause. Displayed, it is the sentence for people.
+pub trait Coded: std::error::Error {
+    /// The exit code of a program that it ends.
+    fn exit(&self) -> Exit;
+}
+
+impl<E: Coded> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure::new(error.exit(), error.to_string())
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&printable_lines(&self.message))

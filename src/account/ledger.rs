@@ -13,31 +13,21 @@ use super::volume::{InOut, Split, Volume};
 
 /// What a row counts. It has `WAYS` rates: a port has one, a host one for each direction.
 pub(super) trait Count<const WAYS: usize>:
-    Copy + Default + Add<Output = Self> + AddAssign + Sub<Output = Self>
+    Copy + Default + PartialEq + Add<Output = Self> + AddAssign + Sub<Output = Self>
 {
     /// Bytes by way.
     fn bytes_by_way(&self) -> [u64; WAYS];
-    /// Whether nothing has been counted.
-    fn is_zero(&self) -> bool;
 }
 
 impl Count<1> for Volume {
     fn bytes_by_way(&self) -> [u64; 1] {
         [self.bytes]
     }
-
-    fn is_zero(&self) -> bool {
-        Volume::is_zero(self)
-    }
 }
 
 impl Count<2> for InOut {
     fn bytes_by_way(&self) -> [u64; 2] {
         [self.received.bytes, self.sent.bytes]
-    }
-
-    fn is_zero(&self) -> bool {
-        InOut::is_zero(self)
     }
 }
 
@@ -107,7 +97,7 @@ impl<T: Count<WAYS>, const WAYS: usize> AtClose<T, WAYS> {
     /// `covered` milliseconds, and its rates. `None` if it counted nothing.
     pub(super) fn close_fine(&mut self, total: T, covered: u64) -> Option<(T, [Rates; WAYS])> {
         let count = total - std::mem::replace(&mut self.total, total);
-        if count.is_zero() {
+        if count == T::default() {
             return None;
         }
         let bytes = count.bytes_by_way();
@@ -174,7 +164,7 @@ where
             let at_close = at_closes.next().unwrap_or(&mut added_since);
             let count = row.counter_mut().close();
             let rates = at_close.close_base(count, covered, intervals);
-            if !count.is_zero() {
+            if count != T::default() {
                 each(key, row, count, rates);
             }
         }

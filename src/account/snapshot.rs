@@ -228,18 +228,18 @@ impl Accounts {
     /// As [`Accounts::snapshot`], but shares the tables of `last`, an earlier snapshot of these
     /// counters, that have not changed.
     pub fn snapshot_after(&self, last: &Snapshot) -> Snapshot {
-        let total: Volume = self.interfaces.iter().map(Interface::total).sum();
+        let interfaces: Vec<InterfaceRow> = self.interfaces.iter().map(Interface::row).collect();
+        let total: Volume = interfaces.iter().map(|row| row.total).sum();
         let not_ip: Volume =
-            self.interfaces.iter().map(|i| i.directions()[Direction::None as usize]).sum();
+            interfaces.iter().map(|row| row.directions[Direction::None as usize]).sum();
         let without_port = self.ports.other.total();
         // None of these numbers ever decreases.
         let ip = total.packets - not_ip.packets;
         let of_hosts = ip + self.local_changes;
         let of_ports = total.packets - without_port.packets;
-        let interfaces = self.interfaces.iter().map(Interface::row).collect();
         Snapshot {
             total,
-            captured_bytes: self.interfaces.iter().map(|i| i.captured_bytes).sum(),
+            captured_bytes: interfaces.iter().map(|row| row.captured_bytes).sum(),
             span: (self.first != NO_TIME).then_some((self.first, self.last)),
             interfaces: last.interfaces.next_if_changed(interfaces),
             hosts: last.hosts.next(of_hosts, || self.host_rows()),

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 
 use thiserror::Error;
 
-use crate::failure::{Exit, Failure};
+use crate::failure::{Coded, Exit};
 
 /// Why a capture file cannot be read, or not to its end. `name` is its path, `-` for standard input.
 #[derive(Debug, Error)]
@@ -67,8 +67,8 @@ pub enum Trouble {
     Other(#[source] pcap::Error),
 }
 
-impl Error {
-    pub fn exit(&self) -> Exit {
+impl Coded for Error {
+    fn exit(&self) -> Exit {
         match self {
             Error::Open { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
                 Exit::Permission
@@ -81,12 +81,6 @@ impl Error {
             | Error::Damaged { .. }
             | Error::Ends { .. } => Exit::Data,
         }
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Failure {
-        Failure::new(error.exit(), error.to_string())
     }
 }
 
@@ -128,6 +122,7 @@ mod tests {
     use std::error::Error as _;
 
     use super::*;
+    use crate::failure::Failure;
 
     #[test]
     fn an_error_has_a_code_a_sentence_and_its_cause() {

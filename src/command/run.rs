@@ -12,7 +12,7 @@ use crate::config::{self, Loaded, sample};
 use crate::daemon::reload::Awaited;
 use crate::daemon::{self, Options};
 use crate::export::table::TextTable;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Coded, Exit, Failure};
 
 /// Runs the daemon until it is told to stop.
 ///

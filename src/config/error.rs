@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::failure::{Exit, Failure};
+use crate::failure::{Coded, Exit};
 
 /// Why a configuration cannot be used.
 #[derive(Debug, Error)]
@@ -35,8 +35,8 @@ impl fmt::Display for Place {
     }
 }
 
-impl Error {
-    pub fn exit(&self) -> Exit {
+impl Coded for Error {
+    fn exit(&self) -> Exit {
         match self {
             Error::Read { source, .. } => match source.kind() {
                 ErrorKind::PermissionDenied => Exit::Permission,
@@ -45,12 +45,6 @@ impl Error {
             },
             Error::Syntax { .. } | Error::Value { .. } => Exit::Config,
         }
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Failure {
-        Failure::new(error.exit(), error.to_string())
     }
 }
 
@@ -77,6 +71,7 @@ mod tests {
     use std::error::Error as _;
 
     use super::*;
+    use crate::failure::Failure;
     use toml::de::DeTable;
 
     #[test]

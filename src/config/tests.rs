@@ -1,7 +1,7 @@
 //! Reading configuration files: what is accepted, what is refused, and with which message.
 
 use super::*;
-use crate::failure::Exit;
+use crate::failure::{Coded, Exit};
 
 fn read(text: &str) -> Result<Loaded, Error> {
     let mut loaded = Loaded::default();

@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::capture::Trouble;
 use crate::capture::error::clause;
 use crate::config::{self, Place};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Coded, Exit};
 use crate::store;
 
 /// Why the daemon cannot start, or go on with another configuration.
@@ -71,8 +71,8 @@ pub enum Error {
     Reload { exit: Exit, answer: String },
 }
 
-impl Error {
-    pub fn exit(&self) -> Exit {
+impl Coded for Error {
+    fn exit(&self) -> Exit {
         match self {
             Error::Config(error) => error.exit(),
             Error::Store(error) => error.exit(),
@@ -100,12 +100,6 @@ impl Error {
     }
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Failure {
-        Failure::new(error.exit(), error.to_string())
-    }
-}
-
 fn listening(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::AddrInUse => {
@@ -130,6 +124,7 @@ mod tests {
     use std::error::Error as _;
 
     use super::*;
+    use crate::failure::Failure;
 
     #[test]
     fn an_error_has_a_code_a_sentence_and_its_cause() {

@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::Error;
-use crate::failure::Exit;
+use crate::failure::{Coded, Exit};
 
 /// How long the command waits. Opening every interface again takes a second or two; a driver
 /// in trouble takes longer.

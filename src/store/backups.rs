@@ -71,7 +71,7 @@ fn is_dated(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::Exit;
+    use crate::failure::{Coded, Exit};
 
     #[test]
     fn the_newest_backups_are_kept_and_other_files_left_alone() {

@@ -9,7 +9,7 @@ use rusqlite::ErrorCode::{self, *};
 use thiserror::Error;
 
 use super::schema::{OLDEST_READ, VERSION};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Coded, Exit};
 
 /// Why the history cannot be written, read or looked after.
 #[derive(Debug, Error)]
@@ -102,8 +102,8 @@ pub enum Error {
     Backup { path: PathBuf, source: io::Error },
 }
 
-impl Error {
-    pub fn exit(&self) -> Exit {
+impl Coded for Error {
+    fn exit(&self) -> Exit {
         match self {
             Error::Write { is_read_only, source, .. } => match source.sqlite_error_code() {
                 Some(code) if *is_read_only && may_be_read_only(code) => Exit::Io,
@@ -136,12 +136,6 @@ impl Error {
             Error::NoTier { .. } | Error::Points { .. } | Error::Rows { .. } => Exit::Usage,
             Error::BackupIsDirectory { .. } | Error::BackupExists { .. } => Exit::CantCreate,
         }
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Failure {
-        Failure::new(error.exit(), error.to_string())
     }
 }
 
@@ -219,6 +213,7 @@ mod tests {
     use rusqlite::ffi;
 
     use super::*;
+    use crate::failure::Failure;
 
     fn sqlite(code: i32) -> rusqlite::Error {
         rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)

@@ -9,7 +9,7 @@ use super::routes::Problem;
 use super::source::{IsOver, Source};
 use crate::ask::{Words, question};
 use crate::export::history_json::to_json;
-use crate::failure::Exit;
+use crate::failure::{Coded, Exit};
 use crate::store::Error;
 use crate::store::question::Question;
 

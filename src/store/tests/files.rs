@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use rusqlite::Connection;
 
 use super::fixtures::*;
-use crate::failure::Exit;
+use crate::failure::{Coded, Exit};
 use crate::store::query::History;
 use crate::store::*;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::fixtures::*;
 use crate::decode::Mac;
-use crate::failure::Exit;
+use crate::failure::{Coded, Exit};
 use crate::store::*;
 
 /// Hosts with history, and hardware addresses of hosts that never had any.

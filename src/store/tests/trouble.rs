@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use super::fixtures::*;
+use crate::failure::Coded;
 use crate::store::*;
 
 #[test]
