@@ -37,7 +37,7 @@ pub enum Error {
     Ends { name: String, source: Damage },
 }
 
-/// What is wrong inside a capture file.
+/// A defect inside a capture file.
 #[derive(Debug, Error)]
 pub enum Damage {
     /// libpcap cannot read on.

@@ -41,7 +41,7 @@ fn a_table_is_copied_only_if_it_has_changed() {
         step(&|a| a.set_state(0, true, Default::default())),
         [false, true, true, true, true]
     );
-    // Who is inside is told in the rows of hosts.
+    // Rows of hosts say which hosts are inside.
     let elsewhere = local(&["192.0.2.0/24"]);
     assert_eq!(step(&|a| a.set_local(elsewhere.clone())), [true, false, true, false, true]);
 }
