@@ -213,4 +213,6 @@ pub enum DatabaseCommand {
     Stats(DatabaseArguments),
     /// Make the file as small as it can be
     Compact(DatabaseArguments),
+    /// Upgrade a file that no daemon uses, such as an old copy, to the schema of this version
+    Upgrade(DatabaseArguments),
 }

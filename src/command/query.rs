@@ -14,6 +14,7 @@ use crate::export::table::{TextTable, grouped};
 use crate::export::{history_csv, history_json, history_text};
 use crate::failure::{Exit, Failure};
 use crate::store::query::History;
+use crate::store::schema::VERSION;
 use crate::store::{admin, backups};
 
 /// Points of a one-row table, at most, if `--by` is not given.
@@ -98,6 +99,13 @@ pub fn look_after(command: &DatabaseCommand) -> Result<(), Failure> {
             let (before, after) = admin::compact(&path)?;
             let (before, after) = (grouped(before), grouped(after));
             print(&format!("{}: {after} bytes, were {before}\n", path.display()))
+        }
+        DatabaseCommand::Upgrade(arguments) => {
+            let path = database(arguments)?;
+            match admin::upgrade(&path)? {
+                VERSION => print(&format!("{}: has schema {VERSION} already\n", path.display())),
+                old => print(&format!("{}: schema {VERSION}, was {old}\n", path.display())),
+            }
         }
     }
 }

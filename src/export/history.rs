@@ -75,7 +75,7 @@ impl<'a> Cursor<'a> {
 #[cfg(test)]
 pub(super) mod example {
     use super::*;
-    use crate::store::kind::HOST;
+    use crate::store::kind::{HOST, key_of};
     use crate::store::question::Point;
 
     fn cell(packets: u64) -> Cell {
@@ -101,7 +101,7 @@ pub(super) mod example {
             to: 180,
             points: points.map(|(start, covered)| Point { start, end: start + 60, covered }).into(),
             rows: vec![line(host, &[(0, 7)])],
-            keys: vec![[4, 0, 5, 0]],
+            keys: vec![key_of([4, 0, 5])],
             count: 3,
             other: line(Label::Other, &[(0, 2)]),
             none: line(Label::None, &[]),

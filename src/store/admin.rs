@@ -3,13 +3,17 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Result as SqlResult};
 
 use super::error::Error;
 use super::events;
 use super::kind::{DEVICE, HOST, INTERFACE, KINDS, Kind, SERVICE};
+use super::open;
+use super::place::Place;
 use super::query::History;
+use super::schema::VERSION;
 use super::tiers::{self, StoredTier, newest};
 use crate::event::Event;
 
@@ -182,9 +186,7 @@ fn check_services(
     let sql = format!(
         "SELECT count(*), min(s.start)
          FROM (SELECT start, k1, {sums} FROM {table} WHERE {} GROUP BY start, k1) s
-            LEFT JOIN host h ON h.id = s.k1
-            LEFT JOIN {table} o ON o.start = s.start AND o.kind = {}
-                AND o.k1 = h.family AND o.k2 = h.high AND o.k3 = h.low
+            LEFT JOIN {table} o ON o.start = s.start AND o.kind = {} AND o.k1 = s.k1
          WHERE o.start IS NULL OR {is_more}",
         SERVICE.condition(),
         HOST.at
@@ -262,6 +264,24 @@ pub fn compact(database: &Path) -> Result<(u64, u64), Error> {
     let checkpoint = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     wrap(database, checkpoint.optional())?;
     Ok((before, size()))
+}
+
+/// Upgrades a database that no daemon uses, such as a copy from before an upgrade, to the schema of
+/// this version. Returns the schema that it had.
+///
+/// # Errors
+/// A file that is no database of brightstat, or a newer one's; a daemon writes it; it cannot be
+/// written, or there is no room. The file is then unchanged.
+pub fn upgrade(database: &Path) -> Result<i32, Error> {
+    let before = match History::open(database) {
+        Ok(_) => return Ok(VERSION),
+        Err(Error::Schema { version, .. }) if version < VERSION => version,
+        Err(other) => return Err(other),
+    };
+    let lock = Place::lock(database)?;
+    drop(open::open_once(database, &Arc::default())?);
+    drop(lock);
+    Ok(before)
 }
 
 /// Figures of the database.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use rusqlite::ErrorCode::{self, *};
 use thiserror::Error;
 
-use super::schema::{OLDEST_READ, VERSION};
+use super::schema::VERSION;
 use crate::failure::{Coded, Exit};
 
 /// Why the history cannot be written, read or looked after.
@@ -30,6 +30,12 @@ pub enum Error {
          brightstat or set history.database to another file"
     )]
     Newer { path: PathBuf, version: i32 },
+    #[error(
+        "{path}: has schema {version}, and an upgrade to {VERSION} needs {} MB of free space where \
+         there are {}; make room (the database is unchanged)",
+        needed.div_ceil(1_000_000), free / 1_000_000
+    )]
+    NoRoom { path: PathBuf, version: i32, needed: u64, free: u64 },
     #[error("{path}: damaged, and cannot be moved aside: {source}")]
     MoveAside { path: PathBuf, source: io::Error },
     #[error(
@@ -60,9 +66,9 @@ pub enum Error {
     )]
     NotOurs { path: PathBuf },
     #[error(
-        "{path}: has schema {version}, this brightstat knows {OLDEST_READ} to {VERSION}; {}",
+        "{path}: has schema {version}, this brightstat reads {VERSION}; {}",
         if *version > VERSION { "use the version of the daemon" }
-        else { "the daemon upgrades its own when it starts, others have to be read with an older version" }
+        else { "the daemon upgrades its own when it starts, 'brightstat db upgrade' any other" }
     )]
     Schema { path: PathBuf, version: i32 },
     /// An open database cannot be read.
@@ -126,7 +132,9 @@ impl Coded for Error {
             | Error::Read { .. }
             | Error::Backup { .. } => Exit::Io,
             Error::Foreign { .. } | Error::Newer { .. } | Error::Schema { .. } => Exit::Config,
-            Error::LogInUse { .. } | Error::Locked { .. } => Exit::Unavailable,
+            Error::LogInUse { .. } | Error::Locked { .. } | Error::NoRoom { .. } => {
+                Exit::Unavailable
+            }
             Error::NoDatabase { .. }
             | Error::Directory { .. }
             | Error::NoInterface { .. }

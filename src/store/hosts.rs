@@ -1,13 +1,10 @@
-//! Gives hosts numbers, which the rows of services hold in place of an address. The store thread
-//! assigns them, within a transaction.
-//!
-//! Only rows of a host and something else have a number: a service now, a peer later. The rows of
-//! hosts themselves keep the address. With numbers in them, too, a year of a home was 3.5 % smaller
-//! (35.3 MB for 36.5), but 66,243 addresses had a number instead of 60, each new one would write two
-//! random pages to the card, and each row that is read would look its address up.
+//! Gives hosts numbers, which rows hold in place of addresses. What is known of a host beside its
+//! traffic, its hardware address for one, is stored with its number. The store thread assigns
+//! numbers, within a transaction.
 //!
 //! Theory of operation. Outside the tables a host is its address. Its number is assigned when a row
-//! is written and looked up when one is read, so that nobody ever holds a deleted one.
+//! is written. Who reads finds rows by number, within one transaction, and looks up the addresses
+//! of those that it shows ([`super::numbers`]): nobody ever holds the number of a deleted host.
 //!
 //! Numbers of hosts without rows are deleted: invented addresses must not make the file grow for
 //! good. No index leads from a number to its rows; it would cost as much as the rows do. So when
@@ -18,7 +15,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Result, Transaction};
 
-use super::kind::SERVICE;
+use super::kind::{HOST_PARTS, KINDS};
 use super::tiers;
 
 /// With this many hosts, those without any row are searched for.
@@ -32,7 +29,7 @@ const HOSTS_AT_ONCE: i64 = 1_000;
 #[derive(Default)]
 pub(super) struct Hosts {
     /// The host that was last looked up: rows come sorted by host.
-    last: Option<([i64; 3], i64)>,
+    last: Option<([i64; HOST_PARTS], i64)>,
     sweep: Option<Sweep>,
     /// The number of hosts from which on a sweep is due.
     many: Option<i64>,
@@ -74,7 +71,7 @@ impl Hosts {
     pub(super) fn number(
         &mut self,
         transaction: &Transaction<'_>,
-        address: [i64; 3],
+        address: [i64; HOST_PARTS],
     ) -> Result<i64> {
         if let Some((_, id)) = self.last.filter(|(last, _)| *last == address) {
             return Ok(id);
@@ -168,15 +165,21 @@ impl Sweep {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })?;
         let (first, last, count): (Option<i64>, Option<i64>, i64) = found;
-        let sql = format!(
-            "SELECT k1 FROM {} WHERE {} AND start >= ?1 AND start <= ?2",
-            SERVICE.table(seconds),
-            SERVICE.condition()
-        );
-        let mut rows = transaction.prepare_cached(&sql)?;
-        let mut rows = rows.query((first, last))?;
-        while let Some(row) = rows.next()? {
-            self.mark(row.get(0)?);
+        for kind in KINDS.into_iter().filter(|kind| kind.hosts > 0) {
+            let sql = format!(
+                "SELECT {} FROM {} WHERE {} AND start >= ?1 AND start <= ?2",
+                kind.key_columns()[..kind.hosts].join(", "),
+                kind.table(seconds),
+                kind.condition()
+            );
+            let mut rows = transaction.prepare_cached(&sql)?;
+            let mut rows = rows.query((first, last))?;
+            while let Some(row) = rows.next()? {
+                for at in 0..kind.hosts {
+                    // "Other" and "none" have no bit.
+                    self.mark(row.get(at)?);
+                }
+            }
         }
         self.from = last.map_or(i64::MIN, |last| last + 1);
         if count < INTERVALS_AT_ONCE {
@@ -205,7 +208,7 @@ impl Sweep {
 }
 
 /// The number of a host, given by its address as in a key, if it has one.
-pub(super) fn find(connection: &Connection, address: [i64; 3]) -> Result<Option<i64>> {
+pub(super) fn find(connection: &Connection, address: [i64; HOST_PARTS]) -> Result<Option<i64>> {
     let sql = "SELECT id FROM host WHERE family = ?1 AND high = ?2 AND low = ?3";
     connection.prepare_cached(sql)?.query_row(address, |row| row.get(0)).optional()
 }

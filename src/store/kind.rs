@@ -6,8 +6,25 @@ use std::net::{IpAddr, Ipv6Addr};
 use crate::account::{Service, Transport, protocol_name};
 use crate::decode::Addr;
 
-/// The key of a row: its parts as [`Kind::keys`] names them; unused ones are 0.
-pub type Key = [i64; 4];
+/// The most parts that a key has: two hosts and a service.
+pub const PARTS: usize = 2 * HOST_PARTS + 1;
+/// The parts of a host in a key: `family`, `high` and `low`.
+pub const HOST_PARTS: usize = 3;
+
+/// The key of a row in memory: its parts as [`Kind::keys`] names them; unused ones are 0.
+pub type Key = [i64; PARTS];
+
+/// The key of a row in its table: a number (`host.id`) in place of each host, then the other parts
+/// as in the [`Key`]; unused ones are 0. An address is so stored once, however many rows it has.
+pub type Stored = [i64; 3];
+
+/// A key of these parts.
+pub fn key_of<const N: usize>(parts: [i64; N]) -> Key {
+    const { assert!(N <= PARTS) };
+    let mut key = [0; PARTS];
+    key[..N].copy_from_slice(&parts);
+    key
+}
 
 /// One kind of row.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,17 +35,18 @@ pub struct Kind {
     pub name: &'static str,
     /// Its plural: `hosts`.
     pub plural: &'static str,
-    /// The parts of its key. `family`, `high` and `low` are a host's address; tables may have
-    /// a number in place of them, see [`Kind::is_interned`].
+    /// The hosts with which its key begins; each has [`HOST_PARTS`] parts.
+    pub hosts: usize,
+    /// The parts of its key.
     pub keys: &'static [&'static str],
     /// Its separate counters, by the suffixes of their names in views and answers.
     pub ways: &'static [&'static str],
     /// Further numbers.
     pub extras: &'static [Extra],
-    /// The key of its "other": what a bounded table could not name.
-    pub other: Option<Key>,
-    /// The key of its "none": frames without such a thing.
-    pub none: Option<Key>,
+    /// Whether it has a row for [`OTHER`]: what a bounded table could not name.
+    pub has_other: bool,
+    /// Whether it has a row for [`NONE`]: frames without such a thing.
+    pub has_none: bool,
 }
 
 /// A number that is not traffic.
@@ -45,12 +63,13 @@ pub static INTERFACE: Kind = Kind {
     at: 0,
     name: "interface",
     plural: "interfaces",
+    hosts: 0,
     keys: &["interface"],
     ways: &["_in", "_out", "_internal", "_transit", "_none"],
     // Milliseconds in which it was captured, and frames lost.
     extras: &[Extra { name: "covered", is_sum: true }, Extra { name: "dropped", is_sum: true }],
-    other: None,
-    none: None,
+    has_other: false,
+    has_none: false,
 };
 
 /// Hosts: the address as two halves of an IPv6 address, IPv4 in the lower one.
@@ -58,11 +77,12 @@ pub static HOST: Kind = Kind {
     at: 1,
     name: "host",
     plural: "hosts",
+    hosts: 1,
     keys: &["family", "high", "low"],
     ways: &["_in", "_out"],
     extras: &[Extra { name: "local", is_sum: false }],
-    other: Some([OTHER, 0, 0, 0]),
-    none: Some([NONE, 0, 0, 0]),
+    has_other: true,
+    has_none: true,
 };
 
 /// Devices: a local hardware address with all its hosts. Filled by a later version.
@@ -70,11 +90,12 @@ pub static DEVICE: Kind = Kind {
     at: 2,
     name: "device",
     plural: "devices",
+    hosts: 0,
     keys: &["device"],
     ways: &["_in", "_out"],
     extras: &[],
-    other: Some([OTHER, 0, 0, 0]),
-    none: Some([NONE, 0, 0, 0]),
+    has_other: true,
+    has_none: true,
 };
 
 /// Service ports: IP protocol number * 65536 + port.
@@ -82,11 +103,12 @@ pub static PORT: Kind = Kind {
     at: 3,
     name: "port",
     plural: "ports",
+    hosts: 0,
     keys: &["port"],
     ways: &[""],
     extras: &[],
-    other: Some([OTHER, 0, 0, 0]),
-    none: Some([NONE, 0, 0, 0]),
+    has_other: true,
+    has_none: true,
 };
 
 /// IP protocols, by number; 256 is "not known". None is ever folded.
@@ -94,11 +116,12 @@ pub static PROTOCOL: Kind = Kind {
     at: 4,
     name: "protocol",
     plural: "protocols",
+    hosts: 0,
     keys: &["protocol"],
     ways: &[""],
     extras: &[],
-    other: None,
-    none: Some([NONE, 0, 0, 0]),
+    has_other: false,
+    has_none: true,
 };
 
 /// Services of hosts: a host, and a service as [`service_key`] has it. There is no "other" row: the
@@ -107,19 +130,20 @@ pub static SERVICE: Kind = Kind {
     at: 5,
     name: "service",
     plural: "services",
+    hosts: 1,
     keys: &["family", "high", "low", "service"],
     ways: &["_in", "_out"],
     extras: &[Extra { name: "local", is_sum: false }],
-    other: None,
-    none: None,
+    has_other: false,
+    has_none: false,
 };
 
 /// All kinds.
 pub static KINDS: [&Kind; 6] = [&INTERFACE, &HOST, &DEVICE, &PORT, &PROTOCOL, &SERVICE];
 
-/// In the first key column: "other".
+/// In the first part of a key: "other".
 pub const OTHER: i64 = 0;
-/// In the first key column: "none".
+/// In the first part of a key: "none".
 pub const NONE: i64 = -1;
 
 impl Kind {
@@ -161,32 +185,17 @@ impl Kind {
         format!("kind IN ({})", kinds.join(", "))
     }
 
-    /// Whether its rows hold a number (`host.id`) in place of a host's address: one column instead
-    /// of three, and each address is stored once.
-    pub fn is_interned(&self) -> bool {
-        *self == SERVICE
-    }
-
     /// The columns of its key in its table.
     pub fn key_columns(&self) -> &'static [&'static str] {
-        let shared: &[&str] = &["k1", "k2", "k3"];
-        match self.is_shared() {
-            true if self.is_interned() => &shared[..self.keys.len() - 2],
-            true => &shared[..self.keys.len()],
-            false => self.keys,
-        }
+        let length = self.keys.len() - self.hosts * (HOST_PARTS - 1);
+        if self.is_shared() { &SHARED_KEYS[..length] } else { self.keys }
     }
 
-    /// The parts of its key as [`Kind::source`] has them.
-    fn key_parts(&self) -> &'static [&'static str] {
-        if self.is_interned() { &["family", "high", "low", "k2"] } else { self.key_columns() }
-    }
-
-    /// The FROM clause for its rows of a tier: its table, and the hosts if it is interned.
+    /// The FROM clause for its rows of a tier: its table, and the hosts in its key.
     pub fn source(&self, seconds: i64) -> String {
-        let table = self.table(seconds);
-        // A cross join, so that SQLite begins with the rows and not with the hosts.
-        if self.is_interned() { format!("{table} CROSS JOIN host ON id = k1") } else { table }
+        // Left joins: a row of "other" or "none" has no host. SQLite begins with the rows.
+        let hosts = (1..=self.hosts).map(|n| format!(" LEFT JOIN host h{n} ON h{n}.id = k{n}"));
+        hosts.fold(self.table(seconds), |source, host| source + &host)
     }
 
     /// The suffixes of the columns of its ways in its table.
@@ -205,21 +214,28 @@ impl Kind {
 
     /// Its own columns of its table, after start: keys, cells, extras.
     pub fn columns(&self) -> Vec<String> {
-        self.columns_with(self.key_columns())
+        let keys = self.key_columns().iter().map(|&key| key.to_owned());
+        keys.chain(self.values()).collect()
     }
 
-    /// The same columns in [`Kind::source`], with the whole key.
+    /// The same in [`Kind::source`], with the whole key.
     pub fn parts(&self) -> Vec<String> {
-        self.columns_with(self.key_parts())
+        // Should a number have no host, which cannot be, the row is one of "other".
+        let host = |n| {
+            [format!("coalesce(h{n}.family, min(k{n}, 0))")]
+                .into_iter()
+                .chain(["high", "low"].map(|part| format!("coalesce(h{n}.{part}, 0)")))
+        };
+        let others = self.key_columns()[self.hosts..].iter().map(|&key| key.to_owned());
+        (1..=self.hosts).flat_map(host).chain(others).chain(self.values()).collect()
     }
 
-    fn columns_with(&self, keys: &[&str]) -> Vec<String> {
-        let mut columns: Vec<String> = keys.iter().map(|&key| key.to_owned()).collect();
-        for way in self.endings() {
-            columns.extend(["packets", "bytes", "least", "greatest"].map(|c| format!("{c}{way}")));
-        }
-        columns.extend(self.extra_columns().iter().map(|&extra| extra.to_owned()));
-        columns
+    /// The columns of its cells and extras in its table.
+    pub fn values(&self) -> impl Iterator<Item = String> {
+        let cells = self.endings().iter().flat_map(|way| {
+            ["packets", "bytes", "least", "greatest"].map(|column| format!("{column}{way}"))
+        });
+        cells.chain(self.extra_columns().into_iter().map(str::to_owned))
     }
 
     /// All tables of the tier whose intervals have this length.
@@ -227,20 +243,28 @@ impl Kind {
         [INTERFACE.table(seconds), HOST.table(seconds)]
     }
 
-    /// Whether this is the key of "other" or of "none".
-    pub fn is_rest(&self, key: &Key) -> bool {
-        Some(*key) == self.other || Some(*key) == self.none
+    /// Whether this is the first part of the key of "other" or of "none", in memory or stored.
+    pub fn is_rest(&self, first: i64) -> bool {
+        self.has_other && first == OTHER || self.is_none(first)
+    }
+
+    /// Whether this is the first part of the key of "none".
+    pub fn is_none(&self, first: i64) -> bool {
+        self.has_none && first == NONE
     }
 }
+
+/// The columns of keys in the table that kinds share.
+pub const SHARED_KEYS: [&str; 3] = ["k1", "k2", "k3"];
 
 /// The key of a host. An IPv4 address is in the lower half, as a signed number of 32 bits: that
 /// takes four bytes in a row.
 pub fn host_key(address: IpAddr) -> Key {
     match address {
-        IpAddr::V4(address) => [4, 0, i64::from(u32::from(address).cast_signed()), 0],
+        IpAddr::V4(address) => key_of([4, 0, i64::from(u32::from(address).cast_signed())]),
         IpAddr::V6(address) => {
             let bits = u128::from(address);
-            [6, ((bits >> 64) as u64).cast_signed(), (bits as u64).cast_signed(), 0]
+            key_of([6, ((bits >> 64) as u64).cast_signed(), (bits as u64).cast_signed()])
         }
     }
 }
@@ -265,7 +289,7 @@ pub fn key_address(key: &Key) -> Option<IpAddr> {
 
 /// The key of a service port.
 pub fn port_key(transport: Transport, port: u16) -> Key {
-    [i64::from(transport.number()) << 16 | i64::from(port), 0, 0, 0]
+    key_of([i64::from(transport.number()) << 16 | i64::from(port)])
 }
 
 /// The number of a service: a port as in [`port_key`]; an IP protocol N without ports is -1 - N.
@@ -280,7 +304,7 @@ pub fn service_key(service: Service) -> i64 {
 pub fn key_service(service: i64) -> Option<(String, Option<u16>)> {
     match u16::try_from(-1 - service) {
         Ok(number) => Some((protocol_name(number), None)),
-        Err(_) => key_port(&[service, 0, 0, 0]).map(|(name, port)| (name.to_owned(), Some(port))),
+        Err(_) => key_port(&key_of([service])).map(|(name, port)| (name.to_owned(), Some(port))),
     }
 }
 
@@ -319,9 +343,9 @@ mod tests {
         for transport in Transport::ALL {
             assert_eq!(key_port(&port_key(transport, 65_535)), Some((transport.name(), 65_535)));
         }
-        assert_eq!(key_port(&[1 << 16, 0, 0, 0]), None);
-        assert_eq!(key_port(&[256 << 16, 0, 0, 0]), None);
-        assert_eq!(key_port(&[OTHER, 0, 0, 0]), None);
+        assert_eq!(key_port(&key_of([1 << 16])), None);
+        assert_eq!(key_port(&key_of([256 << 16])), None);
+        assert_eq!(key_port(&key_of([OTHER])), None);
     }
 
     #[test]

@@ -14,12 +14,12 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use super::error::Error;
 use super::grid::Grid;
-use super::kind::{Key, host_key, port_key, service_key};
+use super::kind::{Key, host_key, key_of, port_key, service_key};
 use super::question::{Answer, Question, Step, Which};
 use super::reading::{Meant, Reading};
 use super::recent::InMemory;
 use super::scan::Memory;
-use super::schema::{APPLICATION_ID, OLDEST_READ, VERSION};
+use super::schema::{APPLICATION_ID, VERSION};
 use super::tiers;
 use crate::config::Tier;
 
@@ -70,7 +70,7 @@ impl History {
         if id != APPLICATION_ID || version < 1 {
             return Err(Error::NotOurs { path: own() });
         }
-        if !(OLDEST_READ..=VERSION).contains(&version) {
+        if version != VERSION {
             return Err(Error::Schema { path: own(), version });
         }
         connection.pragma_update(None, "cache_size", -1_024).map_err(failed)?;
@@ -133,7 +133,8 @@ impl History {
             };
             let meant = question.only.as_ref().map(|which| self.meant(which)).transpose()?;
             let meant = meant.unwrap_or(Meant::All);
-            Reading::new(connection, &memory, question, &grid, meant).answer(&failed)
+            let reading = Reading::new(connection, &memory, question, &grid, &meant);
+            reading.map_err(failed)?.answer(&failed)
         });
         let _ = connection.execute_batch("COMMIT");
         answer
@@ -143,7 +144,7 @@ impl History {
         Ok(match which {
             Which::Services(host, service) => Meant::Services {
                 host: host.map(|address| {
-                    let [family, high, low, _] = host_key(address);
+                    let [family, high, low, ..] = host_key(address);
                     [family, high, low]
                 }),
                 service: service.map(service_key),
@@ -156,13 +157,13 @@ impl History {
         Ok(match which {
             Which::Host(address) => host_key(*address),
             Which::Port(transport, port) => port_key(*transport, *port),
-            Which::Protocol(number) => [i64::from(*number), 0, 0, 0],
-            Which::Services(..) => [0; 4],
+            Which::Protocol(number) => key_of([i64::from(*number)]),
+            Which::Services(..) => key_of([]),
             Which::Interface(name) => {
                 let sql = "SELECT id FROM interface_name WHERE name = ?1";
                 let found = self.connection.query_row(sql, [name], |row| row.get(0)).optional();
                 let unknown = || Error::NoInterface { name: name.clone() };
-                [found.ok().flatten().ok_or_else(unknown)?, 0, 0, 0]
+                key_of([found.ok().flatten().ok_or_else(unknown)?])
             }
         })
     }

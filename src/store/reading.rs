@@ -5,6 +5,7 @@
 //! coverage; the bytes of each row, to find the busiest ([`busiest`]); and those few by point.
 //! "Other" is the total minus these.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension};
@@ -12,10 +13,13 @@ use rusqlite::{Connection, OptionalExtension};
 use super::busiest::busiest;
 use super::error::Error;
 use super::grid::Grid;
-use super::kind::{HOST, INTERFACE, Key, Kind, SERVICE, key_address, key_service};
+use super::kind::{
+    HOST, HOST_PARTS, INTERFACE, Key, Kind, SERVICE, Stored, key_address, key_service,
+};
+use super::numbers::Numbers;
 use super::question::{Answer, Cell, Label, Line, Point, Question};
 use super::rows::Row;
-use super::scan::{Memory, Only, each, each_bytes};
+use super::scan::{Memory, Only, Scan};
 use super::series::{Cells, Series};
 use super::sums::{Sums, no_least};
 
@@ -33,42 +37,65 @@ pub(super) enum Meant {
     /// One.
     One(Key),
     /// The services of a host, the hosts of a service, or one service of one host.
-    Services { host: Option<[i64; 3]>, service: Option<i64> },
+    Services { host: Option<[i64; HOST_PARTS]>, service: Option<i64> },
+}
+
+/// The same by the numbers of hosts.
+enum Wanted {
+    All,
+    One(Stored),
+    Services { host: Option<i64>, service: Option<i64> },
 }
 
 impl Meant {
+    fn wanted(&self, kind: &Kind, numbers: &Numbers<'_>) -> rusqlite::Result<Wanted> {
+        Ok(match self {
+            Meant::All => Wanted::All,
+            Meant::One(key) => Wanted::One(numbers.stored(kind, key)?),
+            Meant::Services { host, service } => {
+                let host = host.map(|host| numbers.number(host)).transpose()?;
+                Wanted::Services { host, service: *service }
+            }
+        })
+    }
+}
+
+impl Wanted {
     fn only(&self) -> Only<'_> {
         match self {
-            Meant::All => Only::All,
-            Meant::One(key) => Only::Keys(std::slice::from_ref(key)),
-            Meant::Services { host, service } => Only::Services { host: *host, service: *service },
+            Wanted::All => Only::All,
+            Wanted::One(key) => Only::Keys(std::slice::from_ref(key)),
+            Wanted::Services { host, service } => Only::Services { host: *host, service: *service },
         }
     }
 }
 
 /// An answer in progress.
 pub(super) struct Reading<'a> {
-    connection: &'a Connection,
-    memory: &'a Memory,
+    scan: Scan<'a>,
     question: &'a Question,
-    grid: &'a Grid,
-    meant: Meant,
+    wanted: Wanted,
     /// By point: milliseconds covered, and intervals.
     covered: Vec<u64>,
     intervals: Vec<u32>,
 }
 
 impl<'a> Reading<'a> {
+    /// # Errors
+    /// An error of SQLite.
     pub(super) fn new(
         connection: &'a Connection,
         memory: &'a Memory,
         question: &'a Question,
         grid: &'a Grid,
-        meant: Meant,
-    ) -> Reading<'a> {
+        meant: &Meant,
+    ) -> rusqlite::Result<Reading<'a>> {
         let points = grid.bounds.len() - 1;
         let (covered, intervals) = (vec![0; points], vec![0; points]);
-        Reading { connection, memory, question, grid, meant, covered, intervals }
+        let numbers = Numbers::new(connection);
+        let wanted = meant.wanted(question.kind, &numbers)?;
+        let scan = Scan { connection, grid, memory, numbers };
+        Ok(Reading { scan, question, wanted, covered, intervals })
     }
 
     /// Answers the question. `failed` makes an error of SQLite's one.
@@ -78,40 +105,20 @@ impl<'a> Reading<'a> {
     ) -> Result<Answer, Error> {
         let kind = self.question.kind;
         let (mut total, not_ip) = self.read_interfaces().map_err(failed)?;
-        if let Meant::Services { host: Some(host), .. } = self.meant {
+        if let Wanted::Services { host: Some(host), .. } = self.wanted {
             total = self.read_host(host).map_err(failed)?;
         }
-        let (connection, grid, memory) = (self.connection, self.grid, self.memory);
-        let top = match self.question.top {
-            0 => ROWS_MOST,
-            top => top.min(ROWS_MOST),
-        };
-        let busiest = || {
-            let found = busiest(top, |visit| {
-                each_bytes(connection, grid, kind, &self.meant.only(), memory, &mut |key, bytes| {
-                    if !kind.is_rest(&key) {
-                        visit(key, bytes);
-                    }
-                })
-            });
-            found.map(|found| {
-                let keys: Vec<Key> = found.rows.into_iter().map(|(_, key)| key).collect();
-                (keys, found.count)
-            })
-        };
-        let (keys, count) = match &self.question.rows {
-            Some(keys) => (keys.clone(), keys.len()),
-            None => busiest().map_err(failed)?,
-        };
+        let grid = self.scan.grid;
+        let (shown, keys, count) = self.shown().map_err(failed)?;
         let (sums, none) =
-            self.read_shown(&keys).map_err(failed)?.ok_or(Error::Rows { most: ENTRIES_MOST })?;
+            self.read_shown(&shown).map_err(failed)?.ok_or(Error::Rows { most: ENTRIES_MOST })?;
         let mut rows = Vec::with_capacity(keys.len());
         for (key, sums) in keys.iter().zip(sums) {
             let label = self.label(key, &sums).map_err(failed)?;
             rows.push(self.line(label, sums));
         }
-        let none = match (kind == &SERVICE, &self.meant) {
-            (true, Meant::Services { host: Some(_), .. }) => empty(Label::None, kind),
+        let none = match (kind == &SERVICE, &self.wanted) {
+            (true, Wanted::Services { host: Some(_), .. }) => empty(Label::None, kind),
             (true, _) => not_ip,
             (false, _) => self.line(Label::None, none),
         };
@@ -137,6 +144,35 @@ impl<'a> Reading<'a> {
             kept_since: grid.kept_since,
             recorded_until: grid.recorded_until,
         })
+    }
+
+    /// The rows to show: their keys as in the tables and with addresses; and how many there are.
+    fn shown(&self) -> rusqlite::Result<(Vec<Stored>, Vec<Key>, usize)> {
+        let (kind, numbers) = (self.question.kind, &self.scan.numbers);
+        if let Some(keys) = &self.question.rows {
+            let stored: rusqlite::Result<_> =
+                keys.iter().map(|key| numbers.stored(kind, key)).collect();
+            return Ok((stored?, keys.clone(), keys.len()));
+        }
+        let top = match self.question.top {
+            0 => ROWS_MOST,
+            top => top.min(ROWS_MOST),
+        };
+        let found = busiest(top, |visit| {
+            self.scan.each_bytes(kind, &self.wanted.only(), &mut |key, bytes| {
+                if !kind.is_rest(key[0]) {
+                    visit(key, bytes);
+                }
+            })
+        })?;
+        let mut rows = Vec::with_capacity(found.rows.len());
+        for (bytes, stored) in found.rows {
+            rows.push((Reverse(bytes), numbers.key(kind, &stored)?, stored));
+        }
+        // Ties by address, not by number.
+        rows.sort_unstable();
+        let (stored, keys) = rows.into_iter().map(|(_, key, stored)| (stored, key)).unzip();
+        Ok((stored, keys, found.count))
     }
 
     /// Reads the interfaces: a line of every frame, a line of frames that are not IP, and the
@@ -176,11 +212,10 @@ impl<'a> Reading<'a> {
                 not_ip.series.push(point, &none);
             }
         };
-        let (grid, intervals) = (self.grid, &mut self.intervals);
+        let (grid, intervals) = (self.scan.grid, &mut self.intervals);
         // The whole span by interface; its rates are the least and the greatest of its points.
         let mut whole: HashMap<i64, Row> = HashMap::new();
-        let only = Only::All;
-        each(self.connection, grid, &INTERFACE, &only, self.memory, |source, start, key, row| {
+        self.scan.each(&INTERFACE, &Only::All, |source, start, key, row| {
             let Some(point) = grid.point(start) else { return };
             if open != Some(point) {
                 if let Some(open) = open {
@@ -209,13 +244,12 @@ impl<'a> Reading<'a> {
         Ok((total, not_ip))
     }
 
-    /// The whole traffic of a host.
-    fn read_host(&self, host: [i64; 3]) -> rusqlite::Result<Line> {
-        let key = [host[0], host[1], host[2], 0];
+    /// The whole traffic of the host with this number.
+    fn read_host(&self, host: i64) -> rusqlite::Result<Line> {
+        let key: Stored = [host, 0, 0];
         let mut sums = Sums::default();
-        let (grid, only) = (self.grid, Only::Keys(std::slice::from_ref(&key)));
-        each(self.connection, grid, &HOST, &only, self.memory, |_, start, found, row| {
-            if let Some(point) = grid.point(start).filter(|_| found == key) {
+        self.scan.each(&HOST, &Only::Keys(&[key]), |_, start, found, row| {
+            if let Some(point) = self.scan.grid.point(start).filter(|_| found == key) {
                 sums.add(&HOST, row, point, Some(&self.intervals));
             }
         })?;
@@ -223,23 +257,23 @@ impl<'a> Reading<'a> {
     }
 
     /// Reads these rows and the kind's "none", by point; `None` if there are too many points.
-    fn read_shown(&self, keys: &[Key]) -> rusqlite::Result<Option<(Vec<Sums>, Sums)>> {
+    fn read_shown(&self, keys: &[Stored]) -> rusqlite::Result<Option<(Vec<Sums>, Sums)>> {
         let kind = self.question.kind;
-        let places: HashMap<Key, usize> =
+        let places: HashMap<Stored, usize> =
             keys.iter().enumerate().map(|(at, key)| (*key, at)).collect();
         let mut sums: Vec<Sums> = Vec::new();
         sums.resize_with(keys.len(), Sums::default);
         let mut none = Sums::default();
-        let grid = self.grid;
+        let grid = self.scan.grid;
         let intervals = (kind != &INTERFACE).then_some(&self.intervals[..]);
         let few = Only::Keys(keys);
-        let only = if keys.len() <= LOOKED_UP { few } else { self.meant.only() };
+        let only = if keys.len() <= LOOKED_UP { few } else { self.wanted.only() };
         let mut entries = 0;
-        each(self.connection, grid, kind, &only, self.memory, |_, start, key, row| {
+        self.scan.each(kind, &only, |_, start, key, row| {
             let Some(point) = grid.point(start).filter(|_| entries <= ENTRIES_MOST) else { return };
             let row_sums = match places.get(&key) {
                 Some(at) => &mut sums[*at],
-                None if Some(key) == kind.none => &mut none,
+                None if kind.is_none(key[0]) => &mut none,
                 None => return,
             };
             let before = row_sums.series.len();
@@ -256,15 +290,17 @@ impl<'a> Reading<'a> {
         let kind = self.question.kind;
         if kind == &INTERFACE {
             let sql = "SELECT name FROM interface_name WHERE id = ?1";
-            let found = self.connection.query_row(sql, [key[0]], |row| row.get(0)).optional()?;
+            let found =
+                self.scan.connection.query_row(sql, [key[0]], |row| row.get(0)).optional()?;
             return Ok(Label::Interface(found.unwrap_or_else(|| key[0].to_string())));
         }
         let Some(address) = key_address(key).filter(|_| [&HOST, &SERVICE].contains(&kind)) else {
             return Ok(Label::of_key(kind, key).unwrap_or(Label::Other));
         };
-        let sql = "SELECT mac FROM host_mac WHERE family = ?1 AND high = ?2 AND low = ?3";
-        let mut statement = self.connection.prepare_cached(sql)?;
+        let sql = "SELECT mac FROM host WHERE family = ?1 AND high = ?2 AND low = ?3";
+        let mut statement = self.scan.connection.prepare_cached(sql)?;
         let mac = statement.query_row([key[0], key[1], key[2]], |row| row.get(0)).optional()?;
+        let mac: Option<String> = mac.flatten();
         let is_local = row.extras[0] == 1;
         if kind == &HOST {
             return Ok(Label::Host(address, mac, is_local));

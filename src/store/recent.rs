@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Result};
 
-use super::kind::{INTERFACE, KINDS, Key};
+use super::kind::{INTERFACE, KINDS, Key, PARTS};
 use super::rows::{Cell, Interval, Row, int};
 use crate::config::Tier;
 
@@ -276,7 +276,7 @@ impl Packed {
         let mut interval = Interval { start: self.start, ..Interval::default() };
         for kind in KINDS {
             for _ in 0..next() {
-                let mut key: Key = [0; 4];
+                let mut key: Key = [0; PARTS];
                 for part in key.iter_mut().take(kind.keys.len()) {
                     let number = next();
                     *part = (number >> 1).cast_signed() ^ -((number & 1).cast_signed());

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use super::kind::{
-    DEVICE, HOST, INTERFACE, KINDS, Key, Kind, PORT, PROTOCOL, SERVICE, addr_key, port_key,
-    service_key,
+    DEVICE, HOST, INTERFACE, KINDS, Key, Kind, NONE, OTHER, PORT, PROTOCOL, SERVICE, addr_key,
+    key_of, port_key, service_key,
 };
 use crate::account::{ClosedInterval, Rates, Volume};
 
@@ -113,8 +113,11 @@ impl Rows {
     /// Keeps the `most` busiest rows and folds the others into "other". Half of the places are set
     /// aside for local hosts.
     pub fn keep_busiest(&mut self, kind: &Kind, most: usize) {
-        let Some(other) = kind.other else { return };
-        let named = self.0.keys().filter(|key| !kind.is_rest(key)).count();
+        if !kind.has_other {
+            return;
+        }
+        let other = key_of([OTHER]);
+        let named = self.0.keys().filter(|key| !kind.is_rest(key[0])).count();
         if named <= most {
             return;
         }
@@ -122,7 +125,7 @@ impl Rows {
         let mut order: Vec<(bool, Reverse<u64>, Key)> = self
             .0
             .iter()
-            .filter(|(key, _)| !kind.is_rest(key))
+            .filter(|(key, _)| !kind.is_rest(key[0]))
             .map(|(key, row)| (!is_local(row), Reverse(row.bytes()), *key))
             .collect();
         order.sort_unstable();
@@ -183,7 +186,7 @@ impl Interval {
             let cells: Vec<Cell> =
                 i.directions.iter().zip(i.rates).map(|(v, rates)| Cell::new(*v, rates)).collect();
             let extras = [int(i.covered), int(i.dropped)];
-            put(&INTERFACE, [interface(&i.name), 0, 0, 0], &cells, &extras);
+            put(&INTERFACE, key_of([interface(&i.name)]), &cells, &extras);
         }
         for host in &closed.hosts {
             let (received, sent) = (host.traffic.received, host.traffic.sent);
@@ -192,33 +195,21 @@ impl Interval {
         }
         let not_ip = steady(closed.not_ip());
         let other = [steady(closed.other_hosts.received), steady(closed.other_hosts.sent)];
-        for (key, cells) in [(HOST.other, other), (HOST.none, [not_ip, not_ip])] {
-            if let Some(key) = key {
-                put(&HOST, key, &cells, &[0]);
-            }
-        }
+        put(&HOST, key_of([OTHER]), &other, &[0]);
+        put(&HOST, key_of([NONE]), &[not_ip, not_ip], &[0]);
         for row in &closed.ports {
             put(&PORT, port_key(row.transport, row.port), &[Cell::new(row.volume, row.rates)], &[]);
         }
-        for (key, volume) in [(PORT.other, closed.other_ports), (PORT.none, closed.without_port)] {
-            if let Some(key) = key {
-                put(&PORT, key, &[steady(volume)], &[]);
-            }
-        }
+        put(&PORT, key_of([OTHER]), &[steady(closed.other_ports)], &[]);
+        put(&PORT, key_of([NONE]), &[steady(closed.without_port)], &[]);
         for row in &closed.protocols {
-            put(
-                &PROTOCOL,
-                [i64::from(row.number), 0, 0, 0],
-                &[Cell::new(row.volume, row.rates)],
-                &[],
-            );
+            let cell = Cell::new(row.volume, row.rates);
+            put(&PROTOCOL, key_of([i64::from(row.number)]), &[cell], &[]);
         }
-        if let Some(key) = PROTOCOL.none {
-            put(&PROTOCOL, key, &[not_ip], &[]);
-        }
+        put(&PROTOCOL, key_of([NONE]), &[not_ip], &[]);
         for row in &closed.services {
-            let [family, high, low, _] = addr_key(&row.address);
-            let key = [family, high, low, service_key(row.service)];
+            let [family, high, low, ..] = addr_key(&row.address);
+            let key = key_of([family, high, low, service_key(row.service)]);
             let (received, sent) = (row.traffic.received, row.traffic.sent);
             let cells = [Cell::new(received, row.rates[0]), Cell::new(sent, row.rates[1])];
             put(&SERVICE, key, &cells, &[i64::from(row.local)]);
@@ -262,7 +253,7 @@ impl Interval {
     /// [`ClosedInterval::keep_busiest`].
     fn keep_busiest_services(&mut self, most: usize) {
         let [.., hosts, _, _, _, services] = &mut self.rows;
-        services.0.retain(|key, _| hosts.0.contains_key(&[key[0], key[1], key[2], 0]));
+        services.0.retain(|key, _| hosts.0.contains_key(&key_of([key[0], key[1], key[2]])));
         if services.0.len() <= most {
             return;
         }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use rusqlite::{Connection, Row as SqlRow};
 
 use super::grid::Grid;
-use super::hosts;
-use super::kind::{INTERFACE, Key, Kind};
+use super::kind::{INTERFACE, Key, Kind, NONE, Stored};
+use super::numbers::Numbers;
 use super::recent::Packed;
 use super::rows::{Interval, Row};
-use super::tiers::read_row;
+use super::tiers::{read_key, read_values};
 
 /// The newest history in memory, in the order of time: shared with the store, not copied, and
 /// unpacked an interval at a time.
@@ -35,9 +35,9 @@ impl Memory {
         }
     }
 
-    fn visit(&self, at: usize, kind: &Kind, visit: &mut dyn FnMut(i64, Key, &Row)) {
+    fn visit(&self, at: usize, kind: &Kind, visit: &mut dyn FnMut(i64, &Key, &Row)) {
         let mut each = |interval: &Interval| {
-            interval.rows[kind.at].0.iter().for_each(|(key, row)| visit(interval.start, *key, row));
+            interval.rows[kind.at].0.iter().for_each(|(key, row)| visit(interval.start, key, row));
         };
         match self {
             Memory::Pending(intervals) => each(&intervals[at]),
@@ -51,72 +51,53 @@ pub(super) enum Only<'a> {
     /// All.
     All,
     /// These, and the kind's "none".
-    Keys(&'a [Key]),
-    /// The services of this host, the hosts of this service, or both.
-    Services { host: Option<[i64; 3]>, service: Option<i64> },
+    Keys(&'a [Stored]),
+    /// The services of the host with this number, the hosts of this service, or both.
+    Services { host: Option<i64>, service: Option<i64> },
 }
 
 impl Only<'_> {
-    fn wants(&self, kind: &Kind, key: &Key) -> bool {
+    fn wants(&self, kind: &Kind, key: &Stored) -> bool {
         match self {
             Only::All => true,
-            Only::Keys(keys) => keys.contains(key) || Some(*key) == kind.none,
+            Only::Keys(keys) => keys.contains(key) || kind.is_none(key[0]),
             Only::Services { host, service } => {
-                host.is_none_or(|host| host == key[..3])
-                    && service.is_none_or(|service| service == key[3])
+                host.is_none_or(|host| host == key[0])
+                    && service.is_none_or(|service| service == key[1])
             }
         }
     }
 
     /// The statement, which selects start and then `columns`; `None` if no row can exist.
-    fn sql(
-        &self,
-        connection: &Connection,
-        kind: &'static Kind,
-        seconds: i64,
-        columns: &str,
-    ) -> rusqlite::Result<Option<String>> {
-        let (source, condition) = (kind.source(seconds), kind.condition());
+    fn sql(&self, kind: &'static Kind, seconds: i64, columns: &str) -> Option<String> {
+        let (table, condition) = (kind.table(seconds), kind.condition());
         let all = |more: &str| {
             format!(
-                "SELECT start, {columns} FROM {source}
+                "SELECT start, {columns} FROM {table}
                  WHERE start >= ?1 AND start < ?2 AND {condition}{more} ORDER BY start"
             )
         };
-        Ok(Some(match self {
+        let names = kind.key_columns();
+        Some(match self {
             Only::All | Only::Services { host: None, service: None } => all(""),
             Only::Services { host: None, service: Some(service) } => {
                 all(&format!(" AND k2 = {service}"))
             }
             Only::Services { host: Some(host), service } => {
-                let Some(id) = hosts::find(connection, *host)? else { return Ok(None) };
-                let mut names = vec!["k1"];
-                names.extend(service.map(|_| "k2"));
-                let values = [Some(id), *service].into_iter().flatten().collect();
-                seek(kind, seconds, columns, &names, &[values])
+                let values: Vec<i64> = [*host].into_iter().chain(*service).collect();
+                seek(kind, seconds, columns, &names[..values.len()], &[values])
             }
             Only::Keys(keys) => {
-                let names = kind.key_columns();
-                let wanted: rusqlite::Result<Vec<Vec<i64>>> = keys
-                    .iter()
-                    .filter(|key| Some(**key) != kind.none)
-                    .chain(&kind.none)
-                    .map(|key| match kind.is_interned() {
-                        // An unknown host becomes 0, which is no row's number.
-                        true => {
-                            let id = hosts::find(connection, [key[0], key[1], key[2]])?;
-                            Ok(vec![id.unwrap_or(0), key[3]])
-                        }
-                        false => Ok(key[..names.len()].to_vec()),
-                    })
-                    .collect();
-                let wanted = wanted?;
+                let none: &[Stored] = if kind.has_none { &[[NONE, 0, 0]] } else { &[] };
+                let other_keys = keys.iter().filter(|key| !kind.is_none(key[0]));
+                let wanted: Vec<Vec<i64>> =
+                    other_keys.chain(none).map(|key| key[..names.len()].to_vec()).collect();
                 if wanted.is_empty() {
-                    return Ok(None);
+                    return None;
                 }
                 seek(kind, seconds, columns, names, &wanted)
             }
-        }))
+        })
     }
 }
 
@@ -141,12 +122,12 @@ fn seek(
         "WITH wanted({wanted}) AS (VALUES {keys}),
             interval(at) AS (SELECT DISTINCT start FROM {interfaces}
                 WHERE start >= ?1 AND start < ?2 ORDER BY start)
-         SELECT start, {columns} FROM interval CROSS JOIN wanted CROSS JOIN {source}
+         SELECT start, {columns} FROM interval CROSS JOIN wanted CROSS JOIN {table}
          WHERE start = at AND {condition} AND {equal}",
         wanted = wanted.join(", "),
         keys = keys.join(", "),
         interfaces = INTERFACE.table(seconds),
-        source = kind.source(seconds),
+        table = kind.table(seconds),
         condition = kind.condition(),
         equal = equal.join(" AND "),
     )
@@ -168,79 +149,84 @@ fn read(
     Ok(())
 }
 
-/// Visits the rows of a kind in the order of time: the source (the length of its tier; 0 for
-/// memory), the start of the interval, the key, the row.
-pub(super) fn each(
-    connection: &Connection,
-    grid: &Grid,
-    kind: &'static Kind,
-    only: &Only<'_>,
-    memory: &Memory,
-    mut visit: impl FnMut(i64, i64, Key, &Row),
-) -> rusqlite::Result<()> {
-    let columns = kind.parts().join(", ");
-    let mut waiting = 0;
-    for (seconds, from, to) in &grid.segments {
-        let Some(sql) = only.sql(connection, kind, *seconds, &columns)? else { continue };
-        read(connection, &sql, (*from, *to), |row| {
-            let start: i64 = row.get(0)?;
-            while waiting < memory.len() && memory.start(waiting) < start {
-                visit_memory(memory, waiting, kind, only, &mut visit);
-                waiting += 1;
-            }
-            let (key, values) = read_row(kind, row, 1)?;
-            visit(*seconds, start, key, &values);
-            Ok(())
-        })?;
-    }
-    (waiting..memory.len()).for_each(|at| visit_memory(memory, at, kind, only, &mut visit));
-    Ok(())
+/// The history that a question reads.
+pub(super) struct Scan<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) grid: &'a Grid,
+    pub(super) memory: &'a Memory,
+    pub(super) numbers: Numbers<'a>,
 }
 
-fn visit_memory(
-    memory: &Memory,
-    at: usize,
-    kind: &'static Kind,
-    only: &Only<'_>,
-    visit: &mut impl FnMut(i64, i64, Key, &Row),
-) {
-    memory.visit(at, kind, &mut |start, key, row| {
-        if only.wants(kind, &key) {
-            visit(0, start, key, row);
+impl Scan<'_> {
+    /// Visits the rows of a kind in the order of time: the source (the length of its tier; 0 for
+    /// memory), the start of the interval, the key, the row.
+    pub(super) fn each(
+        &self,
+        kind: &'static Kind,
+        only: &Only<'_>,
+        mut visit: impl FnMut(i64, i64, Stored, &Row),
+    ) -> rusqlite::Result<()> {
+        let columns = kind.columns().join(", ");
+        let keys = kind.key_columns().len();
+        let mut waiting = 0;
+        for (seconds, from, to) in &self.grid.segments {
+            let Some(sql) = only.sql(kind, *seconds, &columns) else { continue };
+            read(self.connection, &sql, (*from, *to), |row| {
+                let start: i64 = row.get(0)?;
+                while waiting < self.memory.len() && self.memory.start(waiting) < start {
+                    self.each_in_memory(waiting, kind, only, &mut visit)?;
+                    waiting += 1;
+                }
+                let values = read_values(kind, row, 1 + keys)?;
+                visit(*seconds, start, read_key(row, 1, keys)?, &values);
+                Ok(())
+            })?;
         }
-    });
-}
+        (waiting..self.memory.len())
+            .try_for_each(|at| self.each_in_memory(at, kind, only, &mut visit))
+    }
 
-/// Visits the keys and bytes of rows, all ways together, in no order. Reads less than [`each`].
-pub(super) fn each_bytes(
-    connection: &Connection,
-    grid: &Grid,
-    kind: &'static Kind,
-    only: &Only<'_>,
-    memory: &Memory,
-    visit: &mut dyn FnMut(Key, u64),
-) -> rusqlite::Result<()> {
-    let parts = kind.parts();
-    let ways: Vec<String> = kind.endings().iter().map(|way| format!("bytes{way}")).collect();
-    let columns = format!("{}, {}", parts[..kind.keys.len()].join(", "), ways.join(" + "));
-    for (seconds, from, to) in &grid.segments {
-        let Some(sql) = only.sql(connection, kind, *seconds, &columns)? else { continue };
-        read(connection, &sql, (*from, *to), |row| {
-            let mut key: Key = [0; 4];
-            for (at, part) in key.iter_mut().take(kind.keys.len()).enumerate() {
-                *part = row.get(1 + at)?;
-            }
-            let bytes: i64 = row.get(1 + kind.keys.len())?;
-            visit(key, bytes.cast_unsigned());
-            Ok(())
-        })?;
-    }
-    for at in 0..memory.len() {
-        memory.visit(at, kind, &mut |start, key, row| {
-            if only.wants(kind, &key) && grid.point(start).is_some() {
-                visit(key, row.bytes());
-            }
+    fn each_in_memory(
+        &self,
+        at: usize,
+        kind: &'static Kind,
+        only: &Only<'_>,
+        visit: &mut impl FnMut(i64, i64, Stored, &Row),
+    ) -> rusqlite::Result<()> {
+        let mut result = Ok(());
+        self.memory.visit(at, kind, &mut |start, key, row| match self.numbers.stored(kind, key) {
+            Ok(key) if only.wants(kind, &key) => visit(0, start, key, row),
+            Ok(_) => {}
+            Err(error) => result = Err(error),
         });
+        result
     }
-    Ok(())
+
+    /// Visits the keys and bytes of rows, all ways together, in no order. Reads less than
+    /// [`Scan::each`].
+    pub(super) fn each_bytes(
+        &self,
+        kind: &'static Kind,
+        only: &Only<'_>,
+        visit: &mut dyn FnMut(Stored, u64),
+    ) -> rusqlite::Result<()> {
+        let keys = kind.key_columns();
+        let ways: Vec<String> = kind.endings().iter().map(|way| format!("bytes{way}")).collect();
+        let columns = format!("{}, {}", keys.join(", "), ways.join(" + "));
+        for (seconds, from, to) in &self.grid.segments {
+            let Some(sql) = only.sql(kind, *seconds, &columns) else { continue };
+            read(self.connection, &sql, (*from, *to), |row| {
+                let bytes: i64 = row.get(1 + keys.len())?;
+                visit(read_key(row, 1, keys.len())?, bytes.cast_unsigned());
+                Ok(())
+            })?;
+        }
+        (0..self.memory.len()).try_for_each(|at| {
+            self.each_in_memory(at, kind, only, &mut |_, start, key, row| {
+                if self.grid.point(start).is_some() {
+                    visit(key, row.bytes());
+                }
+            })
+        })
+    }
 }

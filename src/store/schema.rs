@@ -6,7 +6,8 @@
 
 use rusqlite::{Connection, Result, Transaction};
 
-use super::kind::{HOST, INTERFACE, KINDS, Kind, SERVICE};
+use super::kind::{HOST, INTERFACE, KINDS, Kind, SERVICE, SHARED_KEYS};
+use super::tiers;
 use crate::account::{Transport, protocol_name};
 
 /// `PRAGMA application_id`: "bsta", so that file(1) and we know our own files.
@@ -15,17 +16,13 @@ pub const APPLICATION_ID: i32 = 0x6273_7461;
 /// `PRAGMA user_version`: counts up with every migration.
 pub const VERSION: i32 = MIGRATIONS.len() as i32;
 
-/// The oldest schema that can be read as it is: a copy that was made before an upgrade. It has all
-/// kinds of rows; only its events are shorter, see [`super::events`].
-pub(super) const OLDEST_READ: i32 = 3;
-
 /// Turns one version of the schema into the next.
 type Migration = fn(&Transaction<'_>) -> Result<()>;
 
 /// One for each version; the first begins with an empty file. A released migration never changes:
 /// there are databases that it has made.
-pub(super) const MIGRATIONS: [Migration; 4] =
-    [make_catalog, grade_events, number_hosts, add_evidence];
+pub(super) const MIGRATIONS: [Migration; 5] =
+    [make_catalog, grade_events, number_hosts, add_evidence, number_all_hosts];
 
 /// Migrates the database from `version` to [`VERSION`] in one transaction.
 ///
@@ -131,17 +128,103 @@ fn add_evidence(transaction: &Transaction<'_>) -> Result<()> {
     )
 }
 
+/// Version 5: every row of a host holds its number, and a host its hardware address. The rows of
+/// each tier are copied in their order, an interval at a time: no sorting, and full pages.
+fn number_all_hosts(transaction: &Transaction<'_>) -> Result<()> {
+    transaction.execute_batch(
+        "ALTER TABLE host ADD COLUMN mac TEXT;
+         INSERT INTO host (family, high, low, mac)
+            SELECT family, high, low, mac FROM host_mac WHERE true
+            ON CONFLICT (family, high, low) DO UPDATE SET mac = excluded.mac;
+         DROP TABLE host_mac;
+         -- Else SQLite would read the owner's own views when a table is renamed, see version 4.
+         PRAGMA legacy_alter_table = ON;",
+    )?;
+    for seconds in tiers::all_lengths(transaction)? {
+        number_hosts_of(transaction, seconds)?;
+    }
+    transaction.execute_batch("PRAGMA legacy_alter_table = OFF;")
+}
+
+/// The same for one tier.
+fn number_hosts_of(transaction: &Transaction<'_>, seconds: i64) -> Result<()> {
+    // Only for tiers of this version: the table as it is made here never changes.
+    let columns = "packets_in, bytes_in, least_in, greatest_in,
+        packets_out, bytes_out, least_out, greatest_out, extra";
+    let order = if seconds < COARSE { "start, kind" } else { "kind, start" };
+    transaction.execute_batch(&format!(
+        "CREATE TABLE numbered (start INTEGER NOT NULL, kind INTEGER NOT NULL,
+            k1 INTEGER NOT NULL DEFAULT 0, k2 INTEGER NOT NULL DEFAULT 0,
+            k3 INTEGER NOT NULL DEFAULT 0, {},
+            PRIMARY KEY ({order}, k1, k2, k3)) WITHOUT ROWID;",
+        columns
+            .split(',')
+            .map(|column| format!("{} INTEGER NOT NULL DEFAULT 0", column.trim()))
+            .collect::<Vec<_>>()
+            .join(", ")
+    ))?;
+    let kinds: Vec<i64> = transaction
+        .prepare(&format!("SELECT DISTINCT kind FROM traffic_{seconds} ORDER BY kind"))?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_>>()?;
+    // Hosts are kind 1; "other" (0) and "none" (-1) have no number.
+    let mut host = transaction.prepare(&format!(
+        "INSERT OR IGNORE INTO host (family, high, low)
+            SELECT k1, k2, k3 FROM traffic_{seconds} WHERE kind = 1 AND start = ?1 AND k1 > 0"
+    ))?;
+    let mut hosts = transaction.prepare(&format!(
+        "INSERT INTO numbered (start, kind, k1, k2, k3, {columns})
+            SELECT start, kind, coalesce(h.id, t.k1), 0, 0, {columns}
+            FROM traffic_{seconds} t LEFT JOIN host h
+                ON t.k1 > 0 AND h.family = t.k1 AND h.high = t.k2 AND h.low = t.k3
+            WHERE kind = 1 AND start = ?1 ORDER BY 3"
+    ))?;
+    let mut others = transaction.prepare(&format!(
+        "INSERT INTO numbered (start, kind, k1, k2, k3, {columns})
+            SELECT start, kind, k1, k2, k3, {columns} FROM traffic_{seconds}
+            WHERE kind = ?2 AND start = ?1"
+    ))?;
+    // All kinds of an interval, or all intervals of a kind: as the key is ordered.
+    let groups: Vec<Vec<i64>> = match seconds < COARSE {
+        true => vec![kinds],
+        false => kinds.into_iter().map(|kind| vec![kind]).collect(),
+    };
+    for kinds in groups {
+        let condition =
+            if seconds < COARSE { String::new() } else { format!("kind = {} AND", kinds[0]) };
+        let next = format!("SELECT min(start) FROM traffic_{seconds} WHERE {condition} start > ?1");
+        let mut next = transaction.prepare(&next)?;
+        let mut start = i64::MIN;
+        while let Some(at) = next.query_row([start], |row| row.get::<_, Option<i64>>(0))? {
+            for kind in &kinds {
+                if *kind == 1 {
+                    host.execute([at])?;
+                    hosts.execute([at])?;
+                } else {
+                    others.execute((at, kind))?;
+                }
+            }
+            start = at;
+        }
+    }
+    transaction.execute_batch(&format!(
+        "DROP TABLE traffic_{seconds}; ALTER TABLE numbered RENAME TO traffic_{seconds};"
+    ))
+}
+
 /// Tiers of this length or longer, seconds, sort rows by kind before time.
 const COARSE: i64 = 3_600;
 
 /// Creates the tables of a tier.
 pub(super) fn make_tables(transaction: &Transaction<'_>, seconds: i64) -> Result<()> {
-    let columns = |kind: &Kind, default: &str| -> String {
-        let columns = kind.columns();
+    let columns = |names: Vec<String>, default: &str| -> String {
         let columns: Vec<String> =
-            columns.iter().map(|column| format!("{column} INTEGER NOT NULL{default}")).collect();
+            names.iter().map(|column| format!("{column} INTEGER NOT NULL{default}")).collect();
         columns.join(", ")
     };
+    // Hosts have every column but the keys of others; kinds with fewer leave the others 0.
+    let keys = SHARED_KEYS.iter().map(|&key| key.to_owned());
+    let all = keys.chain(HOST.values()).collect();
     let [interface, shared] = Kind::tables(seconds);
     // A table that grows at one end costs the fewest page writes, which matters in fine tiers: they
     // have many commits. Coarse tiers are asked for long spans of one kind.
@@ -151,9 +234,8 @@ pub(super) fn make_tables(transaction: &Transaction<'_>, seconds: i64) -> Result
             WITHOUT ROWID;
          CREATE TABLE {shared} (start INTEGER NOT NULL, kind INTEGER NOT NULL, {},
             PRIMARY KEY ({order}, k1, k2, k3)) WITHOUT ROWID;",
-        columns(&INTERFACE, ""),
-        // Hosts use every column; kinds with fewer leave the others 0.
-        columns(&HOST, " DEFAULT 0")
+        columns(INTERFACE.columns(), ""),
+        columns(all, " DEFAULT 0")
     ))
 }
 
@@ -265,8 +347,8 @@ fn part_of_view(kind: &Kind, seconds: i64, name: &str) -> String {
     let (keys, join) = match kind.name {
         "interface" => ("n.name, dropped, covered", " JOIN interface_name n ON n.id = x.interface"),
         "host" => (
-            "x.k1, x.k2, x.k3, x.extra, n.mac",
-            " LEFT JOIN host_mac n ON n.family = x.k1 AND n.high = x.k2 AND n.low = x.k3",
+            "coalesce(h.family, min(x.k1, 0)) AS k1, h.high AS k2, h.low AS k3, x.extra, h.mac",
+            " LEFT JOIN host h ON h.id = x.k1",
         ),
         "device" => ("x.k1, n.name, n.mac", " LEFT JOIN device_name n ON n.id = x.k1"),
         _ => ("x.k1", ""),
@@ -300,18 +382,16 @@ fn services(seconds: i64, name: &str) -> String {
         .collect();
     let rows = format!(
         "SELECT '{name}' AS tier, {seconds} AS seconds, x.start,
-            h.family AS k1, h.high AS k2, h.low AS k3, x.extra, n.mac, x.k2 AS service, {own}
+            h.family AS k1, h.high AS k2, h.low AS k3, x.extra, h.mac, x.k2 AS service, {own}
          FROM {table} x CROSS JOIN host h ON h.id = x.k1
-            LEFT JOIN host_mac n ON n.family = h.family AND n.high = h.high AND n.low = h.low
          WHERE x.kind = {service}",
         own = own.join(", "),
         service = SERVICE.at,
     );
     let left = |column: &str| {
         format!(
-            "x.{column} - coalesce((SELECT sum(s.{column}) FROM host h CROSS JOIN {table} s
-                WHERE h.family = x.k1 AND h.high = x.k2 AND h.low = x.k3
-                    AND s.start = x.start AND s.kind = {service} AND s.k1 = h.id), 0)",
+            "x.{column} - coalesce((SELECT sum(s.{column}) FROM {table} s
+                WHERE s.start = x.start AND s.kind = {service} AND s.k1 = x.k1), 0)",
             service = SERVICE.at
         )
     };
@@ -329,9 +409,9 @@ fn services(seconds: i64, name: &str) -> String {
     format!(
         "{rows} UNION ALL SELECT * FROM (
             SELECT '{name}' AS tier, {seconds} AS seconds, x.start,
-                x.k1, x.k2, x.k3, x.extra, n.mac, NULL AS service, {rest}
-            FROM {table} x
-                LEFT JOIN host_mac n ON n.family = x.k1 AND n.high = x.k2 AND n.low = x.k3
+                coalesce(h.family, min(x.k1, 0)) AS k1, h.high AS k2, h.low AS k3, x.extra, h.mac,
+                NULL AS service, {rest}
+            FROM {table} x LEFT JOIN host h ON h.id = x.k1
             WHERE x.kind = {host})
          WHERE packets_in <> 0 OR packets_out <> 0",
         rest = rest.join(", "),

@@ -4,8 +4,9 @@ use rusqlite::{Connection, Result, Transaction, params_from_iter};
 
 use super::hosts::Hosts;
 use super::kind::{Extra, HOST, INTERFACE, KINDS, Kind};
-use super::rows::{Interval, int};
-use super::tiers::read_row;
+use super::numbers::stored_key;
+use super::rows::{Interval, Rows, int};
+use super::tiers::{read_key, read_values};
 
 /// Adds up a tier's intervals from `from` up to `to`, into one that begins at `from`. Returns their
 /// number as well.
@@ -17,23 +18,35 @@ pub(super) fn read(
 ) -> Result<(Interval, u32)> {
     let mut sum = Interval { start: from, ..Interval::default() };
     for kind in KINDS {
-        let sql = format!(
-            "SELECT {} FROM {} WHERE start >= ?1 AND start < ?2 AND {}",
-            kind.parts().join(", "),
-            kind.source(tier),
-            kind.condition()
-        );
-        let mut statement = connection.prepare_cached(&sql)?;
-        let mut rows = statement.query((from, to))?;
-        while let Some(row) = rows.next()? {
-            let (key, row) = read_row(kind, row, 0)?;
-            sum.rows[kind.at].add(kind, key, row);
-        }
+        read_rows(connection, kind, tier, (from, to), &mut sum.rows[kind.at])?;
     }
     let table = INTERFACE.table(tier);
     let sql = format!("SELECT count(DISTINCT start) FROM {table} WHERE start >= ?1 AND start < ?2");
     let parts = connection.prepare_cached(&sql)?.query_row((from, to), |row| row.get(0))?;
     Ok((sum, parts))
+}
+
+/// Adds the rows of one kind, of a tier's intervals in a span.
+pub(super) fn read_rows(
+    connection: &Connection,
+    kind: &Kind,
+    tier: i64,
+    span: (i64, i64),
+    sum: &mut Rows,
+) -> Result<()> {
+    let sql = format!(
+        "SELECT {} FROM {} WHERE start >= ?1 AND start < ?2 AND {}",
+        kind.parts().join(", "),
+        kind.source(tier),
+        kind.condition()
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(span)?;
+    while let Some(row) = rows.next()? {
+        let key = read_key(row, 0, kind.keys.len())?;
+        sum.add(kind, key, read_values(kind, row, kind.keys.len())?);
+    }
+    Ok(())
 }
 
 /// Adds an interval's rows to those of a tier at `start`. `hosts` assigns the numbers of hosts.
@@ -45,27 +58,35 @@ pub(super) fn put(
     interval: &Interval,
 ) -> Result<()> {
     for kind in KINDS {
-        let rows = &interval.rows[kind.at].0;
-        if rows.is_empty() {
-            continue;
-        }
-        let mut statement = transaction.prepare_cached(&put_statement(kind, tier))?;
-        for (key, row) in rows {
-            let mut stored = *key;
-            if kind.is_interned() {
-                let id = hosts.number(transaction, [key[0], key[1], key[2]])?;
-                stored = [id, key[3], 0, 0];
-            }
-            let values = [start].into_iter();
-            let values = values.chain(stored.into_iter().take(kind.key_columns().len()));
-            let values =
-                values.chain(row.cells.iter().flat_map(|cell| {
-                    [cell.packets, cell.bytes, cell.least, cell.greatest].map(int)
-                }));
-            let extras = row.extras.iter().zip(kind.extras);
-            let extras = extras.map(|(value, extra)| (*value).min(most(extra, tier)));
-            statement.execute(params_from_iter(values.chain(extras)))?;
-        }
+        put_rows(transaction, hosts, kind, (tier, start), &interval.rows[kind.at])?;
+    }
+    Ok(())
+}
+
+/// Adds rows of one kind to those of a tier at `start`.
+pub(super) fn put_rows(
+    transaction: &Transaction<'_>,
+    hosts: &mut Hosts,
+    kind: &Kind,
+    (tier, start): (i64, i64),
+    rows: &Rows,
+) -> Result<()> {
+    if rows.0.is_empty() {
+        return Ok(());
+    }
+    let mut statement = transaction.prepare_cached(&put_statement(kind, tier))?;
+    for (key, row) in &rows.0 {
+        let stored = stored_key(kind, key, |address| hosts.number(transaction, address))?;
+        let values = [start].into_iter();
+        let values = values.chain(stored.into_iter().take(kind.key_columns().len()));
+        let values = values.chain(
+            row.cells
+                .iter()
+                .flat_map(|cell| [cell.packets, cell.bytes, cell.least, cell.greatest].map(int)),
+        );
+        let extras = row.extras.iter().zip(kind.extras);
+        let extras = extras.map(|(value, extra)| (*value).min(most(extra, tier)));
+        statement.execute(params_from_iter(values.chain(extras)))?;
     }
     Ok(())
 }

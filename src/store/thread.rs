@@ -107,9 +107,7 @@ impl Store {
                 Err(failure) => debug!("{failure}"),
             }
         }
-        let nothing_waits = self.recent.lock().pending.is_empty();
-        // An error here recurs in the next commit, which reports it.
-        self.writer.tidy_up(nothing_waits).unwrap_or(false)
+        false
     }
 
     /// Handles a message of the worker.

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Result, Row as SqlRow, Transaction};
 
-use super::kind::{INTERFACE, Key, Kind};
+use super::kind::{INTERFACE, Kind};
 use super::rows::{Cell, Row};
 use super::schema;
 use crate::config::Tier;
@@ -139,16 +139,25 @@ pub(super) fn starts(connection: &Connection, seconds: i64, from: i64) -> Result
     connection.prepare_cached(&sql)?.query_map([from], |row| row.get(0))?.collect()
 }
 
-/// Reads the columns of a kind, from the one at `at` on.
-pub(super) fn read_row(kind: &Kind, row: &SqlRow<'_>, mut at: usize) -> Result<(Key, Row)> {
+/// Reads the parts of a key, which begin at column `at`; further ones stay 0.
+pub(super) fn read_key<const N: usize>(
+    row: &SqlRow<'_>,
+    at: usize,
+    parts: usize,
+) -> Result<[i64; N]> {
+    let mut key = [0; N];
+    for (n, part) in key.iter_mut().take(parts).enumerate() {
+        *part = row.get(at + n)?;
+    }
+    Ok(key)
+}
+
+/// Reads the columns of [`Kind::values`], which begin at column `at`.
+pub(super) fn read_values(kind: &Kind, row: &SqlRow<'_>, mut at: usize) -> Result<Row> {
     let mut next = || -> Result<i64> {
         at += 1;
         row.get(at - 1)
     };
-    let mut key: Key = [0; 4];
-    for part in key.iter_mut().take(kind.keys.len()) {
-        *part = next()?;
-    }
     let mut number = || next().map(i64::cast_unsigned);
     let mut cells = Vec::with_capacity(kind.ways.len());
     for _ in kind.ways {
@@ -156,5 +165,5 @@ pub(super) fn read_row(kind: &Kind, row: &SqlRow<'_>, mut at: usize) -> Result<(
         cells.push(Cell { packets, bytes, least: number()?, greatest: number()? });
     }
     let extras = kind.extras.iter().map(|_| next()).collect::<Result<_>>()?;
-    Ok((key, Row { cells, extras, parts: 1 }))
+    Ok(Row { cells, extras, parts: 1 })
 }

@@ -14,7 +14,8 @@ use brightstat::account::{
 use brightstat::config::Tier;
 use brightstat::decode::{Addr, Mac};
 use brightstat::store::kind::{
-    HOST, INTERFACE, KINDS, Key, Kind, PORT, PROTOCOL, SERVICE, addr_key, port_key, service_key,
+    HOST, INTERFACE, KINDS, Key, Kind, PARTS, PORT, PROTOCOL, SERVICE, addr_key, key_of, port_key,
+    service_key,
 };
 use brightstat::store::{Limits, Options, Status, Store};
 use rusqlite::Connection;
@@ -381,7 +382,7 @@ fn read(connection: &Connection, tier: i64) -> rusqlite::Result<BTreeMap<i64, Ro
         let mut statement = connection.prepare(&sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let mut key: Key = [0; 4];
+            let mut key: Key = [0; PARTS];
             for (at, part) in key.iter_mut().take(kind.keys.len()).enumerate() {
                 *part = row.get(1 + at)?;
             }
@@ -404,37 +405,37 @@ fn add_rows(rows: &mut Rows, number: i64) {
             *value = if column.is_sum { *value + more } else { (*value).max(*more) };
         }
     };
-    let none = [-1, 0, 0, 0];
+    let none = key_of([-1]);
     for at in [0, 1] {
-        add(&INTERFACE, [at + 1, 0, 0, 0], 0, Volume::default(), &[60_000, at]);
+        add(&INTERFACE, key_of([at + 1]), 0, Volume::default(), &[60_000, at]);
     }
-    add(&INTERFACE, [1, 0, 0, 0], 4, ARP, &[0, 0]);
+    add(&INTERFACE, key_of([1]), 4, ARP, &[0, 0]);
     add(&HOST, none, 0, ARP, &[0]);
     add(&HOST, none, 1, ARP, &[0]);
     add(&PORT, none, 0, ARP, &[]);
     add(&PROTOCOL, none, 0, ARP, &[]);
     for flow in flows(number) {
         let volume = flow.volume;
-        add(&INTERFACE, [flow.interface as i64 + 1, 0, 0, 0], flow.direction, volume, &[0, 0]);
+        add(&INTERFACE, key_of([flow.interface as i64 + 1]), flow.direction, volume, &[0, 0]);
         for (way, host) in [(0, flow.destination), (1, flow.source)] {
             let (key, local) = match host < FOLDED {
                 true => (addr_key(&address(host)), is_local(host)),
-                false => ([0, 0, 0, 0], false),
+                false => (key_of([0]), false),
             };
             add(&HOST, key, way, volume, &[i64::from(local)]);
             if let Some(service) = service(&flow).filter(|_| host < FOLDED) {
-                let key = [key[0], key[1], key[2], service_key(service)];
+                let key = key_of([key[0], key[1], key[2], service_key(service)]);
                 add(&SERVICE, key, way, volume, &[i64::from(local)]);
             }
         }
         let transport = if flow.protocol == TCP { Transport::Tcp } else { Transport::Udp };
         let key = match flow.port {
             None => none,
-            Some(FOLDED_PORT) => [0, 0, 0, 0],
+            Some(FOLDED_PORT) => key_of([0]),
             Some(port) => port_key(transport, port),
         };
         add(&PORT, key, 0, volume, &[]);
-        add(&PROTOCOL, [i64::from(flow.protocol), 0, 0, 0], 0, volume, &[]);
+        add(&PROTOCOL, key_of([i64::from(flow.protocol)]), 0, volume, &[]);
     }
 }
 

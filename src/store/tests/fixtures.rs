@@ -196,9 +196,7 @@ fn assert_services_are_within_hosts(store: &Store, seconds: i64) {
     let wrong = format!(
         "SELECT count(*)
          FROM (SELECT start, k1, {sums} FROM {table} WHERE {} GROUP BY start, k1) s
-            LEFT JOIN host h ON h.id = s.k1
-            LEFT JOIN {table} o ON o.start = s.start AND o.kind = {}
-                AND o.k1 = h.family AND o.k2 = h.high AND o.k3 = h.low
+            LEFT JOIN {table} o ON o.start = s.start AND o.kind = {} AND o.k1 = s.k1
          WHERE o.start IS NULL OR {is_more}",
         SERVICE.condition(),
         HOST.at
@@ -261,10 +259,7 @@ pub(in crate::store) fn assert_conservation_since(store: &Store, since: i64) {
                 .collect();
             let sums: Vec<String> =
                 columns.iter().map(|column| format!("sum({column}) AS {column}")).collect();
-            let not_rest = match kind.other {
-                Some(other) => format!("k1 <> {}", other[0]),
-                None => "1".to_owned(),
-            };
+            let not_rest = if kind.has_other { "k1 <> 0" } else { "1" };
             let span = coarse.seconds;
             let rows = |tier: i64| {
                 let table = kind.table(tier);

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::fixtures::{Packet, YEAR, closed, host, options, packets, some, spread};
 use crate::account::{PortKey, Service, Transport};
 use crate::store::InMemory;
-use crate::store::kind::{HOST, INTERFACE, KINDS, PORT, SERVICE};
+use crate::store::kind::{HOST, INTERFACE, KINDS, OTHER, PORT, SERVICE, key_of};
 use crate::store::query::History;
 use crate::store::question::{Answer, Label, Question, Step, Which};
 use crate::store::rows::Interval;
@@ -140,7 +140,7 @@ fn rates_of_other_are_told_over_the_time_that_was_captured() {
     half.other_ports.count(3_000);
     let interval = Interval::new(&half, |_| 1);
     for (kind, way) in [(&HOST, 1), (&PORT, 0)] {
-        let other = &interval.rows[kind.at].0[&kind.other.unwrap()].cells[way];
+        let other = &interval.rows[kind.at].0[&key_of([OTHER])].cells[way];
         assert_eq!((other.least, other.greatest), (100, 100), "{}", kind.name);
     }
 }
