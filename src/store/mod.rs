@@ -21,6 +21,7 @@ mod events;
 mod grid;
 mod hosts;
 pub mod kind;
+mod migrations;
 mod numbers;
 pub mod open;
 mod place;

@@ -227,8 +227,14 @@ fn a_failure_after_the_upgrade_takes_it_back() {
     let directory = tempfile::tempdir().unwrap();
     let mut connection = of_version_3(&directory.path().join("b.db"));
     let before = (everything(&connection), rows(&connection, "SELECT * FROM event"));
-    let steps =
-        [not_again, not_again, not_again, schema::MIGRATIONS[3], schema::MIGRATIONS[4], fails];
+    let steps = [
+        not_again,
+        not_again,
+        not_again,
+        migrations::MIGRATIONS[3],
+        migrations::MIGRATIONS[4],
+        fails,
+    ];
     assert!(migrate_by(&mut connection, 3, &steps).is_err());
     assert_eq!((everything(&connection), rows(&connection, "SELECT * FROM event")), before);
     assert_eq!(rows(&connection, "PRAGMA user_version"), ["[Integer(3)]"]);
