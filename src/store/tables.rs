@@ -74,9 +74,16 @@ pub(super) fn put_rows(
     if rows.0.is_empty() {
         return Ok(());
     }
-    let mut statement = transaction.prepare_cached(&put_statement(kind, tier))?;
+    let mut sorted = Vec::with_capacity(rows.0.len());
     for (key, row) in &rows.0 {
         let stored = stored_key(kind, key, |address| hosts.number(transaction, address))?;
+        sorted.push((stored, row));
+    }
+    // In the order of the table: SQLite fills a page that grows at its end, and splits others in
+    // halves. Unsorted, the file of a year was 52 MB instead of 35.
+    sorted.sort_unstable_by_key(|(stored, _)| *stored);
+    let mut statement = transaction.prepare_cached(&put_statement(kind, tier))?;
+    for (stored, row) in sorted {
         let values = [start].into_iter();
         let values = values.chain(stored.into_iter().take(kind.key_columns().len()));
         let values = values.chain(
