@@ -186,7 +186,9 @@ fn check_services(
     let sql = format!(
         "SELECT count(*), min(s.start)
          FROM (SELECT start, k1, {sums} FROM {table} WHERE {} GROUP BY start, k1) s
-            LEFT JOIN {table} o ON o.start = s.start AND o.kind = {} AND o.k1 = s.k1
+            LEFT JOIN host h ON h.id = s.k1
+            LEFT JOIN {table} o ON o.start = s.start AND o.kind = {}
+                AND o.k1 = h.family AND o.k2 = h.high AND o.k3 = h.low
          WHERE o.start IS NULL OR {is_more}",
         SERVICE.condition(),
         HOST.at
@@ -271,16 +273,21 @@ pub fn compact(database: &Path) -> Result<(u64, u64), Error> {
 ///
 /// # Errors
 /// A file that is no database of brightstat, or a newer one's; a daemon writes it; it cannot be
-/// written, or there is no room. The file is then unchanged.
+/// written. The file is then unchanged.
 pub fn upgrade(database: &Path) -> Result<i32, Error> {
     let before = match History::open(database) {
-        Ok(_) => return Ok(VERSION),
+        Ok(history) => {
+            let sql = "PRAGMA user_version";
+            wrap(database, history.connection().query_row(sql, [], |row| row.get(0)))?
+        }
         Err(Error::Schema { version, .. }) if version < VERSION => version,
         Err(other) => return Err(other),
     };
-    let lock = Place::lock(database)?;
-    drop(open::open_once(database, &Arc::default())?);
-    drop(lock);
+    if before < VERSION {
+        let lock = Place::lock(database)?;
+        drop(open::open_once(database, &Arc::default())?);
+        drop(lock);
+    }
     Ok(before)
 }
 

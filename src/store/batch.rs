@@ -21,6 +21,4 @@ pub(super) struct Batch<'a> {
     pub(super) events: &'a [Event],
     /// Whether open intervals of coarser tiers are recomputed in any case.
     pub(super) is_last: bool,
-    /// Whether the daemon is about to stop: what can wait is left to the next start.
-    pub(super) is_stopping: bool,
 }

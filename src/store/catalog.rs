@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, Result, Transaction};
 
-use super::hosts;
 use super::kind::{Key, addr_key};
+use super::sweep::{Step, Sweep};
 use crate::account::IntervalHost;
 use crate::decode::Mac;
 
 /// Limit of MACs that are remembered, so as not to write them again, and of MACs that wait to be
 /// written: the disk may fail while somebody invents addresses.
 const MACS: usize = 4_096;
+/// With this many MACs in the database, those of hosts without history are searched for.
+const MANY_MACS: usize = 20_000;
 
 /// The names and numbers of interfaces, and the MACs of hosts, as far as known.
 pub(super) struct Catalog {
@@ -20,6 +22,12 @@ pub(super) struct Catalog {
     new_interfaces: Vec<(i64, String)>,
     macs: HashMap<Key, Mac>,
     new_macs: BTreeMap<Key, Mac>,
+    /// MACs in the database, an estimate.
+    stored_macs: usize,
+    /// The number of MACs from which on a sweep is due.
+    pub(super) many_macs: usize,
+    /// The sweep in progress.
+    sweep: Option<Sweep>,
 }
 
 impl Catalog {
@@ -33,11 +41,17 @@ impl Catalog {
             new_interfaces: Vec::new(),
             macs: HashMap::new(),
             new_macs: BTreeMap::new(),
+            stored_macs: count_macs(connection, MANY_MACS)?,
+            many_macs: MANY_MACS,
+            sweep: None,
         })
     }
 
     /// Remembers MACs that are new or have changed, to be written.
     pub(super) fn note_macs(&mut self, hosts: &[IntervalHost]) {
+        if let Some(sweep) = &mut self.sweep {
+            hosts.iter().for_each(|host| sweep.add(&addr_key(&host.address)));
+        }
         for host in hosts.iter().filter(|host| host.mac.is_known()) {
             let key = addr_key(&host.address);
             if self.macs.get(&key) == Some(&host.mac) {
@@ -84,23 +98,17 @@ impl Catalog {
         Ok(())
     }
 
-    /// Writes what is new within a transaction, after the rows of its intervals.
-    /// [`Catalog::note_written`] follows its commit.
+    /// Writes what is new within a transaction. [`Catalog::note_written`] follows its commit.
     pub(super) fn write(&mut self, transaction: &Transaction<'_>) -> Result<()> {
         self.write_interfaces(transaction)?;
-        let mut put = transaction
-            .prepare_cached("UPDATE host SET mac = ?2 WHERE id = ?1 AND mac IS NOT ?2")?;
+        let mut put = transaction.prepare_cached(
+            "INSERT INTO host_mac VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET mac = excluded.mac WHERE mac <> excluded.mac",
+        )?;
         for (key, mac) in &self.new_macs {
-            match hosts::find(transaction, [key[0], key[1], key[2]])? {
-                Some(number) => {
-                    put.execute((number, mac.to_string()))?;
-                }
-                // It has no history. Note its MAC again when it is seen again: it may have one then.
-                None => {
-                    self.macs.remove(key);
-                }
-            }
+            put.execute((key[0], key[1], key[2], mac.to_string()))?;
         }
+        self.stored_macs += self.new_macs.len();
         Ok(())
     }
 
@@ -108,6 +116,47 @@ impl Catalog {
     pub(super) fn note_written(&mut self) {
         self.new_interfaces.clear();
         self.new_macs.clear();
+    }
+
+    /// Does a step of a sweep for MACs of hosts without history, if there are many. Returns whether
+    /// there is more to do.
+    ///
+    /// A sweep begins only if `may_begin`: if no interval waits.
+    ///
+    /// # Errors
+    /// An error of SQLite; the next call repeats the step.
+    pub(super) fn sweep(&mut self, connection: &mut Connection, may_begin: bool) -> Result<bool> {
+        if self.sweep.is_none() {
+            if !may_begin || self.stored_macs < self.many_macs {
+                return Ok(false);
+            }
+            // MACs that were written again have been counted twice.
+            self.stored_macs = count_macs(connection, self.many_macs)?;
+            if self.stored_macs < self.many_macs {
+                return Ok(false);
+            }
+            self.sweep = Some(Sweep::new(connection)?);
+        }
+        let Some(sweep) = &mut self.sweep else { return Ok(false) };
+        match sweep.step(connection)? {
+            Step::More(gone) => {
+                // Forget deleted MACs: some will be seen, and written, again.
+                self.macs.retain(|key, _| !gone.contains(key));
+                Ok(true)
+            }
+            Step::Done(kept) => {
+                self.sweep = None;
+                self.stored_macs = kept;
+                // Sweep again only after the table has grown by as many rows.
+                self.many_macs = MANY_MACS.max(2 * kept);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Abandons the sweep: rows have been moved to where it may have been already.
+    pub(super) fn give_up_sweep(&mut self) {
+        self.sweep = None;
     }
 
     /// Adopts what the catalog of another database knows, to be written to this one. Returns the
@@ -130,4 +179,11 @@ impl Catalog {
         self.macs = known.macs;
         renumbered
     }
+}
+
+/// The number of MACs in the database, counted up to `most`.
+fn count_macs(connection: &Connection, most: usize) -> Result<usize> {
+    let sql = format!("SELECT count(*) FROM (SELECT 1 FROM host_mac LIMIT {most})");
+    let count: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or(0))
 }

@@ -131,7 +131,6 @@ impl Store {
             set_backs: &self.set_backs,
             events: &self.events,
             is_last,
-            is_stopping: self.pulse.is_stopping(),
         };
         let recent = &self.recent;
         self.writer.commit(&batch, |transaction, probe| {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use rusqlite::ErrorCode::{self, *};
 use thiserror::Error;
 
-use super::schema::VERSION;
+use super::schema::{OLDEST_READ, VERSION};
 use crate::failure::{Coded, Exit};
 
 /// Why the history cannot be written, read or looked after.
@@ -30,12 +30,6 @@ pub enum Error {
          brightstat or set history.database to another file"
     )]
     Newer { path: PathBuf, version: i32 },
-    #[error(
-        "{path}: has schema {version}, and an upgrade to {VERSION} needs {} MB of free space where \
-         there are {}; make room (the database is unchanged)",
-        needed.div_ceil(1_000_000), free / 1_000_000
-    )]
-    NoRoom { path: PathBuf, version: i32, needed: u64, free: u64 },
     #[error("{path}: damaged, and cannot be moved aside: {source}")]
     MoveAside { path: PathBuf, source: io::Error },
     #[error(
@@ -66,7 +60,7 @@ pub enum Error {
     )]
     NotOurs { path: PathBuf },
     #[error(
-        "{path}: has schema {version}, this brightstat reads {VERSION}; {}",
+        "{path}: has schema {version}, this brightstat knows {OLDEST_READ} to {VERSION}; {}",
         if *version > VERSION { "use the version of the daemon" }
         else { "the daemon upgrades its own when it starts, 'brightstat db upgrade' any other" }
     )]
@@ -132,9 +126,7 @@ impl Coded for Error {
             | Error::Read { .. }
             | Error::Backup { .. } => Exit::Io,
             Error::Foreign { .. } | Error::Newer { .. } | Error::Schema { .. } => Exit::Config,
-            Error::LogInUse { .. } | Error::Locked { .. } | Error::NoRoom { .. } => {
-                Exit::Unavailable
-            }
+            Error::LogInUse { .. } | Error::Locked { .. } => Exit::Unavailable,
             Error::NoDatabase { .. }
             | Error::Directory { .. }
             | Error::NoInterface { .. }

@@ -33,9 +33,15 @@ pub(super) fn write(transaction: &Transaction<'_>, events: &[Event]) -> Result<(
 
 /// The newest events, at most `most`, the newest first.
 pub(super) fn newest(connection: &Connection, most: u32) -> Result<Vec<Event>> {
-    let sql = "SELECT time, severity, kind, subject, peer, message, evidence FROM event
-        ORDER BY id DESC LIMIT ?1";
-    let mut rows = connection.prepare(sql)?;
+    let version: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    // A copy from before an upgrade has nothing else than sentences.
+    let [subject, peer, evidence] =
+        if version < 4 { ["NULL"; 3] } else { ["subject", "peer", "evidence"] };
+    let sql = format!(
+        "SELECT time, severity, kind, {subject}, {peer}, message, {evidence} FROM event
+        ORDER BY id DESC LIMIT ?1"
+    );
+    let mut rows = connection.prepare(&sql)?;
     let events = rows.query_map([most], |row| {
         let evidence: Option<String> = row.get(6)?;
         Ok(Event {

@@ -1,10 +1,10 @@
-//! Gives hosts numbers, which rows hold in place of addresses. What is known of a host beside its
-//! traffic, its hardware address for one, is stored with its number. The store thread assigns
-//! numbers, within a transaction.
+//! Gives hosts numbers, which the rows of services hold in place of an address, and later those of
+//! conversations ([`Stored`](super::kind::Stored) says why not all rows do). The store thread
+//! assigns them, within a transaction.
 //!
 //! Theory of operation. Outside the tables a host is its address. Its number is assigned when a row
-//! is written. Who reads finds rows by number, within one transaction, and looks up the addresses
-//! of those that it shows ([`super::numbers`]): nobody ever holds the number of a deleted host.
+//! is written. A reader finds rows by number, within one transaction, and looks up the addresses of
+//! those that it shows ([`super::numbers`]): nobody ever holds the number of a deleted host.
 //!
 //! Numbers of hosts without rows are deleted: invented addresses must not make the file grow for
 //! good. No index leads from a number to its rows; it would cost as much as the rows do. So when
@@ -176,7 +176,6 @@ impl Sweep {
             let mut rows = rows.query((first, last))?;
             while let Some(row) = rows.next()? {
                 for at in 0..kind.hosts {
-                    // "Other" and "none" have no bit.
                     self.mark(row.get(at)?);
                 }
             }

@@ -85,9 +85,6 @@ pub(super) fn open_once(path: &Path, pulse: &Arc<Pulse>) -> Result<Connection, E
              PRAGMA wal_autocheckpoint = 16000; PRAGMA journal_size_limit = 33554432;",
         )
         .map_err(failed)?;
-    if version > 0 && version < VERSION {
-        announce_upgrade(path, version)?;
-    }
     if version < VERSION {
         migrate(&mut connection, version).map_err(failed)?;
         match version {
@@ -97,32 +94,6 @@ pub(super) fn open_once(path: &Path, pulse: &Arc<Pulse>) -> Result<Connection, E
     }
     Ok(connection)
 }
-
-/// Says what an upgrade of the schema takes, and refuses one for which there is no room: it writes
-/// every row once, first to the log and from there to the file. Then most of the old pages are free.
-fn announce_upgrade(path: &Path, version: i32) -> Result<(), Error> {
-    let size = std::fs::metadata(path).map_or(0, |file| file.len());
-    let needed = 2 * size;
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let disk = statvfs(directory.unwrap_or(Path::new(".")));
-    let free = disk.map_or(u64::MAX, |disk| disk.blocks_available() * disk.fragment_size());
-    if free < needed {
-        return Err(Error::NoRoom { path: path.to_owned(), version, needed, free });
-    }
-    info!(
-        "{}: upgrading from schema {version} to {VERSION}: {} MB, for which up to {} MB more are \
-         used meanwhile and some {} s pass on a Pi Zero; if it is interrupted, it starts over",
-        path.display(),
-        size.div_ceil(1_000_000),
-        needed.div_ceil(1_000_000),
-        size / SIZE_A_SECOND + 1
-    );
-    Ok(())
-}
-
-/// Bytes of a database that a Pi Zero upgrades in a second, an estimate: it has a thirtieth of the
-/// speed at which a desktop machine did 20 MB a second.
-const SIZE_A_SECOND: u64 = 700_000;
 
 /// Compacts the file before work begins, if most of it is free, or if it is above its size limit
 /// and partly free. If that would take long, it is left to `brightstat db compact`.

@@ -19,7 +19,7 @@ use super::question::{Answer, Question, Step, Which};
 use super::reading::{Meant, Reading};
 use super::recent::InMemory;
 use super::scan::Memory;
-use super::schema::{APPLICATION_ID, VERSION};
+use super::schema::{APPLICATION_ID, OLDEST_READ, VERSION};
 use super::tiers;
 use crate::config::Tier;
 
@@ -70,7 +70,7 @@ impl History {
         if id != APPLICATION_ID || version < 1 {
             return Err(Error::NotOurs { path: own() });
         }
-        if version != VERSION {
+        if !(OLDEST_READ..=VERSION).contains(&version) {
             return Err(Error::Schema { path: own(), version });
         }
         connection.pragma_update(None, "cache_size", -1_024).map_err(failed)?;

@@ -246,7 +246,9 @@ impl<'a> Reading<'a> {
 
     /// The whole traffic of the host with this number.
     fn read_host(&self, host: i64) -> rusqlite::Result<Line> {
-        let key: Stored = [host, 0, 0];
+        // A host's own rows have its address.
+        let key = self.scan.numbers.key(&SERVICE, &[host, 0, 0])?;
+        let key = self.scan.numbers.stored(&HOST, &key)?;
         let mut sums = Sums::default();
         self.scan.each(&HOST, &Only::Keys(&[key]), |_, start, found, row| {
             if let Some(point) = self.scan.grid.point(start).filter(|_| found == key) {
@@ -297,10 +299,9 @@ impl<'a> Reading<'a> {
         let Some(address) = key_address(key).filter(|_| [&HOST, &SERVICE].contains(&kind)) else {
             return Ok(Label::of_key(kind, key).unwrap_or(Label::Other));
         };
-        let sql = "SELECT mac FROM host WHERE family = ?1 AND high = ?2 AND low = ?3";
+        let sql = "SELECT mac FROM host_mac WHERE family = ?1 AND high = ?2 AND low = ?3";
         let mut statement = self.scan.connection.prepare_cached(sql)?;
         let mac = statement.query_row([key[0], key[1], key[2]], |row| row.get(0)).optional()?;
-        let mac: Option<String> = mac.flatten();
         let is_local = row.extras[0] == 1;
         if kind == &HOST {
             return Ok(Label::Host(address, mac, is_local));

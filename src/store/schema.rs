@@ -1,4 +1,4 @@
-//! The tables and views of the database. The steps that lead to them are in `migrations`.
+//! The tables and views of the database, and the migrations that lead to them.
 //!
 //! Every column of a traffic table is an integer. Each tier has its own tables. The keys of fine
 //! tiers start with time: a commit appends at the end, and an old hour is one run of pages. The
@@ -7,7 +7,6 @@
 use rusqlite::{Connection, Result, Transaction};
 
 use super::kind::{HOST, INTERFACE, KINDS, Kind, SERVICE, SHARED_KEYS};
-use super::migrations::{MIGRATIONS, Migration};
 use crate::account::{Transport, protocol_name};
 
 /// `PRAGMA application_id`: "bsta", so that file(1) and we know our own files.
@@ -15,6 +14,18 @@ pub const APPLICATION_ID: i32 = 0x6273_7461;
 
 /// `PRAGMA user_version`: counts up with every migration.
 pub const VERSION: i32 = MIGRATIONS.len() as i32;
+
+/// The oldest schema that can be read as it is: a copy that was made before an upgrade. It has all
+/// kinds of rows; only its events are shorter, see [`super::events`].
+pub(super) const OLDEST_READ: i32 = 3;
+
+/// Turns one version of the schema into the next.
+type Migration = fn(&Transaction<'_>) -> Result<()>;
+
+/// One for each version; the first begins with an empty file. A released migration never changes:
+/// there are databases that it has made.
+pub(super) const MIGRATIONS: [Migration; 4] =
+    [make_catalog, grade_events, number_hosts, add_evidence];
 
 /// Migrates the database from `version` to [`VERSION`] in one transaction.
 ///
@@ -41,6 +52,83 @@ pub(super) fn migrate_by(
     }
     transaction.pragma_update(None, "user_version", migrations.len() as i32)?;
     transaction.commit()
+}
+
+/// Version 1: the tables that belong to no tier.
+fn make_catalog(transaction: &Transaction<'_>) -> Result<()> {
+    transaction.execute_batch(
+        "CREATE TABLE tier (
+            -- The length of its intervals.
+            seconds INTEGER PRIMARY KEY,
+            name TEXT NOT NULL,
+            -- From this time on all rows of the tier are there; -1: it is no longer written.
+            kept_since INTEGER NOT NULL
+        );
+        CREATE TABLE interface_name (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+        CREATE TABLE device_name (id INTEGER PRIMARY KEY, name TEXT NOT NULL, mac TEXT UNIQUE);
+        CREATE TABLE host_mac (
+            family INTEGER NOT NULL, high INTEGER NOT NULL, low INTEGER NOT NULL,
+            mac TEXT NOT NULL,
+            PRIMARY KEY (family, high, low)
+        ) WITHOUT ROWID;
+        CREATE TABLE event (
+            id INTEGER PRIMARY KEY,
+            time INTEGER NOT NULL,
+            kind TEXT NOT NULL,
+            message TEXT NOT NULL
+        );
+        CREATE VIEW v_tier AS SELECT name AS tier, seconds, kept_since FROM tier;
+        CREATE VIEW v_event AS
+            SELECT time, datetime(time, 'unixepoch') AS time_utc, kind, message FROM event;",
+    )
+}
+
+/// Version 2: the severity of an event, so that scripts need not know every kind to come.
+fn grade_events(transaction: &Transaction<'_>) -> Result<()> {
+    transaction.execute_batch(
+        "ALTER TABLE event ADD COLUMN severity INTEGER NOT NULL DEFAULT 6;
+         UPDATE event SET severity = CASE kind
+            WHEN 'write_failed' THEN 3 WHEN 'database_damaged' THEN 3
+            WHEN 'history_lost' THEN 4 WHEN 'clock_set_back' THEN 5 ELSE 6 END;
+         DROP VIEW v_event;
+         CREATE VIEW v_event AS
+            SELECT time, datetime(time, 'unixepoch') AS time_utc, severity, kind, message
+            FROM event;",
+    )
+}
+
+/// Version 3: numbers for hosts, which keep the row of a host and a service short. Such rows need
+/// no new table: the tiers' tables have room for new kinds. SCTP ports, which older views call
+/// "udp", need no step: every migration recreates the views.
+fn number_hosts(transaction: &Transaction<'_>) -> Result<()> {
+    transaction.execute_batch(
+        "CREATE TABLE host (
+            id INTEGER PRIMARY KEY,
+            -- As in host_mac.
+            family INTEGER NOT NULL, high INTEGER NOT NULL, low INTEGER NOT NULL,
+            UNIQUE (family, high, low)
+        );",
+    )
+}
+
+/// Version 4: whom an event is about, and its evidence. The sentence of an event is its reason now;
+/// the view keeps the older name as well, and gets its new columns at the end, for scripts that
+/// count them. Older events say all that they know in their sentence.
+///
+/// The column keeps its older name: to rename one, SQLite reads every view of the file, and fails if
+/// an owner's own view is made of ours, which are not there during a migration.
+fn add_evidence(transaction: &Transaction<'_>) -> Result<()> {
+    transaction.execute_batch(
+        "DROP VIEW v_event;
+         ALTER TABLE event ADD COLUMN subject TEXT;
+         ALTER TABLE event ADD COLUMN peer TEXT;
+         -- An object as JSON.
+         ALTER TABLE event ADD COLUMN evidence TEXT;
+         CREATE VIEW v_event AS
+            SELECT time, datetime(time, 'unixepoch') AS time_utc, severity, kind,
+                message, subject, peer, message AS reason, evidence
+            FROM event;",
+    )
 }
 
 /// Tiers of this length or longer, seconds, sort rows by kind before time.
@@ -178,8 +266,8 @@ fn part_of_view(kind: &Kind, seconds: i64, name: &str) -> String {
     let (keys, join) = match kind.name {
         "interface" => ("n.name, dropped, covered", " JOIN interface_name n ON n.id = x.interface"),
         "host" => (
-            "coalesce(h.family, min(x.k1, 0)) AS k1, h.high AS k2, h.low AS k3, x.extra, h.mac",
-            " LEFT JOIN host h ON h.id = x.k1",
+            "x.k1, x.k2, x.k3, x.extra, n.mac",
+            " LEFT JOIN host_mac n ON n.family = x.k1 AND n.high = x.k2 AND n.low = x.k3",
         ),
         "device" => ("x.k1, n.name, n.mac", " LEFT JOIN device_name n ON n.id = x.k1"),
         _ => ("x.k1", ""),
@@ -213,16 +301,18 @@ fn services(seconds: i64, name: &str) -> String {
         .collect();
     let rows = format!(
         "SELECT '{name}' AS tier, {seconds} AS seconds, x.start,
-            h.family AS k1, h.high AS k2, h.low AS k3, x.extra, h.mac, x.k2 AS service, {own}
+            h.family AS k1, h.high AS k2, h.low AS k3, x.extra, n.mac, x.k2 AS service, {own}
          FROM {table} x CROSS JOIN host h ON h.id = x.k1
+            LEFT JOIN host_mac n ON n.family = h.family AND n.high = h.high AND n.low = h.low
          WHERE x.kind = {service}",
         own = own.join(", "),
         service = SERVICE.at,
     );
     let left = |column: &str| {
         format!(
-            "x.{column} - coalesce((SELECT sum(s.{column}) FROM {table} s
-                WHERE s.start = x.start AND s.kind = {service} AND s.k1 = x.k1), 0)",
+            "x.{column} - coalesce((SELECT sum(s.{column}) FROM host h CROSS JOIN {table} s
+                WHERE h.family = x.k1 AND h.high = x.k2 AND h.low = x.k3
+                    AND s.start = x.start AND s.kind = {service} AND s.k1 = h.id), 0)",
             service = SERVICE.at
         )
     };
@@ -240,9 +330,9 @@ fn services(seconds: i64, name: &str) -> String {
     format!(
         "{rows} UNION ALL SELECT * FROM (
             SELECT '{name}' AS tier, {seconds} AS seconds, x.start,
-                coalesce(h.family, min(x.k1, 0)) AS k1, h.high AS k2, h.low AS k3, x.extra, h.mac,
-                NULL AS service, {rest}
-            FROM {table} x LEFT JOIN host h ON h.id = x.k1
+                x.k1, x.k2, x.k3, x.extra, n.mac, NULL AS service, {rest}
+            FROM {table} x
+                LEFT JOIN host_mac n ON n.family = x.k1 AND n.high = x.k2 AND n.low = x.k3
             WHERE x.kind = {host})
          WHERE packets_in <> 0 OR packets_out <> 0",
         rest = rest.join(", "),

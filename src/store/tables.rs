@@ -80,7 +80,7 @@ pub(super) fn put_rows(
         sorted.push((stored, row));
     }
     // In the order of the table: SQLite fills a page that grows at its end, and splits others in
-    // halves. Unsorted, the file of a year was 52 MB instead of 35.
+    // halves.
     sorted.sort_unstable_by_key(|(stored, _)| *stored);
     let mut statement = transaction.prepare_cached(&put_statement(kind, tier))?;
     for (stored, row) in sorted {

@@ -107,7 +107,9 @@ impl Store {
                 Err(failure) => debug!("{failure}"),
             }
         }
-        false
+        let nothing_waits = self.recent.lock().pending.is_empty();
+        // An error here recurs in the next commit, which reports it.
+        self.writer.tidy_up(nothing_waits).unwrap_or(false)
     }
 
     /// Handles a message of the worker.

@@ -146,6 +146,7 @@ impl Writer {
         let mut work =
             Work { transaction: &transaction, tiers: tiers_now, limits, hosts, stale, fresh };
         let probe = Probe::new(&transaction, tiers[0].seconds, &batch.intervals)?;
+        catalog.write(&transaction)?;
         events::write(&transaction, batch.events)?;
         for set_back in batch.set_backs {
             work.set_back(*set_back)?;
@@ -154,10 +155,7 @@ impl Writer {
         let written = newest(work.transaction, base)?;
         let waiting = batch.intervals.iter().map(|interval| interval.start).max();
         let waiting_first = batch.intervals.iter().map(|interval| interval.start).min();
-        let Some(newest) = written.max(waiting) else {
-            catalog.write(&transaction)?;
-            return seal(transaction, None);
-        };
+        let Some(newest) = written.max(waiting) else { return seal(transaction, None) };
         let horizon = batch.present.unwrap_or(newest + base);
         // A coarser interval has also ended if there are later rows: after a crash only the last
         // one is assumed to be behind. Rows that are far ahead were written by a wrong clock.
@@ -191,10 +189,7 @@ impl Writer {
             work.let_go(present, arriving, &mut allowances)?;
         }
         work.make_room(horizon, *max_size, arriving)?;
-        catalog.write(&transaction)?;
-        if !batch.is_stopping {
-            work.hosts.sweep(&transaction)?;
-        }
+        work.hosts.sweep(&transaction)?;
         let Work { tiers: tiers_now, fresh, .. } = work;
         let probe = match probe {
             Some(probe) if probe.is_there(&transaction)? => Some(probe),
@@ -211,7 +206,19 @@ impl Writer {
             *refreshed = Some(ended);
         }
         catalog.note_written();
+        if !batch.set_backs.is_empty() {
+            catalog.give_up_sweep();
+        }
         Ok(())
+    }
+
+    /// Does a step of deferred work. Returns whether there is more to do. A sweep begins only if
+    /// `may_begin`: if no interval waits.
+    ///
+    /// # Errors
+    /// An error of SQLite; nothing is lost, and the next call repeats the step.
+    pub(super) fn tidy_up(&mut self, may_begin: bool) -> Result<bool> {
+        self.catalog.sweep(&mut self.connection, may_begin)
     }
 }
 

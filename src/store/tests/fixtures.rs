@@ -196,7 +196,9 @@ fn assert_services_are_within_hosts(store: &Store, seconds: i64) {
     let wrong = format!(
         "SELECT count(*)
          FROM (SELECT start, k1, {sums} FROM {table} WHERE {} GROUP BY start, k1) s
-            LEFT JOIN {table} o ON o.start = s.start AND o.kind = {} AND o.k1 = s.k1
+            LEFT JOIN host h ON h.id = s.k1
+            LEFT JOIN {table} o ON o.start = s.start AND o.kind = {}
+                AND o.k1 = h.family AND o.k2 = h.high AND o.k3 = h.low
          WHERE o.start IS NULL OR {is_more}",
         SERVICE.condition(),
         HOST.at
