@@ -11,6 +11,7 @@
 //! instructions each, measured on etherparse 0.2x. [`fast_path`] is a short cut for the usual
 //! frame.
 
+mod addr;
 mod fast_path;
 mod ip;
 mod lan;
@@ -24,8 +25,9 @@ mod serial;
 mod tags;
 mod wifi;
 
+pub use addr::{Addr, Mac};
 pub use layer::LinkLayer;
-pub use record::{Addr, Defect, Fragment, Mac, NO_TIME, Network, PacketRecord, protocol};
+pub use record::{Defect, Fragment, NO_TIME, Network, PacketRecord, protocol};
 
 /// Decodes one frame into `record`, whatever that held before.
 ///

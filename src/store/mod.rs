@@ -40,6 +40,7 @@ mod sweep;
 mod tables;
 mod thread;
 mod tiers;
+mod wanted;
 mod work;
 mod write;
 

@@ -16,11 +16,12 @@ use super::error::Error;
 use super::grid::Grid;
 use super::kind::{Key, host_key, key_of, port_key, service_key};
 use super::question::{Answer, Question, Step, Which};
-use super::reading::{Meant, Reading};
+use super::reading::Reading;
 use super::recent::InMemory;
 use super::scan::Memory;
 use super::schema::{APPLICATION_ID, OLDEST_READ, VERSION};
 use super::tiers;
+use super::wanted::Meant;
 use crate::config::Tier;
 
 /// The history, opened for reading only.

@@ -13,15 +13,14 @@ use rusqlite::{Connection, OptionalExtension};
 use super::busiest::busiest;
 use super::error::Error;
 use super::grid::Grid;
-use super::kind::{
-    HOST, HOST_PARTS, INTERFACE, Key, Kind, SERVICE, Stored, key_address, key_service,
-};
+use super::kind::{HOST, INTERFACE, Key, Kind, SERVICE, Stored, key_address, key_service};
 use super::numbers::Numbers;
 use super::question::{Answer, Cell, Label, Line, Point, Question};
 use super::rows::Row;
 use super::scan::{Memory, Only, Scan};
 use super::series::{Cells, Series};
 use super::sums::{Sums, no_least};
+use super::wanted::{Meant, Wanted};
 
 /// Rows that an answer names at most, whatever was asked for.
 pub const ROWS_MOST: usize = 5_000;
@@ -29,46 +28,6 @@ pub const ROWS_MOST: usize = 5_000;
 const ENTRIES_MOST: usize = 220_000;
 /// Up to this many rows are looked up one by one; for more, all rows are read.
 const LOOKED_UP: usize = 32;
-
-/// The rows that are asked for.
-pub(super) enum Meant {
-    /// All of the kind.
-    All,
-    /// One.
-    One(Key),
-    /// The services of a host, the hosts of a service, or one service of one host.
-    Services { host: Option<[i64; HOST_PARTS]>, service: Option<i64> },
-}
-
-/// The same by the numbers of hosts.
-enum Wanted {
-    All,
-    One(Stored),
-    Services { host: Option<i64>, service: Option<i64> },
-}
-
-impl Meant {
-    fn wanted(&self, kind: &Kind, numbers: &Numbers<'_>) -> rusqlite::Result<Wanted> {
-        Ok(match self {
-            Meant::All => Wanted::All,
-            Meant::One(key) => Wanted::One(numbers.stored(kind, key)?),
-            Meant::Services { host, service } => {
-                let host = host.map(|host| numbers.number(host)).transpose()?;
-                Wanted::Services { host, service: *service }
-            }
-        })
-    }
-}
-
-impl Wanted {
-    fn only(&self) -> Only<'_> {
-        match self {
-            Wanted::All => Only::All,
-            Wanted::One(key) => Only::Keys(std::slice::from_ref(key)),
-            Wanted::Services { host, service } => Only::Services { host: *host, service: *service },
-        }
-    }
-}
 
 /// An answer in progress.
 pub(super) struct Reading<'a> {
