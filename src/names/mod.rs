@@ -14,6 +14,8 @@
 //! To add a dissector: a file here with its function and tests, an entry in [`DISSECTORS`], a line
 //! in `hostile.rs` (docs/ARCHITECTURE.md has an example).
 
+mod bytes;
 pub mod claim;
+pub mod hello;
 
 pub use claim::{Claim, Name, Source};
