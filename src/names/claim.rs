@@ -242,6 +242,16 @@ impl Claim {
             claims(Claim::Link { address, mac, source });
         }
     }
+
+    /// Claims that a device says this of itself, if these bytes are text.
+    pub fn says(mac: Mac, what: Trait, text: &[u8], source: Source, claims: Sink<'_>) {
+        if let Some(text) = Name::new(text)
+            && mac.is_known()
+            && mac.0[0] & 1 == 0
+        {
+            claims(Claim::Trait { mac, what, text, source });
+        }
+    }
 }
 
 #[cfg(test)]

@@ -14,8 +14,12 @@
 //! To add a dissector: a file here with its function and tests, an entry in [`DISSECTORS`], a line
 //! in `hostile.rs` (docs/ARCHITECTURE.md has an example).
 
+pub mod arp;
 mod bytes;
 pub mod claim;
 pub mod hello;
+pub mod ndp;
+#[cfg(test)]
+mod samples;
 
 pub use claim::{Claim, Name, Source};
