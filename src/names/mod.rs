@@ -18,6 +18,8 @@ pub mod arp;
 mod bytes;
 pub mod claim;
 pub mod hello;
+pub mod nbdgm;
+pub mod nbns;
 pub mod ndp;
 #[cfg(test)]
 mod samples;
