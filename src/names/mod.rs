@@ -17,6 +17,7 @@
 pub mod arp;
 mod bytes;
 pub mod claim;
+pub mod dhcp;
 pub mod hello;
 pub mod nbdgm;
 pub mod nbns;
