@@ -18,6 +18,7 @@ pub mod arp;
 mod bytes;
 pub mod claim;
 pub mod dhcp;
+pub mod dhcp6;
 pub mod hello;
 pub mod nbdgm;
 pub mod nbns;
