@@ -45,6 +45,29 @@ impl<'a> Bytes<'a> {
     }
 }
 
+/// A name in labels (RFC 1035 section 3.1) with dots between them. DHCP does not use pointers, and
+/// leaves out the empty label at the end of names that are not complete.
+pub(super) fn labels(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut rest = Bytes(bytes);
+    let mut name = Vec::new();
+    while let Some(length) = rest.u8().filter(|&length| length > 0) {
+        let label = rest.take(length.into())?;
+        if length > 63 || label.contains(&b'.') {
+            return None;
+        }
+        if !name.is_empty() {
+            name.push(b'.');
+        }
+        name.extend_from_slice(label);
+    }
+    Some(name)
+}
+
+/// Hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

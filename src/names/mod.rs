@@ -17,6 +17,8 @@
 pub mod arp;
 mod bytes;
 pub mod claim;
+pub mod dhcp;
+pub mod dhcp6;
 pub mod hello;
 pub mod nbdgm;
 pub mod nbns;
