@@ -5,6 +5,7 @@ pub mod history;
 pub mod history_csv;
 pub mod history_json;
 pub mod history_text;
+pub mod names;
 pub mod report;
 pub mod table;
 pub mod time;

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 
+use super::names::Names;
 use super::table::{TextTable, grouped, share};
 use super::time::{readable, rfc3339};
 use super::words::link_type;
@@ -19,6 +20,7 @@ use crate::account::{
 };
 use crate::capture::undecoded;
 use crate::decode::Network;
+use crate::names::Book;
 
 /// A snapshot with its rows sorted; the tail of each table is folded into "other".
 pub struct Report<'a> {
@@ -29,6 +31,7 @@ pub struct Report<'a> {
     other_ports: Volume,
     problems: &'a [String],
     notices: &'a [String],
+    names: Option<Names<'a>>,
 }
 
 impl<'a> Report<'a> {
@@ -45,7 +48,12 @@ impl<'a> Report<'a> {
         let other_hosts = rest.iter().fold(snapshot.other_hosts, |sum, row| sum + row.traffic);
         let (ports, rest) = busiest_ports(&snapshot.ports, top);
         let other_ports = rest.iter().map(|row| row.volume).sum();
-        Report { snapshot, hosts, other_hosts, ports, other_ports, problems, notices }
+        Report { snapshot, hosts, other_hosts, ports, other_ports, problems, notices, names: None }
+    }
+
+    /// Adds the names and links that were read from the frames, if they were.
+    pub fn with_names(self, book: Option<&'a Book>) -> Report<'a> {
+        Report { names: book.map(Names::new), ..self }
     }
 
     /// The report as one JSON object.
@@ -101,7 +109,7 @@ impl<'a> Report<'a> {
         if !self.other_ports.is_zero() {
             other.insert("ports".to_owned(), json!(self.other_ports));
         }
-        json!({
+        let mut report = json!({
             "frames": s.total.packets,
             "bytes": s.total.bytes,
             "captured_bytes": s.captured_bytes,
@@ -123,7 +131,11 @@ impl<'a> Report<'a> {
             "drops": s.drops(),
             "notices": self.notices,
             "problems": self.problems,
-        })
+        });
+        if let Some(names) = &self.names {
+            names.add_to(&mut report);
+        }
+        report
     }
 
     /// The report as tables for people.
@@ -177,18 +189,7 @@ impl<'a> Report<'a> {
         volume_rows(&mut table, directions, whole);
         section(&mut text, &table);
 
-        let mut table = TextTable::new(
-            2,
-            &["Host", "MAC", "bytes in", "bytes out", "packets in", "packets out"],
-        );
-        for row in &self.hosts {
-            let mac = if row.mac.is_known() { row.mac.to_string() } else { String::new() };
-            table.row(in_out_cells(row.address.to_string(), mac, row.traffic));
-        }
-        if !self.other_hosts.is_zero() {
-            table.row(in_out_cells("(other)".to_owned(), String::new(), self.other_hosts));
-        }
-        section(&mut text, &table);
+        section(&mut text, &self.host_table());
 
         let mut table = TextTable::new(1, &["Service port", "packets", "bytes", "share"]);
         for row in &self.ports {
@@ -214,6 +215,32 @@ impl<'a> Report<'a> {
         }
         section(&mut text, &table);
         text
+    }
+
+    /// Hosts, with a column of names if they were read.
+    fn host_table(&self) -> TextTable {
+        let heads = ["Host", "Name", "MAC", "bytes in", "bytes out", "packets in", "packets out"];
+        let mut table = match &self.names {
+            Some(_) => TextTable::new(3, &heads),
+            None => TextTable::new(2, &[&heads[..1], &heads[2..]].concat()),
+        };
+        let mut add = |host: String, name: String, mac: String, traffic: InOut| {
+            let mut cells = in_out_cells(host, mac, traffic);
+            if self.names.is_some() {
+                cells.insert(1, name);
+            }
+            table.row(cells);
+        };
+        for row in &self.hosts {
+            let mac = if row.mac.is_known() { row.mac.to_string() } else { String::new() };
+            let names = self.names.as_ref();
+            let name = names.map_or_else(String::new, |names| names.cell(row));
+            add(row.address.to_string(), name, mac, row.traffic);
+        }
+        if !self.other_hosts.is_zero() {
+            add("(other)".to_owned(), String::new(), String::new(), self.other_hosts);
+        }
+        table
     }
 }
 

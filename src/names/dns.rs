@@ -221,7 +221,8 @@ fn describe(packet: &Packet<'_>, message: &Message<'_>, claims: Sink<'_>) {
                     b"_services._dns-sd._udp.local" => text(&to.0),
                     _ => owner,
                 };
-                let is_service = service.ends_with(b"._tcp.local") || service.ends_with(b"._udp.local");
+                let is_service =
+                    service.ends_with(b"._tcp.local") || service.ends_with(b"._udp.local");
                 if service.starts_with(b"_") && is_service {
                     says(packet, Trait::Service, &service, claims);
                 }
@@ -239,7 +240,9 @@ fn describe(packet: &Packet<'_>, message: &Message<'_>, claims: Sink<'_>) {
 /// The model in a TXT record: the keys of Google and AirPrint, then Apple's.
 fn model<'a>(text: &'a TXT<'_>) -> Option<&'a [u8]> {
     let value = |wanted: &[u8]| {
-        text.iter_raw().find(|(key, _)| key.eq_ignore_ascii_case(wanted)).and_then(|(_, value)| value)
+        text.iter_raw()
+            .find(|(key, _)| key.eq_ignore_ascii_case(wanted))
+            .and_then(|(_, value)| value)
     };
     value(b"md").or_else(|| value(b"ty")).or_else(|| value(b"model"))
 }

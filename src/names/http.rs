@@ -84,7 +84,8 @@ mod tests {
 
     fn said(stream: &[u8]) -> (Vec<String>, bool) {
         let mut more = false;
-        let lines = lines(|packet, claims| more = read(packet, stream, claims).is_some(), &packet(&[]));
+        let lines =
+            lines(|packet, claims| more = read(packet, stream, claims).is_some(), &packet(&[]));
         (lines, more)
     }
 
@@ -108,11 +109,15 @@ mod tests {
 
     #[test]
     fn only_names_are_claimed() {
-        for host in ["192.0.2.1", "192.0.2.1:80", "[::1]:80", "::1", "localhost", "a b.c", "a.b/", ""] {
+        for host in
+            ["192.0.2.1", "192.0.2.1:80", "[::1]:80", "::1", "localhost", "a b.c", "a.b/", ""]
+        {
             let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
             assert_eq!(said(request.as_bytes()), (vec![], false), "{host}");
         }
-        for other in ["EHLO me.example\r\n", "GET /\r\nHost: a.b\r\n", "HTTP/1.1 200 OK\r\nHost: a.b\r\n"] {
+        for other in
+            ["EHLO me.example\r\n", "GET /\r\nHost: a.b\r\n", "HTTP/1.1 200 OK\r\nHost: a.b\r\n"]
+        {
             assert_eq!(said(other.as_bytes()), (vec![], false), "{other}");
         }
     }

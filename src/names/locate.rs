@@ -166,9 +166,7 @@ fn segment(rest: &mut Bytes<'_>) -> Option<Segment> {
 /// An ARP message for Ethernet and IPv4.
 fn arp(frame: &[u8]) -> Option<&[u8]> {
     // Hardware 1 or 6 (IEEE 802), protocol IPv4, lengths 6 and 4, request or reply.
-    let starts = |m: &[u8]| {
-        matches!(m, [0, 1 | 6, 8, 0, 6, 4, 0, 1 | 2])
-    };
+    let starts = |m: &[u8]| matches!(m, [0, 1 | 6, 8, 0, 6, 4, 0, 1 | 2]);
     let at = frame.windows(8).position(starts)?;
     let message = &frame[at..];
     Some(message.get(..28).unwrap_or(message))

@@ -15,15 +15,26 @@
 //! in `hostile.rs` (docs/ARCHITECTURE.md has an example).
 
 pub mod arp;
+pub mod book;
 mod bytes;
 pub mod claim;
 pub mod dhcp;
 pub mod dhcp6;
+pub mod dns;
+#[cfg(test)]
+pub(crate) mod frames;
 pub mod hello;
+pub mod http;
+pub mod listener;
+pub mod locate;
 pub mod nbdgm;
 pub mod nbns;
 pub mod ndp;
 #[cfg(test)]
 mod samples;
+pub mod streams;
+pub mod tls;
 
+pub use book::Book;
 pub use claim::{Claim, Name, Source};
+pub use listener::{DISSECTORS, Listener, wants};

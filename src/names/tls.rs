@@ -63,7 +63,8 @@ mod tests {
 
     fn said(stream: &[u8]) -> (Vec<String>, bool) {
         let mut more = false;
-        let lines = lines(|packet, claims| more = read(packet, stream, claims).is_some(), &packet(&[]));
+        let lines =
+            lines(|packet, claims| more = read(packet, stream, claims).is_some(), &packet(&[]));
         (lines, more)
     }
 
