@@ -23,6 +23,7 @@ pub mod hello;
 pub mod nbdgm;
 pub mod nbns;
 pub mod ndp;
+pub mod quic;
 #[cfg(test)]
 mod samples;
 
