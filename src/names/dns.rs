@@ -71,7 +71,7 @@ fn message(port: u16, packet: &Packet<'_>, bytes: &[u8], claims: Sink<'_>) {
             DNS => answers(message, claims),
             _ => announced(port, message, claims),
         }
-        if port == MDNS && is_answer && packet.mac.is_known() {
+        if port == MDNS && is_answer {
             describe(packet, message, claims);
         }
     });
@@ -224,12 +224,12 @@ fn describe(packet: &Packet<'_>, message: &Message<'_>, claims: Sink<'_>) {
                 let is_service =
                     service.ends_with(b"._tcp.local") || service.ends_with(b"._udp.local");
                 if service.starts_with(b"_") && is_service {
-                    says(packet, Trait::Service, &service, claims);
+                    Claim::says(packet.mac, Trait::Service, &service, Source::Mdns, claims);
                 }
             }
             RData::TXT(text) => {
                 if let Some(model) = model(text) {
-                    says(packet, Trait::Model, model, claims);
+                    Claim::says(packet.mac, Trait::Model, model, Source::Mdns, claims);
                 }
             }
             _ => {}
@@ -247,21 +247,13 @@ fn model<'a>(text: &'a TXT<'_>) -> Option<&'a [u8]> {
     value(b"md").or_else(|| value(b"ty")).or_else(|| value(b"model"))
 }
 
-fn says(packet: &Packet<'_>, what: Trait, text: &[u8], claims: Sink<'_>) {
-    if let Some(text) = Name::new(text) {
-        claims(Claim::Trait { mac: packet.mac, what, text, source: Source::Mdns });
-    }
-}
-
+/// Groups have names as well.
 fn claim(address: IpAddr, name: &[u8], source: Source, ttl: u32, claims: Sink<'_>) {
-    Claim::name(address, name, source, &mut |claim| {
-        claims(match claim {
-            Claim::Name { address, name, source, is_shared, .. } => {
-                Claim::Name { address, name, source, ttl: Some(ttl), is_shared }
-            }
-            other => other,
-        });
-    });
+    if let Some(name) = Name::new(name)
+        && !address.is_unspecified()
+    {
+        claims(Claim::Name { address, name, source, ttl: Some(ttl), is_shared: false });
+    }
 }
 
 #[cfg(test)]

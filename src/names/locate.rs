@@ -145,13 +145,18 @@ fn v6<'a>(frame: &'a [u8], record: &PacketRecord, packet: &mut Packet<'_>) -> Op
     Some(rest.0)
 }
 
-/// Reads a TCP header, and leaves the data.
+/// Reads a TCP header, and leaves the data. A reset has none.
 fn segment(rest: &mut Bytes<'_>) -> Option<Segment> {
     let [_, _, _, _, a, b, c, d, _, _, _, _, offset, flags, ..] = rest.array::<20>()?;
     let options = (usize::from(offset >> 4) * 4).checked_sub(20)?;
     rest.take(options)?;
     const SYN: u8 = 2;
+    const RST: u8 = 4;
     const ACK: u8 = 16;
+    // What a reset carries is no data of the stream; some middle boxes send back what they refuse.
+    if flags & RST != 0 {
+        return None;
+    }
     let opens = match flags & (SYN | ACK) {
         SYN => Opens::Client,
         0 | ACK => Opens::Nothing,
@@ -204,7 +209,7 @@ mod tests {
 
     use super::*;
     use crate::decode::{LinkLayer, decode};
-    use crate::names::frames::{ethernet, ipv4, ipv6, udp};
+    use crate::names::frames::{ethernet, ipv4, ipv6, tcp, udp};
 
     fn record(link: LinkLayer, frame: &[u8]) -> PacketRecord {
         let mut record = PacketRecord::default();
@@ -249,7 +254,7 @@ mod tests {
         assert_eq!(extended(44, &[17, 0, 0, 8, 0, 0, 0, 9]), None);
         let mut later = ipv4([1, 2, 3, 4], [4, 3, 2, 1], 17, &datagram);
         later[7] = 1;
-        assert_eq!(locate(&later, &record(LinkLayer::RawIp, &later)), None);
+        assert!(locate(&later, &record(LinkLayer::RawIp, &later)).is_none());
     }
 
     #[test]
@@ -260,6 +265,8 @@ mod tests {
         let (found, carries) = locate(&packet, &record(LinkLayer::RawIp, &packet)).unwrap();
         assert_eq!(carries, Carries::Tcp(Segment { sequence: 0, opens: Opens::Client }));
         assert_eq!((found.ports, found.payload), ((80, 1_024), &b"data"[..]));
+        let reset = ipv4([1, 2, 3, 4], [4, 3, 2, 1], 6, &tcp(80, 1_024, 1, 0x14, b"data"));
+        assert!(locate(&reset, &record(LinkLayer::RawIp, &reset)).is_none());
     }
 
     #[test]
@@ -280,7 +287,7 @@ mod tests {
         let (found, carries) = locate(&frame, &record(LinkLayer::Ethernet, &frame)).unwrap();
         assert_eq!((carries, found.payload), (Carries::Cdp, &b"tlvs"[..]));
         frame[0] = 3;
-        assert_eq!(locate(&frame, &record(LinkLayer::Ethernet, &frame)), None);
+        assert!(locate(&frame, &record(LinkLayer::Ethernet, &frame)).is_none());
     }
 
     proptest! {

@@ -30,6 +30,7 @@ pub mod locate;
 pub mod nbdgm;
 pub mod nbns;
 pub mod ndp;
+pub mod quic;
 #[cfg(test)]
 mod samples;
 pub mod streams;

@@ -28,8 +28,8 @@ const WAITING: usize = 8;
 /// Nanoseconds of packet time for which a stream is waited for.
 const PATIENCE: i64 = 3_000_000_000;
 
-/// The port of name servers.
-const NAME_SERVER: u16 = 53;
+/// The ports of name servers: that of multicast DNS takes questions by TCP as well.
+const NAME_SERVERS: [u16; 2] = [53, 5_353];
 
 /// Source, destination, and their ports.
 type Key = (IpAddr, IpAddr, (u16, u16));
@@ -64,7 +64,7 @@ impl Streams {
         let is_of_interest = match segment.opens {
             Opens::Nothing => false,
             // A name server's client only asks.
-            Opens::Client => packet.ports.1 != NAME_SERVER,
+            Opens::Client => !NAME_SERVERS.contains(&packet.ports.1),
             Opens::Server => is_name_server(packet),
         };
         if is_of_interest {
@@ -180,7 +180,7 @@ fn reader(packet: &Packet<'_>, bytes: &[u8]) -> Option<Reader> {
 const SHORTEST: usize = 21;
 
 fn is_name_server(packet: &Packet<'_>) -> bool {
-    packet.ports.0 == NAME_SERVER
+    NAME_SERVERS.contains(&packet.ports.0)
 }
 
 fn is_late(since: i64, now: i64) -> bool {
