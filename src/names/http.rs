@@ -6,7 +6,7 @@ use super::claim::{Claim, Packet, Sink, Source};
 
 /// The longest name of a method, of those that are registered and those of UPnP.
 const METHOD: usize = 20;
-/// Bytes of a header: of longer ones, full of cookies, the end is not waited for.
+/// Bytes of a request: the end of longer ones is not waited for.
 const ENOUGH: usize = 4_000;
 
 /// Whether a client's data may begin with a request: a method, a blank.
@@ -20,34 +20,62 @@ fn is_method(byte: u8) -> bool {
 }
 
 /// Reads the requests with which a client's data begins, one after the other. Returns where the one
-/// begins whose header is not complete: only a whole one is believed, or the first [`ENOUGH`] bytes.
+/// begins that is not complete. Only a request that has come in full is believed, its body too, or
+/// the first [`ENOUGH`] bytes of it.
 pub fn read(packet: &Packet<'_>, stream: &[u8], claims: Sink<'_>) -> Option<usize> {
     let mut start = 0;
-    // What follows the body of a request is not looked for: it begins a segment, mostly.
-    while begins(&stream[start..]) {
-        let Some((first, mut rest)) = line(&stream[start..]) else { return Some(start) };
+    while let Some(bytes) = stream.get(start..).filter(|bytes| begins(bytes)) {
+        let Some((first, rest)) = line(bytes) else { return Some(start) };
         if !is_request(first) {
             return None;
         }
-        let mut found = None;
-        let is_whole = loop {
-            let Some((header, after)) = line(rest) else { break false };
-            rest = after;
-            if header.is_empty() {
-                break true;
-            }
-            found = found.or(host(header));
-        };
-        let is_enough = is_whole || stream.len() - start >= ENOUGH;
-        if is_enough && let Some(host) = found {
+        let header = Header::read(rest);
+        let length = header.end.map(|end| bytes.len() - rest.len() + end + header.body);
+        let is_whole = length.is_some_and(|length| length <= bytes.len());
+        if !is_whole && bytes.len() < ENOUGH {
+            return Some(start);
+        }
+        if let Some(host) = header.host {
             Claim::name(packet.destination, host, Source::Http, claims);
         }
-        if !is_whole {
-            return (!is_enough).then_some(start);
-        }
-        start = stream.len() - rest.len();
+        start += length.filter(|_| is_whole)?;
     }
     None
+}
+
+/// What is of interest in the header of a request.
+#[derive(Default)]
+struct Header<'a> {
+    /// Its length, with the empty line at its end, if that is there.
+    end: Option<usize>,
+    host: Option<&'a [u8]>,
+    /// The length of the body. One in chunks is not followed.
+    body: usize,
+}
+
+impl<'a> Header<'a> {
+    fn read(bytes: &'a [u8]) -> Header<'a> {
+        let mut header = Header::default();
+        let mut rest = bytes;
+        while let Some((field, after)) = line(rest) {
+            rest = after;
+            if field.is_empty() {
+                header.end = Some(bytes.len() - rest.len());
+                break;
+            }
+            let colon = field.iter().position(|byte| *byte == b':').unwrap_or(field.len());
+            let (key, value) = (&field[..colon], field.get(colon + 1..).unwrap_or_default());
+            let value = value.trim_ascii();
+            if key.eq_ignore_ascii_case(b"host") {
+                header.host = header.host.or(host(value));
+            } else if key.eq_ignore_ascii_case(b"content-length") {
+                let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                // A greater one is never waited for.
+                header.body = number.unwrap_or(0).min(ENOUGH);
+            }
+        }
+        header
+    }
 }
 
 /// The first line, without its end, and what follows it.
@@ -63,13 +91,8 @@ fn is_request(line: &[u8]) -> bool {
         && version.is_some_and(|version| version.starts_with(b"HTTP/1."))
 }
 
-/// The name in a Host header, without a port. An address is no name.
-fn host(header: &[u8]) -> Option<&[u8]> {
-    let (key, value) = header.split_at(header.iter().position(|byte| *byte == b':')?);
-    if !key.eq_ignore_ascii_case(b"host") {
-        return None;
-    }
-    let host = value[1..].trim_ascii();
+/// The name in the value of a Host header, without a port. An address is no name.
+fn host(host: &[u8]) -> Option<&[u8]> {
     let digits = host.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let host = match &host[..host.len() - digits] {
         [host @ .., b':'] if digits > 0 => host,
@@ -106,6 +129,21 @@ mod tests {
         let long = [&one[..one.len() - 2], b"Cookie: ", &[b'a'; ENOUGH]].concat();
         assert_eq!(said(&long), (name.clone(), false));
         assert!(begins(b"M-SEARCH * HTTP/1.1") && begins(b"PROPFIND /"));
+    }
+
+    #[test]
+    fn a_body_is_part_of_its_request() {
+        let request = b"POST /a HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\n\r\nGET /";
+        let next = b"GET / HTTP/1.1\r\nHost: b.example\r\n\r\n";
+        let (one, two) = ("10.0.0.2 a.example".to_owned(), "10.0.0.2 b.example".to_owned());
+        assert_eq!(said(&request[..request.len() - 1]), (vec![], true));
+        assert_eq!(said(request), (vec![one.clone()], false));
+        assert_eq!(said(&[&request[..], next].concat()), (vec![one.clone(), two], false));
+        let mut long =
+            b"POST /a HTTP/1.1\r\nHost: a.example\r\nContent-Length: 99999\r\n\r\n".to_vec();
+        assert_eq!(said(&long), (vec![], true));
+        long.resize(ENOUGH, b' ');
+        assert_eq!(said(&long), (vec![one], false));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::claim::{Packet, Sink};
 use super::locate::{Carries, locate};
+use super::quic::Initials;
 use super::streams::Streams;
 use super::{arp, dhcp, dhcp6, dns, nbdgm, nbns, ndp};
 use crate::decode::{Network, PacketRecord, protocol};
@@ -70,6 +71,7 @@ pub fn wants(record: &PacketRecord) -> bool {
 #[derive(Default)]
 pub struct Listener {
     streams: Streams,
+    initials: Initials,
 }
 
 impl Listener {
@@ -79,8 +81,11 @@ impl Listener {
         if let Carries::Tcp(segment) = carries {
             return self.streams.read(&packet, segment, claims);
         }
-        if let Some(found) = DISSECTORS.iter().find(|d| d.wants.has(&packet, carries)) {
-            (found.read)(&packet, claims);
+        match DISSECTORS.iter().find(|d| d.wants.has(&packet, carries)) {
+            Some(found) => (found.read)(&packet, claims),
+            // QUIC is known by its packets, on any port.
+            None if carries == Carries::Udp => self.initials.read(&packet, claims),
+            None => {}
         }
     }
 }
