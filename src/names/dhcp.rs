@@ -219,9 +219,9 @@ mod tests {
         ];
         let says = [
             format!("{MAC} host laptop.example"),
-            format!("10.0.0.9 laptop.example"),
+            "10.0.0.9 laptop.example".to_owned(),
             format!("{MAC} host laptop"),
-            format!("10.0.0.9 laptop"),
+            "10.0.0.9 laptop".to_owned(),
             format!("{MAC} vendor msft 5.0"),
             format!("{MAC} parameters 1,3,6,15"),
             format!("{MAC} client 010200000000ab"),

@@ -17,6 +17,7 @@
 pub mod arp;
 pub mod book;
 mod bytes;
+pub mod cdp;
 pub mod claim;
 pub mod dhcp;
 pub mod dhcp6;
@@ -26,6 +27,7 @@ pub(crate) mod frames;
 pub mod hello;
 pub mod http;
 pub mod listener;
+pub mod lldp;
 pub mod locate;
 pub mod nbdgm;
 pub mod nbns;
@@ -33,6 +35,7 @@ pub mod ndp;
 pub mod quic;
 #[cfg(test)]
 mod samples;
+pub mod ssdp;
 pub mod streams;
 pub mod tls;
 

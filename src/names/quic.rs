@@ -291,7 +291,8 @@ mod tests {
             (0x1a2a_3a4a, 0xff00_001d),
         ] {
             let sealed = seal((version, keys), [ID, ID, b"", b"token"], &[1, 2], &frame);
-            assert_eq!(claims(&mut Initials::default(), &[sealed.clone()]), NAMED, "{version:x}");
+            let alone = std::slice::from_ref(&sealed);
+            assert_eq!(claims(&mut Initials::default(), alone), NAMED, "{version:x}");
             // Behind a packet of 0-RTT; before one with a short header.
             let mut early = sealed.clone();
             early[0] = if version == VERSION_2 { 0xe0 } else { 0xd0 };
