@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use made::file::{Order, Pcapng};
 use serde_json::Value;
 
 fn brightstat(arguments: &[&str], file: &Path) -> String {
@@ -74,6 +75,30 @@ fn standard_input_and_several_files_are_heard_as_well() {
     let both: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(sorted(&triples(&both, "names", "name")), sorted(&made::names::NAMES));
     assert!(both["names"].as_array().unwrap().iter().all(|row| row["count"] == 2), "{both}");
+}
+
+#[test]
+fn a_file_whose_interfaces_differ_is_heard_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("names.pcapng");
+    let mut file = Pcapng::new(Order::Little);
+    // Ethernet, and packets without a link layer.
+    file.interface(1, 262_144, None);
+    file.interface(101, 262_144, None);
+    for frame in made::names::frames() {
+        let mut bare = frame.clone();
+        match frame.facts.network {
+            "ipv4" => {
+                bare.bytes.drain(..14);
+                file.enhanced(1, 6, &bare);
+            }
+            _ => file.enhanced(0, 6, &frame),
+        }
+    }
+    std::fs::write(&path, file.bytes).unwrap();
+    let report = report(&path);
+    assert_eq!(report["interfaces"][0]["link_type"], "EN10MB, RAW");
+    assert_eq!(sorted(&triples(&report, "names", "name")), sorted(&made::names::NAMES));
 }
 
 #[test]

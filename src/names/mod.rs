@@ -8,11 +8,11 @@
 //! does not panic, and what it makes is bounded: names are valid UTF-8 without control characters,
 //! 255 bytes at most ([`Name`]).
 //!
-//! Claims are evidence, never keys. Those of a host count only for its own address, where the
-//! protocol lets a host speak of itself (mDNS, LLMNR, NetBIOS).
+//! Claims are evidence, never keys. A dissector claims all that a message says, and a report of a
+//! capture file lists it. Where the protocol lets a host speak of itself (mDNS, LLMNR, NetBIOS), who
+//! judges devices must compare the address with that of the packet: a host counts only for itself.
 //!
-//! To add a dissector: a file here with its function and tests, an entry in [`DISSECTORS`], a line
-//! in `hostile.rs` (docs/ARCHITECTURE.md has an example).
+//! docs/names.md has the sources of names, the bounds, and how to add a dissector.
 
 pub mod arp;
 pub mod book;
