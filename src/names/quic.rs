@@ -286,6 +286,8 @@ mod tests {
             (1, 1),
             (VERSION_2, VERSION_2),
             (0xff00_001d, 0xff00_0020),
+            (0xface_b002, 0xff00_001b),
+            (0x5430_3531, 0x5430_3531),
             (0xff00_0022, 1),
             (0x1a2a_3a4a, 1),
             (0x1a2a_3a4a, 0xff00_001d),
@@ -304,7 +306,7 @@ mod tests {
         let mut retry = initial(ID, &frame);
         retry[0] |= 0x30;
         assert!(claims(&mut Initials::default(), &[retry]).is_empty());
-        for version in [0, 2, 0xff00_001c] {
+        for version in [0, 2, 0xff00_0016] {
             let mut other = initial(ID, &frame);
             other[1..5].copy_from_slice(&u32::to_be_bytes(version));
             assert!(claims(&mut Initials::default(), &[other]).is_empty());
