@@ -11,7 +11,7 @@
 //! When the table is full, the stream that began first goes: a flood of SYNs costs hellos of more
 //! than one segment, no others.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
 use super::claim::{Packet, Sink};
@@ -40,7 +40,9 @@ type Reader = fn(&Packet<'_>, &[u8], Sink<'_>) -> Option<usize>;
 #[derive(Default)]
 pub struct Streams {
     table: HashMap<Key, Stream>,
-    /// Number of the next stream: says which began first.
+    /// The streams by number in the order in which they began, and some that have ended.
+    order: VecDeque<(u64, Key)>,
+    /// The number of the next stream.
     next: u64,
 }
 
@@ -98,14 +100,16 @@ impl Streams {
     }
 
     fn insert(&mut self, key: Key, stream: Stream) {
-        if self.table.len() >= STREAMS && !self.table.contains_key(&key) {
-            let first = self.table.iter().min_by_key(|(_, stream)| stream.number);
-            if let Some((key, _)) = first.map(|(key, stream)| (*key, stream.number)) {
+        self.table.insert(key, Stream { number: self.next, ..stream });
+        self.order.push_back((self.next, key));
+        self.next += 1;
+        // Each has been put into the queue once, and leaves it once.
+        while self.table.len() > STREAMS || self.order.len() > 4 * STREAMS {
+            let Some((number, key)) = self.order.pop_front() else { break };
+            if self.table.get(&key).is_some_and(|stream| stream.number == number) {
                 self.table.remove(&key);
             }
         }
-        self.table.insert(key, Stream { number: self.next, ..stream });
-        self.next += 1;
     }
 }
 
