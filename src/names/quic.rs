@@ -172,8 +172,9 @@ impl Pieces {
                         let _ = [(); 3].map(|()| varint(&mut frames));
                     }
                 }
-                // A piece of the hello.
-                6 => {
+                // A piece of the hello. T051 has another number for it, which Initials of the
+                // standard do not have.
+                6 | 8 => {
                     let offset = varint(&mut frames)?;
                     let length = varint(&mut frames)?;
                     let data = frames.take(usize::try_from(length).ok()?)?;
