@@ -172,8 +172,9 @@ impl Pieces {
                         let _ = [(); 3].map(|()| varint(&mut frames));
                     }
                 }
-                // A piece of the hello.
-                6 => {
+                // A piece of the hello. T051 has another number for it, which Initials of the
+                // standard do not have.
+                6 | 8 => {
                     let offset = varint(&mut frames)?;
                     let length = varint(&mut frames)?;
                     let data = frames.take(usize::try_from(length).ok()?)?;
@@ -286,6 +287,8 @@ mod tests {
             (1, 1),
             (VERSION_2, VERSION_2),
             (0xff00_001d, 0xff00_0020),
+            (0xface_b002, 0xff00_001b),
+            (0x5430_3531, 0x5430_3531),
             (0xff00_0022, 1),
             (0x1a2a_3a4a, 1),
             (0x1a2a_3a4a, 0xff00_001d),
@@ -304,7 +307,7 @@ mod tests {
         let mut retry = initial(ID, &frame);
         retry[0] |= 0x30;
         assert!(claims(&mut Initials::default(), &[retry]).is_empty());
-        for version in [0, 2, 0xff00_001c] {
+        for version in [0, 2, 0xff00_0016] {
             let mut other = initial(ID, &frame);
             other[1..5].copy_from_slice(&u32::to_be_bytes(version));
             assert!(claims(&mut Initials::default(), &[other]).is_empty());

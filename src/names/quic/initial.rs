@@ -47,6 +47,24 @@ const DRAFT_29: Recipe = Recipe {
     labels: FIRST_LABELS,
 };
 
+/// draft-ietf-quic-tls-23 section 5.2, up to draft 28.
+const DRAFT_23: Recipe = Recipe {
+    salt: [
+        0xc3, 0xee, 0xf7, 0x12, 0xc7, 0x2e, 0xbb, 0x5a, 0x11, 0xa7, 0xd2, 0x43, 0x2b, 0xb4, 0x63,
+        0x65, 0xbe, 0xf9, 0xf5, 0x02,
+    ],
+    labels: FIRST_LABELS,
+};
+
+/// What Chrome spoke in 2020, T051.
+const T051: Recipe = Recipe {
+    salt: [
+        0x7a, 0x4e, 0xde, 0xf4, 0xe7, 0xcc, 0xee, 0x5f, 0xa4, 0x50, 0x6c, 0x19, 0x12, 0x4f, 0xc8,
+        0xcc, 0xda, 0x6e, 0x03, 0x3d,
+    ],
+    labels: FIRST_LABELS,
+};
+
 const VERSION_2: u32 = 0x6b33_43cf;
 
 /// The recipes that a version may follow; none of an unknown version.
@@ -55,6 +73,9 @@ fn recipes(version: u32) -> &'static [Recipe] {
         1 | 0xff00_0021 | 0xff00_0022 => &[V1],
         VERSION_2 => &[V2],
         0xff00_001d..=0xff00_0020 => &[DRAFT_29],
+        // The last two are Facebook's, which follow draft 27.
+        0xff00_0017..=0xff00_001c | 0xface_b002 | 0xface_b00e => &[DRAFT_23],
+        0x5430_3531 => &[T051],
         // A client that wants to see how a server refuses a version (RFC 9000 section 15) uses the
         // keys of the version that it would rather speak.
         _ if version & 0x0f0f_0f0f == 0x0a0a_0a0a => &[V1, DRAFT_29],
