@@ -171,6 +171,29 @@ fn a_message_is_read_as_far_as_it_can_be() {
 }
 
 #[test]
+fn pointers_to_pointers_cost_little() {
+    // Each record's name walks through a thousand pointers; an odd record at the end makes the
+    // search for the longest good list necessary.
+    let start = HEADER + 1 + 10;
+    let mut chain = vec![0];
+    for number in 0..1_000_u16 {
+        let at = if number == 0 { start as u16 } else { start as u16 + 1 + 2 * (number - 1) };
+        chain.extend((0xc000 | at).to_be_bytes());
+    }
+    let end = (0xc000 | (start + chain.len() - 2) as u16).to_be_bytes();
+    let mut answers = vec![raw_record(&[0], 10, &chain)];
+    answers.extend((0..170).map(|last| raw_record(&end, 1, &[192, 0, 2, last])));
+    answers.push(record("a", 1, &[1]));
+    let bytes = answer(&[], answers).bytes();
+    let begin = std::time::Instant::now();
+    for _ in 0..10 {
+        assert_eq!(said(53, &bytes), [""; 0], "the root is no name");
+    }
+    // Ten messages take 0.4 s, unoptimized; 0.05 s in a release.
+    assert!(begin.elapsed() < std::time::Duration::from_secs(20), "{:?}", begin.elapsed());
+}
+
+#[test]
 fn odd_bytes_in_names_are_told_as_text_or_not_at_all() {
     let odd = |label: &[u8]| {
         let owner = [&[label.len() as u8], label, &[0]].concat();
