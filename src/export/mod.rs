@@ -1,6 +1,7 @@
 //! Formats counters and history for people and programs: reports, tables, JSON, CSV. Runs on the
 //! thread of the command or of the web that asks.
 
+pub mod busiest;
 pub mod history;
 pub mod history_csv;
 pub mod history_json;
