@@ -13,7 +13,12 @@ use jiff::tz::TimeZone;
 use crate::ask::when;
 use crate::command::import::settings;
 use crate::config::Loaded;
-use crate::decode::{Addr, LinkLayer, PacketRecord, decode};
+use crate::decode::{Addr, LinkLayer, Mac, PacketRecord, decode};
+use crate::names::claim::{Claim, LONGEST, Packet};
+use crate::names::listener::{DISSECTORS, Listener, Wants};
+use crate::names::locate::locate;
+use crate::names::quic::Initials;
+use crate::names::{Book, dns, http, tls};
 use crate::store::kind::KINDS;
 use crate::store::query::History;
 use crate::store::question::{Question, Step};
@@ -38,6 +43,63 @@ pub fn frame(bytes: &[u8]) {
     }
     if let Some(fragment) = record.fragment() {
         assert!(fragment.offset == 0 || record.ports().is_none());
+    }
+}
+
+/// A frame, written as for [`frame`], with names in it: as it is heard, and what is in it as the
+/// payload of every dissector, whatever the ports are.
+pub fn names(bytes: &[u8]) {
+    let [low, high, more, frame @ ..] = bytes else {
+        return;
+    };
+    let link = LinkLayer::from_dlt(i32::from(u16::from_le_bytes([*low, *high])));
+    let wire = frame.len() as u32 + u32::from(*more);
+    let mut record = PacketRecord::default();
+    decode(link, frame, wire, 7, &mut record);
+    let (mut book, mut listener) = (Book::default(), Listener::default());
+    let mut claims = |claim: Claim| {
+        let name = match &claim {
+            Claim::Name { name, .. } | Claim::Trait { text: name, .. } => name.as_str(),
+            Claim::Link { mac, .. } => {
+                assert!(mac.is_known());
+                "a link"
+            }
+        };
+        assert!(
+            (1..=LONGEST).contains(&name.len()) && !name.contains(char::is_control),
+            "{name:?}"
+        );
+        book.note(7, claim);
+    };
+    // Twice: the second time with what the listener has kept of the first.
+    for _ in 0..2 {
+        listener.hear(frame, &record, &mut claims);
+    }
+    let located = locate(frame, &record).map(|(packet, _)| packet);
+    let whole = Packet {
+        time: 7,
+        mac: Mac([2; 6]),
+        source: Ipv4Addr::LOCALHOST.into(),
+        destination: Ipv4Addr::LOCALHOST.into(),
+        ports: (0, 0),
+        hop_limit: 255,
+        payload: frame,
+    };
+    for packet in [Some(whole), located].into_iter().flatten() {
+        for dissector in DISSECTORS {
+            let ports = match dissector.wants {
+                Wants::Udp(ports) => ports,
+                Wants::All(_) => &[0],
+            };
+            for &port in ports {
+                (dissector.read)(&Packet { ports: (port, port), ..packet }, &mut claims);
+            }
+        }
+        for read in [tls::read, http::read, dns::read_stream] {
+            let from = read(&packet, packet.payload, &mut claims);
+            assert!(from.is_none_or(|from| from <= packet.payload.len()));
+        }
+        Initials::default().read(&packet, &mut claims);
     }
 }
 

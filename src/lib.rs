@@ -20,6 +20,7 @@
 //! | [`decode`] | frame to packet record |
 //! | [`ring`] | the bounded ring between capture and worker |
 //! | [`account`] | the counters |
+//! | [`names`] | who is who: dissectors of names and addresses |
 //! | [`event`] | what happened: severity, kind, reason, evidence |
 //! | [`config`] | `brightstat.toml` |
 //! | [`capture`] | live interfaces and capture files |
@@ -42,6 +43,7 @@ pub mod event;
 pub mod export;
 pub mod failure;
 pub mod hostile;
+pub mod names;
 pub mod ring;
 pub mod store;
 pub mod web;

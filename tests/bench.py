@@ -171,7 +171,7 @@ class Bench:
 
     # The commands with which the three programs read a file.
     def report(self, path):
-        return [self.binary, "report", "--json", path]
+        return [self.binary, "report", "--json", "--no-names", path]
 
     def darkstat(self, path):
         return ["darkstat", "-r", path, "--no-dns", "--no-daemon", "--user", "root", "--chroot", "/"]

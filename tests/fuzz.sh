@@ -18,7 +18,7 @@ mkdir -p "$work/found"
 mkdir -p "$work/new/database"
 (cd .. && BRIGHTSTAT_DATABASE="$work/new/database/made" \
     cargo test --quiet --locked --test hostile a_database -- --ignored > /dev/null)
-for target in frame request configuration card moment database; do
+for target in frame names request configuration card moment database; do
     echo "== $target, $seconds s"
     mkdir -p "$work/new/$target"
     kept=corpus/$target

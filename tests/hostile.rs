@@ -13,8 +13,9 @@ use brightstat::store::Store;
 
 type Door = fn(&[u8]);
 
-const DOORS: [(&str, Door); 5] = [
+const DOORS: [(&str, Door); 6] = [
     ("frame", hostile::frame),
+    ("names", hostile::names),
     ("request", hostile::request),
     ("configuration", hostile::configuration),
     ("card", hostile::card),
@@ -49,7 +50,9 @@ fn a_made_frame_behind_any_link_type_does_no_harm() {
     let link = &made::link::LINKS[0];
     for frame in made::cases::frames_of(link, &made::packet::assortment()) {
         for number in 0..300_u16 {
-            hostile::frame(&[&number.to_le_bytes()[..], &[0], &frame.bytes].concat());
+            let input = [&number.to_le_bytes()[..], &[0], &frame.bytes].concat();
+            hostile::frame(&input);
+            hostile::names(&input);
         }
     }
 }
@@ -123,6 +126,9 @@ fn the_first_inputs_are_made() {
         })
     });
     write("frame", frames.collect());
+    // Ethernet is number 1.
+    let input = |frame: &[u8]| [&[1, 0, 0][..], frame].concat();
+    write("names", made::names::frames().iter().map(|frame| input(&frame.bytes)).collect());
     let lines = |text: &str| text.lines().map(|line| line.as_bytes().to_vec()).collect::<Vec<_>>();
     let requests = [
         "GET / HTTP/1.1\r\nHost: pi.local\r\n\r\n",

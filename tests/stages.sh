@@ -138,6 +138,14 @@ corpus() {
     if [ -d "$folder" ]; then
         export BRIGHTSTAT_CORPUS=$folder
         stage corpus "$CARGO" test --locked --test corpus -- --ignored
+        # The names that tshark finds in it lie beside it.
+        local names=${BRIGHTSTAT_NAMES:-$folder/../names}
+        if [ -d "$names" ]; then
+            export BRIGHTSTAT_NAMES=$names
+            stage names "$CARGO" test --locked --test names -- --ignored
+        else
+            not_run+=("the names in the foreign corpus (BRIGHTSTAT_NAMES says where they are)")
+        fi
     elif [ -n "${CI:-}" ]; then
         stage corpus sh -c "echo '$folder: CI must have the foreign corpus' >&2; exit 1"
     else

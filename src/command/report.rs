@@ -13,7 +13,8 @@ use crate::capture::undecoded_notice;
 use crate::daemon::worker::Worker;
 use crate::export::report::Report;
 use crate::failure::{Exit, Failure};
-use crate::ring::{DEFAULT_CAPACITY, ring};
+use crate::names::{self, Book, Listener};
+use crate::ring::{DEFAULT_CAPACITY, Sender, ring};
 
 /// Reads the files and prints the account.
 ///
@@ -28,12 +29,13 @@ pub fn run(arguments: &ReportArguments) -> Result<(), Failure> {
     };
     let mut worker = Worker::new(Accounts::of_files(arguments.max_hosts as usize, local));
     let (mut problems, mut notices) = (Vec::new(), Vec::new());
+    let mut book = (!arguments.no_names).then(Book::default);
     let mut opened = 0;
     for path in &arguments.files {
         match CaptureFile::open(path) {
             Ok(file) => {
                 opened += 1;
-                let (problem, notice) = read(&mut worker, path, file);
+                let (problem, notice) = read(&mut worker, &mut book, path, file);
                 problems.extend(problem);
                 notices.extend(notice);
             }
@@ -43,7 +45,8 @@ pub fn run(arguments: &ReportArguments) -> Result<(), Failure> {
     if opened > 0 {
         let snapshot = worker.accounts().snapshot();
         let told: Vec<String> = problems.iter().map(|p| p.message.clone()).collect();
-        let report = Report::new(&snapshot, arguments.top, &told, &notices);
+        let report =
+            Report::new(&snapshot, arguments.top, &told, &notices).with_names(book.as_ref());
         let text =
             if arguments.json { format!("{:#}\n", report.to_json()) } else { report.to_text() };
         print(&text)?;
@@ -58,8 +61,13 @@ pub fn run(arguments: &ReportArguments) -> Result<(), Failure> {
 
 /// Reads one file, which gets one line of report at most. Returns why it could not be read to its
 /// end, and what of it is not decoded.
-fn read(worker: &mut Worker, path: &Path, file: CaptureFile) -> (Option<Failure>, Option<String>) {
-    let Outcome { link_types, end } = match count(worker, path, file) {
+fn read(
+    worker: &mut Worker,
+    book: &mut Option<Book>,
+    path: &Path,
+    file: CaptureFile,
+) -> (Option<Failure>, Option<String>) {
+    let Outcome { link_types, end } = match count(worker, book, path, file) {
         Ok(outcome) => outcome,
         Err(problem) => return (Some(problem), None),
     };
@@ -78,14 +86,26 @@ fn read(worker: &mut Worker, path: &Path, file: CaptureFile) -> (Option<Failure>
 }
 
 /// Reads one file in a thread of its own; this thread is the worker.
-fn count(worker: &mut Worker, path: &Path, file: CaptureFile) -> Result<Outcome, Failure> {
+fn count(
+    worker: &mut Worker,
+    book: &mut Option<Book>,
+    path: &Path,
+    file: CaptureFile,
+) -> Result<Outcome, Failure> {
     let (mut sender, mut receiver) = ring(DEFAULT_CAPACITY, thread::current());
     let link_type = file.link_type().unwrap_or_default();
     let progress = if file.is_packed() { None } else { Progress::of(path) };
     let name = path.display().to_string();
+    let mut lent = book.take();
     let reader = thread::Builder::new()
         .name("capture".to_owned())
-        .spawn(move || file.read(&mut sender))
+        .spawn(move || {
+            let outcome = match &mut lent {
+                Some(book) => read_with_names(file, &mut sender, book),
+                None => file.read(&mut sender, |_, _| ()),
+            };
+            (outcome, lent)
+        })
         .map_err(|e| Failure::new(Exit::Unavailable, format!("cannot start a thread: {e}")))?;
     receiver.set_producer(reader.thread().clone());
     worker.add(&name, &link_type, receiver);
@@ -99,11 +119,22 @@ fn count(worker: &mut Worker, path: &Path, file: CaptureFile) -> Result<Outcome,
         }
         None => worker.run_to_end(|_| ()),
     }
-    let Ok(outcome) = reader.join() else {
+    let Ok((outcome, lent)) = reader.join() else {
         return Err(Failure::new(Exit::Io, format!("{name}: reader failed")));
     };
+    *book = lent;
     worker.set_link_type(&name, &outcome.link_types);
     Ok(outcome)
+}
+
+/// Reads a file, and on the same thread the names in its frames.
+fn read_with_names(file: CaptureFile, sender: &mut Sender, book: &mut Book) -> Outcome {
+    let mut listener = Listener::default();
+    file.read(sender, |frame, record| {
+        if names::wants(record) {
+            listener.hear(frame, record, &mut |claim| book.note(record.timestamp, claim));
+        }
+    })
 }
 
 /// Bytes before each frame in a classic capture file.

@@ -3,14 +3,14 @@
 //! The JSON form is a contract; docs/api.md documents every key. Rows are sorted by bytes,
 //! ties by address or number, so that equal input gives equal output.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::fmt::Write;
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 
+use super::busiest::{busiest_hosts, busiest_ports};
+use super::names::Names;
 use super::table::{TextTable, grouped, share};
 use super::time::{readable, rfc3339};
 use super::words::link_type;
@@ -19,6 +19,7 @@ use crate::account::{
 };
 use crate::capture::undecoded;
 use crate::decode::Network;
+use crate::names::Book;
 
 /// A snapshot with its rows sorted; the tail of each table is folded into "other".
 pub struct Report<'a> {
@@ -29,6 +30,7 @@ pub struct Report<'a> {
     other_ports: Volume,
     problems: &'a [String],
     notices: &'a [String],
+    names: Option<Names<'a>>,
 }
 
 impl<'a> Report<'a> {
@@ -45,7 +47,12 @@ impl<'a> Report<'a> {
         let other_hosts = rest.iter().fold(snapshot.other_hosts, |sum, row| sum + row.traffic);
         let (ports, rest) = busiest_ports(&snapshot.ports, top);
         let other_ports = rest.iter().map(|row| row.volume).sum();
-        Report { snapshot, hosts, other_hosts, ports, other_ports, problems, notices }
+        Report { snapshot, hosts, other_hosts, ports, other_ports, problems, notices, names: None }
+    }
+
+    /// Adds the names and links that were read from the frames, if they were.
+    pub fn with_names(self, book: Option<&'a Book>) -> Report<'a> {
+        Report { names: book.map(Names::new), ..self }
     }
 
     /// The report as one JSON object.
@@ -101,7 +108,7 @@ impl<'a> Report<'a> {
         if !self.other_ports.is_zero() {
             other.insert("ports".to_owned(), json!(self.other_ports));
         }
-        json!({
+        let mut report = json!({
             "frames": s.total.packets,
             "bytes": s.total.bytes,
             "captured_bytes": s.captured_bytes,
@@ -123,7 +130,11 @@ impl<'a> Report<'a> {
             "drops": s.drops(),
             "notices": self.notices,
             "problems": self.problems,
-        })
+        });
+        if let Some(names) = &self.names {
+            names.add_to(&mut report);
+        }
+        report
     }
 
     /// The report as tables for people.
@@ -177,18 +188,7 @@ impl<'a> Report<'a> {
         volume_rows(&mut table, directions, whole);
         section(&mut text, &table);
 
-        let mut table = TextTable::new(
-            2,
-            &["Host", "MAC", "bytes in", "bytes out", "packets in", "packets out"],
-        );
-        for row in &self.hosts {
-            let mac = if row.mac.is_known() { row.mac.to_string() } else { String::new() };
-            table.row(in_out_cells(row.address.to_string(), mac, row.traffic));
-        }
-        if !self.other_hosts.is_zero() {
-            table.row(in_out_cells("(other)".to_owned(), String::new(), self.other_hosts));
-        }
-        section(&mut text, &table);
+        section(&mut text, &self.host_table());
 
         let mut table = TextTable::new(1, &["Service port", "packets", "bytes", "share"]);
         for row in &self.ports {
@@ -215,55 +215,32 @@ impl<'a> Report<'a> {
         section(&mut text, &table);
         text
     }
-}
 
-/// Splits rows into the busiest `top` (0: all), sorted, and the others, unsorted. `key` returns the
-/// bytes and a tie-breaker.
-pub fn busiest<T>(rows: &[T], top: usize, key: impl Fn(&T) -> (u64, u128)) -> (Vec<&T>, Vec<&T>) {
-    let all = if top == 0 { rows.len() } else { top };
-    let best = first(&mut rows.iter().map(key), rows.len(), all);
-    let mut is_best = best.clone();
-    is_best.sort_unstable();
-    let rest = rows.iter().enumerate().filter(|(at, _)| is_best.binary_search(at).is_err());
-    let rest =
-        if best.len() < rows.len() { rest.map(|(_, row)| row).collect() } else { Vec::new() };
-    (best.iter().map(|at| &rows[*at]).collect(), rest)
-}
-
-/// The indices of the first `top` keys, sorted. Not generic: sorting is a lot of code, and one copy
-/// of it serves all tables.
-fn first(keys: &mut dyn Iterator<Item = (u64, u128)>, count: usize, top: usize) -> Vec<usize> {
-    let mut keys = keys.enumerate().map(|(at, (bytes, tie))| (Reverse(bytes), tie, at));
-    let best = if top >= count {
-        let mut all: Vec<_> = keys.collect();
-        all.sort_unstable();
-        all
-    } else {
-        // No need to sort a million rows to show twenty: the heap holds the best so far with the
-        // worst of them on top, and most rows are compared with that one only.
-        let mut best: BinaryHeap<_> = keys.by_ref().take(top).collect();
-        for candidate in keys {
-            if let Some(mut worst) = best.peek_mut()
-                && candidate < *worst
-            {
-                *worst = candidate;
+    /// Hosts, with a column of names if they were read.
+    fn host_table(&self) -> TextTable {
+        let heads = ["Host", "Name", "MAC", "bytes in", "bytes out", "packets in", "packets out"];
+        let mut table = match &self.names {
+            Some(_) => TextTable::new(3, &heads),
+            None => TextTable::new(2, &[&heads[..1], &heads[2..]].concat()),
+        };
+        let mut add = |host: String, name: String, mac: String, traffic: InOut| {
+            let mut cells = in_out_cells(host, mac, traffic);
+            if self.names.is_some() {
+                cells.insert(1, name);
             }
+            table.row(cells);
+        };
+        for row in &self.hosts {
+            let mac = if row.mac.is_known() { row.mac.to_string() } else { String::new() };
+            let names = self.names.as_ref();
+            let name = names.map_or_else(String::new, |names| names.cell(row));
+            add(row.address.to_string(), name, mac, row.traffic);
         }
-        best.into_sorted_vec()
-    };
-    best.into_iter().map(|(_, _, at)| at).collect()
-}
-
-/// [`busiest`] for hosts.
-pub fn busiest_hosts(rows: &[HostRow], top: usize) -> (Vec<&HostRow>, Vec<&HostRow>) {
-    busiest(rows, top, |row| (row.traffic.bytes(), row.address.number()))
-}
-
-/// [`busiest`] for ports.
-pub fn busiest_ports(rows: &[PortRow], top: usize) -> (Vec<&PortRow>, Vec<&PortRow>) {
-    busiest(rows, top, |row| {
-        (row.volume.bytes, u128::from(row.transport as u8) << 16 | u128::from(row.port))
-    })
+        if !self.other_hosts.is_zero() {
+            add("(other)".to_owned(), String::new(), String::new(), self.other_hosts);
+        }
+        table
+    }
 }
 
 fn section(text: &mut String, table: &TextTable) {

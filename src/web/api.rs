@@ -15,7 +15,8 @@ use crate::account::{
 };
 use crate::capture::undecoded;
 use crate::decode::Network;
-use crate::export::report::{HostLine, InOutLine, busiest, busiest_hosts, busiest_ports};
+use crate::export::busiest::{busiest, busiest_hosts, busiest_ports};
+use crate::export::report::{HostLine, InOutLine};
 use crate::export::time::rfc3339;
 
 /// The requested rows of a table.

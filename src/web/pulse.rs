@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::account::{CLASSES, Direction, InOut, Second, Snapshot, Volume, protocol_name};
 use crate::decode::Addr;
-use crate::export::report::busiest;
+use crate::export::busiest::busiest;
 
 /// A host seen within this time before the snapshot is active, nanoseconds.
 const ACTIVE: i64 = 60 * 1_000_000_000;

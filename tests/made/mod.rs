@@ -3,7 +3,7 @@
 //! Theory of operation: [`packet`] builds an IP packet and states what must be counted of it
 //! ([`truth::Facts`]), without decoding anything. [`link`] puts link-layer headers in front, which
 //! changes the bytes but not the facts. [`file`] writes pcap and pcapng. [`cases`] and
-//! [`containers`] list the captures, and [`home`] generates a home's traffic for the tests that
+//! [`containers`] list the captures, [`names`] has packets that tell names, and [`home`] generates a home's traffic for the tests that
 //! send it over a cable. judge.rs compares a report with a truth, for the larger foreign corpus as
 //! well.
 //!
@@ -16,6 +16,7 @@ pub mod damaged;
 pub mod file;
 pub mod home;
 pub mod link;
+pub mod names;
 pub mod packet;
 pub mod truth;
 

@@ -101,6 +101,15 @@ pub fn tcp(from: u16, to: u16, sequence: u32, flags: u8, size: usize) -> Payload
     ports("tcp", TCP, (from, to), &rest)
 }
 
+impl Payload {
+    /// The same with this data at its end.
+    pub fn with_data(mut self, data: &[u8]) -> Payload {
+        let start = self.bytes.len() - data.len();
+        self.bytes[start..].copy_from_slice(data);
+        self
+    }
+}
+
 /// SCTP (RFC 9260): a common header and a chunk.
 pub fn sctp(from: u16, to: u16) -> Payload {
     let rest = [0, 0, 0, 9, 1, 2, 3, 4, 0, 3, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0];

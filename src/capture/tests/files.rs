@@ -26,7 +26,7 @@ struct Read {
 fn read_file(path: &Path) -> Result<Read, Failure> {
     let file = CaptureFile::open(path)?;
     let (mut sender, mut receiver) = ring(1 << 16, thread::current());
-    let outcome = file.read(&mut sender);
+    let outcome = file.read(&mut sender, |_, _| ());
     drop(sender);
     let mut records = Vec::new();
     while receiver.drain(1 << 16, |some| records.extend_from_slice(some)) > 0 {}
