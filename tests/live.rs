@@ -6,6 +6,9 @@
 #[path = "live/clock.rs"]
 mod clock;
 mod common;
+mod made;
+#[path = "live/names.rs"]
+mod names;
 #[path = "live/privileges.rs"]
 mod privileges;
 #[path = "live/reload.rs"]

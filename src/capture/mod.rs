@@ -10,6 +10,7 @@ pub mod file;
 pub mod handle;
 mod input;
 pub mod interfaces;
+pub mod listen;
 pub mod live;
 mod orders;
 mod pcapng;

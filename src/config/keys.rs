@@ -6,7 +6,7 @@ use std::time::Duration;
 use log::LevelFilter;
 use toml::de::DeValue;
 
-use super::{Config, tiers, value};
+use super::{Config, NamesLevel, tiers, value};
 use crate::account::DEFAULT_HOST_LIMIT;
 use crate::ring::DEFAULT_CAPACITY;
 
@@ -130,6 +130,22 @@ pub const KEYS: &[Key] = &[
                   what is in, out, internal and transit. Empty: the private ranges, multicast, \
                   and the prefixes of the watched interfaces.",
         set: |c, v| value::prefixes(v).map(|v| c.local = v),
+        applies: Applies::AtOnce,
+    },
+    Key {
+        section: "names",
+        name: "level",
+        default: "\"all\"",
+        meaning: "Which names are learned by listening: \"all\"; \"local\", only what devices at \
+                  home are called, and nothing of the services that they use; or \"none\".",
+        set: |c, v| {
+            let text = value::text(v)?;
+            let level = NamesLevel::ALL.into_iter().find(|level| level.name() == text);
+            c.names = level.ok_or_else(|| {
+                format!("expected \"all\", \"local\" or \"none\", found \"{text}\"")
+            })?;
+            Ok(())
+        },
         applies: Applies::AtOnce,
     },
     Key {
@@ -336,6 +352,7 @@ impl Default for Config {
             filter: String::new(),
             ring: DEFAULT_CAPACITY,
             local: Vec::new(),
+            names: NamesLevel::All,
             hosts: DEFAULT_HOST_LIMIT,
             database: PathBuf::from("/var/lib/brightstat/brightstat.db"),
             commit: Duration::from_secs(5 * 60),

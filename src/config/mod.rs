@@ -29,6 +29,32 @@ pub use units::seconds;
 /// The main configuration file by default.
 pub const DEFAULT_PATH: &str = "/etc/brightstat/brightstat.toml";
 
+/// `names.level`: which names are learned by listening.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum NamesLevel {
+    /// All.
+    All = 0,
+    /// Only what devices at home are called.
+    Local = 1,
+    /// None: there is no second handle.
+    None = 2,
+}
+
+impl NamesLevel {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [NamesLevel; 3] = [NamesLevel::All, NamesLevel::Local, NamesLevel::None];
+
+    /// The name in the configuration and the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            NamesLevel::All => "all",
+            NamesLevel::Local => "local",
+            NamesLevel::None => "none",
+        }
+    }
+}
+
 /// All settings. [`keys::KEYS`] has the meaning of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -46,6 +72,8 @@ pub struct Config {
     pub ring: usize,
     /// `network.local`; empty means the private ranges and the interfaces' own prefixes.
     pub local: Vec<IpNet>,
+    /// `names.level`.
+    pub names: NamesLevel,
     /// `limits.hosts`.
     pub hosts: usize,
     /// `history.database`.

@@ -9,6 +9,7 @@ pub mod error;
 mod interfaces;
 pub mod logger;
 mod machine;
+mod names;
 mod nearby;
 pub mod notices;
 mod outbox;
@@ -25,6 +26,7 @@ pub mod worker;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, RwLock, mpsc};
 use std::thread::{self, JoinHandle};
@@ -56,6 +58,8 @@ const ANSWERING_STACK: usize = 1 << 20;
 const STACK: usize = 256 << 10;
 /// Stack of the store thread, which also migrates old databases.
 const STORE_STACK: usize = 1 << 20;
+/// Stack of the names thread, which reads what strangers send.
+const NAMES_STACK: usize = 512 << 10;
 /// How often a slow start checks for a signal to stop.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -208,7 +212,9 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Error> {
         counts: Counts::default(),
     });
     let reloads = Arc::new(reload::Reloads::default());
-    let mut web = Status::new(&config, &published, &store_status, &captures, &guard, &recent);
+    let heard = Arc::new(names::Names::new(config.names, local.clone()));
+    let mut web =
+        Status::new(&config, &published, &store_status, &captures, &guard, &recent, &heard);
     web.reloads = reloads.clone();
     let web = Arc::new(web);
     let answers = Arc::new(Answers::new(web, config.connections));
@@ -219,6 +225,12 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Error> {
     let making = answers.clone();
     let long = spawn_with("history-long", ANSWERING_STACK, move || making.run_long_history())?;
     let over = StopSignal::new().map_err(Error::Signals)?;
+    let (shared, statuses, stop) = (heard.clone(), captures.statuses(), over.clone());
+    let is_promiscuous = captures.is_promiscuous();
+    let body = move || {
+        names::run(&shared, &statuses, &|| is_promiscuous.load(Ordering::Relaxed), &stop);
+    };
+    let listening = spawn_with("names", NAMES_STACK, body)?;
     let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
     let (guarding, asked, stop) = (guard.clone(), answers.clone(), over.clone());
     let body = move || crate::web::guard::run(&guarding, &asked, &listeners, &stop);
@@ -238,6 +250,7 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Error> {
         store: store_status.clone(),
         guard,
         reloads,
+        names: heard,
     };
     supervisor.run(&signals);
 
@@ -245,6 +258,7 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Error> {
     // Stop the web server first: its open requests still need the worker and the store.
     over.stop();
     join("guard", guarding);
+    join("names", listening);
     // Then down the flow: each thread finishes what the one before has handed over.
     supervisor.stop();
     drop(supervisor);

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::interfaces::{Interfaces, Statuses};
 use super::machine::machine;
+use super::names::Names;
 use super::notices::notices;
 use super::reload::Reloads;
 use super::sight::{Machine, Watch};
@@ -38,6 +39,7 @@ pub(super) struct Status {
     store: Arc<store::Status>,
     captures: Statuses,
     guard: Arc<Guard>,
+    names: Arc<Names>,
     /// `capture.promiscuous`, which a reload may change.
     is_promiscuous: Arc<AtomicBool>,
     watch: Mutex<Watch>,
@@ -53,6 +55,7 @@ impl Status {
         captures: &Interfaces,
         guard: &Arc<Guard>,
         recent: &Arc<Recent>,
+        names: &Arc<Names>,
     ) -> Status {
         Status {
             database: config.database.clone(),
@@ -64,6 +67,7 @@ impl Status {
             store: store.clone(),
             captures: captures.statuses(),
             guard: guard.clone(),
+            names: names.clone(),
             is_promiscuous: captures.is_promiscuous(),
             watch: Mutex::default(),
             reloads: Arc::default(),
@@ -86,6 +90,10 @@ impl Source for Status {
         let mut history = History::open(&self.database)?;
         history.end_when(move || is_over())?;
         history.ask(question, Some(fresh))
+    }
+
+    fn names(&self) -> Value {
+        self.names.to_json()
     }
 
     fn status(&self) -> Value {
@@ -160,6 +168,7 @@ impl Source for Status {
                 "trouble": self.store.trouble(),
                 "tiers": self.tiers.iter().map(tier).collect::<Vec<_>>(),
             },
+            "names": self.names.status(),
             "web": {
                 "requests_answered": self.guard.counts.answered.load(Ordering::Relaxed),
                 "requests_refused": self.guard.counts.refused.load(Ordering::Relaxed),

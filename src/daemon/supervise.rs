@@ -1,6 +1,7 @@
 //! The main thread once everything runs: signals, reload, the watchdog, systemd's status.
 //!
-//! It feeds the watchdog only while every capture thread, the worker and the store progress.
+//! It feeds the watchdog only while every capture thread, the worker, the store and the names thread
+//! progress.
 
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
@@ -18,6 +19,7 @@ use sd_notify::NotifyState;
 use super::clock::ClockState;
 use super::error::Error;
 use super::interfaces::{Interfaces, local_networks};
+use super::names::Names;
 use super::reload::{Applied, Reloads};
 use super::status::database_size;
 use super::worker::{Command, Published};
@@ -42,6 +44,7 @@ pub(super) struct Supervisor {
     pub(super) store: Arc<store::Status>,
     pub(super) guard: Arc<Guard>,
     pub(super) reloads: Arc<Reloads>,
+    pub(super) names: Arc<Names>,
 }
 
 /// How far each thread has got.
@@ -50,6 +53,7 @@ struct Progress {
     captures: BTreeMap<String, u64>,
     worker: u64,
     store: u64,
+    names: u64,
 }
 
 impl Progress {
@@ -59,7 +63,10 @@ impl Progress {
             .captures
             .iter()
             .all(|(name, rounds)| before.captures.get(name).is_none_or(|earlier| rounds > earlier));
-        captures && self.worker > before.worker && self.store > before.store
+        captures
+            && self.worker > before.worker
+            && self.store > before.store
+            && self.names > before.names
     }
 }
 
@@ -115,6 +122,7 @@ impl Supervisor {
             captures: statuses.iter().map(|(name, s)| (name.clone(), s.rounds())).collect(),
             worker: self.published.heartbeat(),
             store: self.store.heartbeat(),
+            names: self.names.rounds(),
         }
     }
 
@@ -151,6 +159,7 @@ impl Supervisor {
         let failures = self.captures.apply(prepared, &new);
         logger::start(new.log_level);
         self.store.set_period(new.commit);
+        self.names.set_level(new.names);
         self.config = new;
         self.set_local(local_networks(&self.config, &self.captures.names()));
         self.follow_admission();
@@ -187,6 +196,7 @@ impl Supervisor {
 
     fn set_local(&mut self, local: LocalNetworks) {
         self.local = local.clone();
+        self.names.set_local(local.clone());
         let _ = self.commands.send(Command::Local(local));
         self.worker.unpark();
     }

@@ -8,6 +8,7 @@
 //! A DHCP client says its name before it has an address. The book joins the two: a link by DHCP
 //! gives the name that the device has said last to the address.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -143,6 +144,12 @@ impl Book {
         rows
     }
 
+    /// Whether ARP, neighbour discovery or DHCP has tied an address to a hardware address.
+    pub fn is_linked(&self, address: IpAddr, mac: Mac) -> bool {
+        let sources = [Source::Arp, Source::Ndp, Source::Dhcp, Source::Dhcp6];
+        sources.into_iter().any(|source| self.links.get(&(address, mac, source)).is_some())
+    }
+
     /// All links, sorted by address, hardware address and source.
     pub fn links(&self) -> Vec<LinkRow> {
         let row = |(&(address, mac, source), &times)| LinkRow { address, mac, source, times };
@@ -197,7 +204,9 @@ pub fn best<'a>(names: &[NameRow<'a>], is_local: bool) -> Option<NameRow<'a>> {
     let own = if is_local { &LOCAL[..] } else { &[] };
     own.iter().chain(&REMOTE).find_map(|sources| {
         let of_these = names.iter().filter(|row| sources.contains(&row.source));
-        of_these.max_by_key(|row| (!row.is_shared, row.times.count, row.name)).copied()
+        of_these
+            .max_by_key(|row| (!row.is_shared, row.times.count, row.name, Reverse(row.source)))
+            .copied()
     })
 }
 

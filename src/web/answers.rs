@@ -124,6 +124,7 @@ impl<S: Source> Answers<S> {
                         tell(&routes::Asked { snapshot: &snapshot, age, query: &query })
                     })
                 }
+                Handler::Names => Ok(Body::new(self.source.names().to_string())),
                 // The status. Questions to the history have queues of their own.
                 Handler::Status | Handler::History | Handler::HistoryCsv => {
                     Ok(Body::new(self.source.status().to_string()))
@@ -227,7 +228,7 @@ impl<S: Source> Answers<S> {
             Handler::HistoryCsv => return self.csv(request, time, is_gone),
             #[cfg(test)]
             Handler::Request(tell) => (200, Body::new(tell(request))),
-            Handler::Snapshot(_) | Handler::Status => {
+            Handler::Snapshot(_) | Handler::Status | Handler::Names => {
                 if let Handler::Snapshot(_) = route.handler {
                     let asked = asked(route, query.text(), self.source.age());
                     let kept = self.bodies.kept(self.source.snapshot().number, &asked);

@@ -60,6 +60,8 @@ pub(super) enum Handler {
     Snapshot(fn(&Asked<'_>) -> Result<String, Problem>),
     /// The state of the daemon.
     Status,
+    /// The names of hosts.
+    Names,
     /// The history, as JSON.
     History,
     /// The history, as CSV that is generated while it is sent.
@@ -178,6 +180,15 @@ pub(super) const ROUTES: Table = Table(&[
             },
             None => Ok(api::hosts(asked.snapshot, asked.page()?)),
         }),
+    },
+    Route {
+        name: "names",
+        takes: Takes::GET,
+        summary: "What hosts are called, as learned by listening; see [Names](names.md).",
+        parameters: &[],
+        keys: "`level`, `names` (by address: `name`, `source`, `shared` if unrelated services share \
+               it); at most 8,192",
+        handler: Handler::Names,
     },
     Route {
         name: "ports",

@@ -17,6 +17,8 @@ pub trait Source: Send + Sync + 'static {
     fn age(&self) -> u64;
     /// The answer of `GET /api/v1/status`.
     fn status(&self) -> Value;
+    /// The answer of `GET /api/v1/names`.
+    fn names(&self) -> Value;
     /// The answer to a question about the history; a failure soon after `is_over` returns true.
     ///
     /// # Errors

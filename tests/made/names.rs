@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::file::Pcap;
 use super::link::ethernet;
-use super::packet::{ACK, HERE, SYN, THERE, other, protocol, tcp, udp, v4, v6};
+use super::packet::{ACK, HERE, PSH, SYN, THERE, other, protocol, tcp, udp, v4, v6};
 use super::truth::{Facts, Frame, timed};
 
 /// The source hardware address of all frames.
@@ -61,8 +61,9 @@ fn datagram(ends: (IpAddr, IpAddr), ports: (u16, u16), data: &[u8]) -> Frame {
     })
 }
 
+/// A segment that ends what a program wrote, as the last one of a hello does.
 fn segment(ends: (IpAddr, IpAddr), ports: (u16, u16), sequence: u32, data: &[u8]) -> Frame {
-    let payload = tcp(ports.0, ports.1, sequence, ACK, data.len()).with_data(data);
+    let payload = tcp(ports.0, ports.1, sequence, ACK | PSH, data.len()).with_data(data);
     frame(&v4(ends.0, ends.1, &payload))
 }
 

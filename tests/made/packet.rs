@@ -33,6 +33,8 @@ pub const FIN: u8 = 1;
 pub const SYN: u8 = 2;
 pub const RST: u8 = 4;
 pub const ACK: u8 = 16;
+/// Flags of TCP: the end of what a program wrote.
+pub const PSH: u8 = 8;
 
 /// An IP packet, and the facts of a frame that carries it.
 #[derive(Clone, Debug)]

@@ -37,6 +37,9 @@ impl Source for Slow {
     fn status(&self) -> Value {
         Value::Null
     }
+    fn names(&self) -> Value {
+        Value::Null
+    }
     fn history(
         &self,
         asked: &question::Question,

@@ -28,6 +28,9 @@ impl Source for Empty {
     fn status(&self) -> Value {
         Value::Null
     }
+    fn names(&self) -> Value {
+        Value::Null
+    }
     fn history(&self, _: &question::Question, _: IsOver) -> Result<question::Answer, Error> {
         Err(Error::NoTiers)
     }

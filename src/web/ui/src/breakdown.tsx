@@ -4,6 +4,7 @@ import { get, history, useAsked, type History as Answer, type HistoryRow, type I
 import { useIsYoung } from "./beginning";
 import { bytes, count, exact, percent, rate } from "./format";
 import { Fact } from "./known";
+import { HostLink, useNames } from "./names";
 import { linkTo, type Kind } from "./route";
 import { service } from "./services";
 import { every, NOUN, number, seconds, share, SPLITS, sum, WAYS, type Span } from "./span";
@@ -55,6 +56,8 @@ const name = (kind: Kind, row: Line): string => {
 function Rows({ kind, answer, parameters }: { kind: Kind; answer: Answer; parameters: URLSearchParams }) {
   const ways = WAYS[kind];
   const isYoung = useIsYoung(seconds(answer.to));
+  const names = useNames();
+  const called = (row: Line) => (kind === "hosts" && !row.rest && Object.hasOwn(names, String(row.addr)) ? names[String(row.addr)] : undefined);
   const of = (row: Line) => share(kind, row, answer.total);
   const most = answer.rows.reduce((top, row) => Math.max(top, of(row)[0]), 0);
   const isCounted = (row: HistoryRow) => sum(row, "packets", ways) > 0;
@@ -67,6 +70,7 @@ function Rows({ kind, answer, parameters }: { kind: Kind; answer: Answer; parame
       label,
       isName: true,
       value: (row) => name(kind, row),
+      also: (row) => called(row)?.name ?? "",
       show: (row) =>
         row.rest ? (
           <>
@@ -74,7 +78,11 @@ function Rows({ kind, answer, parameters }: { kind: Kind; answer: Answer; parame
           </>
         ) : (
           <>
-            <a href={linkTo(kind, name(kind, row), parameters)}>{name(kind, row)}</a>
+            {kind === "hosts" ? (
+              <HostLink addr={String(row.addr)} names={names} href={linkTo(kind, String(row.addr), parameters)} />
+            ) : (
+              <a href={linkTo(kind, name(kind, row), parameters)}>{name(kind, row)}</a>
+            )}
             {kind === "ports" && <small class="narrow">{service(row.protocol, row.port)}</small>}
           </>
         ),

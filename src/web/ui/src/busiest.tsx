@@ -3,6 +3,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { rate } from "./format";
+import { HostLink, useNames } from "./names";
 import { type Busy, type Live } from "./pulse";
 import { linkTo } from "./route";
 import { LIVE } from "./span";
@@ -37,6 +38,7 @@ function useStill() {
 
 export function Busiest({ live }: { live: Live }) {
   const { isStill, handlers } = useStill();
+  const names = useNames();
   const order = useRef<string[]>([]);
   if (!isStill) order.current = live.busiest;
   const rows = order.current.map((addr) => ({ addr, ...(live.hosts.get(addr) ?? NOBODY) }));
@@ -75,7 +77,7 @@ export function Busiest({ live }: { live: Live }) {
               {rows.map((host) => (
                 <tr key={host.addr}>
                   <th scope="row" class="address">
-                    <a href={linkTo("hosts", host.addr, HERE)}>{host.addr}</a>
+                    <HostLink addr={host.addr} names={names} href={linkTo("hosts", host.addr, HERE)} />
                   </th>
                   <td class="n">{rate(host.received * 8)}</td>
                   <td class="n">{rate(host.sent * 8)}</td>

@@ -3,6 +3,7 @@
 import { get, history, useAsked, type InterfaceRow } from "./api";
 import { bytes, dateMoment, exact, moment, when } from "./format";
 import { HostServices, ServiceHosts } from "./hostServices";
+import { said, SOURCES, useNames } from "./names";
 import { type Kind } from "./route";
 import { RANGES, seconds, type Span } from "./span";
 import { capital, sinceStart, useStart } from "./start";
@@ -54,6 +55,8 @@ function KnownHost(shown: { name: string; asked: Span; spanName: string; paramet
   const series = days.answer?.rows[0]?.series ?? {};
   const first = (days.answer?.points ?? []).findIndex((_, at) => (series.packets_in?.[at] ?? 0) + (series.packets_out?.[at] ?? 0) > 0);
   const row = days.answer?.rows[0];
+  const names = useNames();
+  const known = Object.hasOwn(names, name) ? names[name] : undefined;
   const since = first >= 0 ? days.answer?.points[first] : undefined;
   const isOld = since && host && seconds(since.end) < seconds(host.first);
   return (
@@ -61,6 +64,11 @@ function KnownHost(shown: { name: string; asked: Span; spanName: string; paramet
       <section class="card">
         <h2>Host</h2>
         <dl class="facts">
+          {known && (
+            <Fact name="Name">
+              <bdi>{said(known)}</bdi> <small>from {SOURCES[known.source] ?? known.source}</small>
+            </Fact>
+          )}
           <Fact name="Address">{name}</Fact>
           <Fact name="MAC">{host?.mac ?? row?.mac ?? "not known (only a local host’s is seen)"}</Fact>
           <Fact name="Where">{(host?.local ?? row?.local) ? "in the local network" : host || row ? "outside" : "not known"}</Fact>

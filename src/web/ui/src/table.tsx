@@ -14,6 +14,8 @@ export interface Column<T> {
   isNumber?: boolean;
   /** Names the row: a search covers these columns. */
   isName?: boolean;
+  /** A further text that a search finds. */
+  also?: (row: T) => string;
   /** Hidden where there is little room. */
   isWide?: boolean;
   /** Holds a bar, which fills the remaining room. */
@@ -44,7 +46,7 @@ const PAGE = 25;
 /** Whether the names in a row contain these words; amounts are not searched. */
 export function matches<T>(columns: Column<T>[], row: T, words: string): boolean {
   const wanted = words.trim().toLowerCase();
-  return wanted === "" || columns.some((column) => column.isName && String(column.value(row) ?? "").toLowerCase().includes(wanted));
+  return wanted === "" || columns.some((column) => column.isName && `${column.value(row) ?? ""} ${column.also?.(row) ?? ""}`.toLowerCase().includes(wanted));
 }
 
 /** Parameters of the address that a table without a prefix uses. */
