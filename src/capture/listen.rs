@@ -2,11 +2,12 @@
 //! addresses, for the names thread. The capture threads never see it.
 //!
 //! Theory of operation. The kernel filters: a handle gets the ports of name services, ARP and the
-//! like, and of connections to servers only what can be the beginning of a conversation. A TLS
-//! hello often takes two segments; the second one begins with any bytes, so those that end a write
-//! (PSH) and do not begin a record of application data pass, too. Of an upload that is a small part.
-//! Frames with a VLAN tag match as well: Linux takes the tag off before the filter sees it. Within
-//! PPPoE and further tags nothing matches.
+//! like, and of connections to servers only what can be the beginning of a conversation: a SYN, from
+//! which bytes are numbered, a record of a TLS handshake, a long header of QUIC, a request of HTTP.
+//! A TLS hello often takes two segments; the second one begins with any bytes, so those that end a
+//! write (PSH) and do not begin a record of application data pass, too. Of an upload that is a small
+//! part. Frames with a VLAN tag match as well: Linux takes the tag off before the filter sees it.
+//! Within PPPoE and further tags nothing matches.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
