@@ -4,7 +4,7 @@ import { get, history, useAsked, type History as Answer, type HistoryRow, type I
 import { useIsYoung } from "./beginning";
 import { bytes, count, exact, percent, rate } from "./format";
 import { Fact } from "./known";
-import { HostLink, useNames } from "./names";
+import { HostLink, nameOf, useNames } from "./names";
 import { linkTo, type Kind } from "./route";
 import { service } from "./services";
 import { every, NOUN, number, seconds, share, SPLITS, sum, WAYS, type Span } from "./span";
@@ -56,8 +56,8 @@ const name = (kind: Kind, row: Line): string => {
 function Rows({ kind, answer, parameters }: { kind: Kind; answer: Answer; parameters: URLSearchParams }) {
   const ways = WAYS[kind];
   const isYoung = useIsYoung(seconds(answer.to));
-  const names = useNames();
-  const called = (row: Line) => (kind === "hosts" && !row.rest && Object.hasOwn(names, String(row.addr)) ? names[String(row.addr)] : undefined);
+  const names = useNames(kind === "hosts");
+  const called = (row: Line) => (row.rest ? undefined : nameOf(names, String(row.addr)));
   const of = (row: Line) => share(kind, row, answer.total);
   const most = answer.rows.reduce((top, row) => Math.max(top, of(row)[0]), 0);
   const isCounted = (row: HistoryRow) => sum(row, "packets", ways) > 0;

@@ -4,6 +4,7 @@
 import { Breakdown } from "./breakdown";
 import { Graph } from "./graph";
 import { Known } from "./known";
+import { nameOf, said, useNames } from "./names";
 import { LiveOne, RateNow } from "./liveGraph";
 import { Ranges } from "./ranges";
 import { change, linkTo, type Kind } from "./route";
@@ -42,6 +43,8 @@ export function One({ kind, name, parameters }: { kind: Kind; name: string; para
   useSettings();
   const asked = span(parameters);
   const isLive = parameters.get("range") === LIVE;
+  const names = useNames(kind === "hosts");
+  const called = kind === "hosts" ? nameOf(names, name) : undefined;
   const [protocol, port] = name.split("/");
   const usual = kind === "ports" ? service(protocol, Number(port)) : "";
   const back = new URLSearchParams(parameters);
@@ -54,7 +57,7 @@ export function One({ kind, name, parameters }: { kind: Kind; name: string; para
         {isLive ? <a href="#/">Now</a> : <a href={`#/history?${back}`}>All {kind}</a>}
       </p>
       <h1>
-        {name} <small>{usual || NOUN[kind]}</small>
+        {called ? <bdi>{said(called)}</bdi> : name} <small>{called ? name : usual || NOUN[kind]}</small>
       </h1>
       <Ranges asked={asked} parameters={parameters} isOne />
       {isLive ? (
@@ -65,7 +68,7 @@ export function One({ kind, name, parameters }: { kind: Kind; name: string; para
           <Graph asked={asked} kind={kind} name={name} parameters={parameters} title={`Traffic of ${name}`} />
         </>
       )}
-      <Known kind={kind} name={name} asked={asked} parameters={parameters} />
+      <Known kind={kind} name={name} called={called} asked={asked} parameters={parameters} />
     </>
   );
 }

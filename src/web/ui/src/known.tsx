@@ -3,7 +3,7 @@
 import { get, history, useAsked, type InterfaceRow } from "./api";
 import { bytes, dateMoment, exact, moment, when } from "./format";
 import { HostServices, ServiceHosts } from "./hostServices";
-import { said, SOURCES, useNames } from "./names";
+import { said, SOURCES, type HostName } from "./names";
 import { type Kind } from "./route";
 import { RANGES, seconds, type Span } from "./span";
 import { capital, sinceStart, useStart } from "./start";
@@ -12,19 +12,21 @@ import { linkType, WORDS } from "./words";
 interface KnownProps {
   kind: Kind;
   name: string;
+  /** What a host is called. */
+  called?: HostName;
   asked: Span;
   parameters: URLSearchParams;
 }
 
 /** The facts about one thing besides its traffic. */
-export function Known({ kind, name, asked, parameters }: KnownProps) {
+export function Known({ kind, name, called, asked, parameters }: KnownProps) {
   const spanName = asked.isMoving
     ? asked.range === "today"
       ? "today"
       : `the last ${RANGES.find(([key]) => key === asked.range)?.[1].toLowerCase()}`
     : `${dateMoment(Number(asked.from.slice(1)))} to ${dateMoment(Number(asked.to.slice(1)))}`;
   const shown = { name, asked, spanName, parameters };
-  if (kind === "hosts") return <KnownHost {...shown} />;
+  if (kind === "hosts") return <KnownHost {...shown} called={called} />;
   if (kind === "interfaces") return <KnownInterface name={name} />;
   // TCP, UDP and SCTP list their hosts per port.
   if (kind === "ports" || !["tcp", "udp", "sctp"].includes(name)) return <ServiceHosts {...shown} />;
@@ -45,7 +47,7 @@ interface HostAnswer {
   hosts: HostRow[];
 }
 
-function KnownHost(shown: { name: string; asked: Span; spanName: string; parameters: URLSearchParams }) {
+function KnownHost({ called, ...shown }: { name: string; called?: HostName; asked: Span; spanName: string; parameters: URLSearchParams }) {
   const { name } = shown;
   const start = useStart();
   const { answer } = useAsked(`host ${name}`, () => get<HostAnswer>("hosts", { name }), 10);
@@ -55,8 +57,6 @@ function KnownHost(shown: { name: string; asked: Span; spanName: string; paramet
   const series = days.answer?.rows[0]?.series ?? {};
   const first = (days.answer?.points ?? []).findIndex((_, at) => (series.packets_in?.[at] ?? 0) + (series.packets_out?.[at] ?? 0) > 0);
   const row = days.answer?.rows[0];
-  const names = useNames();
-  const known = Object.hasOwn(names, name) ? names[name] : undefined;
   const since = first >= 0 ? days.answer?.points[first] : undefined;
   const isOld = since && host && seconds(since.end) < seconds(host.first);
   return (
@@ -64,9 +64,9 @@ function KnownHost(shown: { name: string; asked: Span; spanName: string; paramet
       <section class="card">
         <h2>Host</h2>
         <dl class="facts">
-          {known && (
+          {called && (
             <Fact name="Name">
-              <bdi>{said(known)}</bdi> <small>from {SOURCES[known.source] ?? known.source}</small>
+              <bdi>{said(called)}</bdi> <small>from {SOURCES[called.source] ?? called.source}</small>
             </Fact>
           )}
           <Fact name="Address">{name}</Fact>

@@ -12,11 +12,17 @@ export interface HostName {
 
 export type HostNames = Record<string, HostName>;
 
-/** The names of hosts by address; empty until they are there. */
-export function useNames(): HostNames {
-  const { answer } = useAsked("names", () => get<{ names: HostNames }>("names"), 10);
-  return answer?.names ?? {};
+const NONE: HostNames = {};
+
+/** The names of hosts by address; empty until they are there, or if nobody wants them. */
+export function useNames(isWanted = true): HostNames {
+  const ask = () => (isWanted ? get<{ names: HostNames }>("names") : Promise.resolve({ names: NONE }));
+  const { answer } = useAsked(isWanted ? "names" : "no names", ask, isWanted ? 10 : undefined);
+  return answer?.names ?? NONE;
 }
+
+/** The name of one host. */
+export const nameOf = (names: HostNames, addr: string): HostName | undefined => (Object.hasOwn(names, addr) ? names[addr] : undefined);
 
 /** How a name was learned, for people. */
 export const SOURCES: Record<string, string> = {
@@ -39,7 +45,7 @@ export const said = (known: HostName): string => (known.shared ? `${known.name} 
 
 /** A link to a host: its name above its address, or the address alone. */
 export function HostLink({ addr, names, href }: { addr: string; names: HostNames; href: string }) {
-  const known = Object.hasOwn(names, addr) ? names[addr] : undefined;
+  const known = nameOf(names, addr);
   return known ? (
     <a href={href} class="named" title={SOURCES[known.source]}>
       {/* A name in another script must not reorder what stands beside it. */}
