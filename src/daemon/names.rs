@@ -3,7 +3,8 @@
 //!
 //! Theory of operation. The thread has a handle of its own for each interface
 //! ([`crate::capture::listen`]) and looks once a second which are captured now. It reads at most
-//! [`PACKETS_PER_SECOND`] packets a second; the rest is thrown away and counted. Claims go into a
+//! [`PACKETS_PER_SECOND`] packets a second, and leaves the rest to the kernel, which drops and counts
+//! it. Claims go into a
 //! [`Book`] of bounded size. Once a second, if something has changed, the best name of each address
 //! is published for the web threads.
 //!
@@ -133,6 +134,7 @@ pub(super) fn run(
         ears: BTreeMap::new(),
         book: Book::default(),
         is_changed: false,
+        level: names.level(),
         allowance: PACKETS_PER_SECOND,
     };
     let mut next_look = Instant::now();
@@ -148,11 +150,10 @@ pub(super) fn run(
         for name in gone {
             thread.ears.remove(&name);
         }
-        let mut all: Vec<PollFd<'_>> = thread
-            .ears
-            .values()
-            .map(|ear| PollFd::new(ear.ear.descriptor(), PollFlags::POLLIN))
-            .collect();
+        // Once the allowance is used up, nothing is waited for but the next second.
+        let ears = thread.ears.values().filter(|_| thread.allowance > 0);
+        let mut all: Vec<PollFd<'_>> =
+            ears.map(|heard| PollFd::new(heard.ear.descriptor(), PollFlags::POLLIN)).collect();
         all.push(PollFd::new(stop.descriptor(), PollFlags::POLLIN));
         let left = next_look.saturating_duration_since(Instant::now());
         let milliseconds = u16::try_from(left.as_millis() + 1).unwrap_or(1_000);
@@ -172,6 +173,8 @@ struct Thread<'a> {
     ears: BTreeMap<String, Heard>,
     book: Book,
     is_changed: bool,
+    /// The level under which the book was filled.
+    level: NamesLevel,
     /// Packets that may still be read in this second.
     allowance: u64,
 }
@@ -179,12 +182,14 @@ struct Thread<'a> {
 impl Thread<'_> {
     /// Opens the interfaces that are captured and not listened to yet, and closes the others.
     fn follow(&mut self, captures: &Statuses, is_promiscuous: bool) {
-        if self.names.level() == NamesLevel::None {
-            if !self.ears.is_empty() {
-                self.ears.clear();
-                self.book = Book::default();
-                self.is_changed = true;
-            }
+        let level = self.names.level();
+        if level != self.level {
+            // What the owner no longer wants is forgotten at once.
+            (self.level, self.book, self.is_changed) = (level, Book::default(), true);
+            self.ears.values_mut().for_each(|heard| heard.listener = Listener::default());
+        }
+        if level == NamesLevel::None {
+            self.ears.clear();
             return;
         }
         let captures = captures.lock().unwrap_or_else(PoisonError::into_inner);
@@ -219,21 +224,20 @@ impl Thread<'_> {
 
     /// Reads what is ready. Returns the interfaces that have gone.
     fn read(&mut self) -> Vec<String> {
-        let Thread { names, ears, book, is_changed, allowance } = self;
-        let level = names.level();
+        let Thread { names, ears, book, is_changed, level, allowance } = self;
         let mut gone = Vec::new();
         for (name, Heard { ear, listener, .. }) in ears {
-            let read = ear.read(BATCH, |frame, record| {
-                if *allowance == 0 {
-                    names.skipped.fetch_add(1, Ordering::Relaxed);
-                    return;
-                }
-                *allowance -= 1;
+            if *allowance == 0 {
+                break;
+            }
+            let most = BATCH.min(usize::try_from(*allowance).unwrap_or(BATCH));
+            let read = ear.read(most, |frame, record| {
+                *allowance = allowance.saturating_sub(1);
                 names.packets.fetch_add(1, Ordering::Relaxed);
                 let mut claims = Vec::new();
                 listener.hear(frame, record, &mut |claim| claims.push(claim));
                 for claim in claims {
-                    if is_allowed(&claim, level) && is_credible(&claim, record, book) {
+                    if is_allowed(&claim, *level) && is_credible(&claim, record, book) {
                         *is_changed = true;
                         book.note(record.timestamp, claim);
                     }

@@ -124,7 +124,11 @@ impl<S: Source> Answers<S> {
                         tell(&routes::Asked { snapshot: &snapshot, age, query: &query })
                     })
                 }
-                Handler::Names => Ok(Body::new(self.source.names().to_string())),
+                // Once a second at most, as it may be large.
+                Handler::Names => {
+                    let number = self.source.snapshot().number;
+                    self.bodies.get(number, route.name, || Ok(self.source.names().to_string()))
+                }
                 // The status. Questions to the history have queues of their own.
                 Handler::Status | Handler::History | Handler::HistoryCsv => {
                     Ok(Body::new(self.source.status().to_string()))

@@ -70,13 +70,23 @@ fn hosts_are_named_live_by_what_is_said_on_the_cable() {
         (named(&daemon, "192.168.1.66")["name"] == "honest.local").then_some(())
     });
     assert_eq!(named(&daemon, "192.168.1.1"), Value::Null);
-    // The owner wants none: a reload forgets them.
-    std::fs::write(&config, "[capture]\ninterfaces = [\"rx\"]\n[names]\nlevel = \"none\"\n")
-        .unwrap();
-    daemon.signal(Signal::SIGHUP);
-    wait_for("the names to be forgotten", 10, || {
-        (daemon.json("/api/v1/names") == json!({ "level": "none", "names": {} })).then_some(())
+    // The owner wants fewer: a reload forgets all, and what comes next is sorted out.
+    let set = |level: &str| {
+        let text = format!("[capture]\ninterfaces = [\"rx\"]\n[names]\nlevel = \"{level}\"\n");
+        std::fs::write(&config, text).unwrap();
+        daemon.signal(Signal::SIGHUP);
+        let want = json!({ "level": level, "names": {} });
+        wait_for(&format!("the names to be forgotten for {level}"), 10, || {
+            (daemon.json("/api/v1/names") == want).then_some(())
+        });
+    };
+    set("local");
+    cable.send(&frames);
+    wait_for("the local name", 10, || {
+        (named(&daemon, "192.168.1.30")["name"] == "tv.local").then_some(())
     });
+    assert_eq!(named(&daemon, "203.0.113.5"), Value::Null);
+    set("none");
     assert_eq!(daemon.stop(), 0);
 }
 
