@@ -273,7 +273,7 @@ pub fn compact(database: &Path) -> Result<(u64, u64), Error> {
 ///
 /// # Errors
 /// A file that is no database of brightstat, or a newer one's; a daemon writes it; it cannot be
-/// written. The file is then unchanged.
+/// written. No row is changed then.
 pub fn upgrade(database: &Path) -> Result<i32, Error> {
     let before = match History::open(database) {
         Ok(history) => {

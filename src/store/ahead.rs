@@ -123,6 +123,7 @@ impl Ahead {
             hosts.begin_commit();
             make_anew(&transaction, hosts, tiers, *limits, stale)?;
             transaction.commit()?;
+            hosts.note_committed();
         }
         self.is_over = true;
         self.aside = None;
@@ -173,6 +174,7 @@ impl Writer {
             }
         }
         copy.commit()?;
+        aside.hosts.note_committed();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // A tier that is no longer written, and is finer than another, holds nothing else.
         let coarsest = tiers.last().map_or(0, |tier| tier.seconds);
@@ -192,6 +194,7 @@ impl Writer {
         hosts.begin_commit();
         make_anew(&transaction, hosts, tiers, *limits, stale)?;
         transaction.commit()?;
+        hosts.note_committed();
         stale.iter_mut().for_each(BTreeSet::clear);
         Ok(count)
     }

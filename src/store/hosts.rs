@@ -20,10 +20,13 @@ use super::tiers;
 
 /// With this many hosts, those without any row are searched for.
 const MANY: i64 = 20_000;
-/// Limit of intervals that a commit reads: about 30,000 rows.
+/// Limit of intervals that a commit reads: 600 rows by default.
 const INTERVALS_AT_ONCE: i64 = 60;
-/// Limit of hosts that a commit checks and deletes.
+/// Hosts that a commit checks and deletes, or twice as many as were added since the last time: a
+/// sweep must end before as many have come again.
 const HOSTS_AT_ONCE: i64 = 1_000;
+/// Numbers that a sweep marks at most, one bit each: the next sweep goes on with those after them.
+const WINDOW: i64 = if cfg!(test) { 4_096 } else { 8 << 20 };
 
 /// Assigns numbers to hosts, and deletes those of hosts without rows.
 #[derive(Default)]
@@ -35,14 +38,21 @@ pub(super) struct Hosts {
     many: Option<i64>,
     /// Hosts that were added since the last count.
     new: i64,
+    /// Hosts that were added since the last step of a sweep.
+    added: i64,
     counted: Option<i64>,
+    /// A sweep is about the numbers after this one.
+    base: i64,
+    /// Whether a commit has begun and is not known to have succeeded.
+    is_open: bool,
 }
 
 /// A sweep in progress.
 struct Sweep {
-    /// The numbers that were seen, one bit each.
+    /// The numbers after `base` that were seen, one bit each.
     marks: Vec<u64>,
-    /// The highest number when the sweep began; later ones are left alone.
+    base: i64,
+    /// The highest number when the sweep began, or the last of its window; later ones are left alone.
     until: i64,
     /// The tiers yet to be read, by the length of their intervals, and where to go on.
     tiers: Vec<i64>,
@@ -53,7 +63,7 @@ struct Sweep {
 
 impl Sweep {
     fn mark(&mut self, id: i64) {
-        if let Ok(at) = usize::try_from(id)
+        if let Ok(at) = usize::try_from(id.wrapping_sub(self.base))
             && let Some(word) = self.marks.get_mut(at / 64)
         {
             *word |= 1 << (at % 64);
@@ -61,7 +71,7 @@ impl Sweep {
     }
 
     fn is_marked(&self, id: i64) -> bool {
-        let at = usize::try_from(id).unwrap_or(usize::MAX);
+        let at = usize::try_from(id.wrapping_sub(self.base)).unwrap_or(usize::MAX);
         self.marks.get(at / 64).is_none_or(|word| word >> (at % 64) & 1 == 1)
     }
 }
@@ -82,6 +92,7 @@ impl Hosts {
                 let sql = "INSERT INTO host (family, high, low) VALUES (?1, ?2, ?3)";
                 transaction.prepare_cached(sql)?.execute(address)?;
                 self.new += 1;
+                self.added += 1;
                 transaction.last_insert_rowid()
             }
         };
@@ -92,9 +103,19 @@ impl Hosts {
         Ok(id)
     }
 
-    /// A commit begins. If the one before failed, its numbers were rolled back.
+    /// A commit begins. If the one before failed, its numbers were rolled back, and what a sweep has
+    /// seen in it may be wrong: a later one begins anew.
     pub(super) fn begin_commit(&mut self) {
         self.last = None;
+        if self.is_open {
+            (self.sweep, self.counted, self.new) = (None, None, 0);
+        }
+        self.is_open = true;
+    }
+
+    /// The commit has succeeded.
+    pub(super) fn note_committed(&mut self) {
+        self.is_open = false;
     }
 
     /// Does a step of a sweep at the end of a commit, if there are many hosts.
@@ -103,13 +124,16 @@ impl Hosts {
     /// An error of SQLite.
     pub(super) fn sweep(&mut self, transaction: &Transaction<'_>) -> Result<()> {
         let Some(mut sweep) = self.sweep.take() else { return self.begin_sweep(transaction) };
+        let most = HOSTS_AT_ONCE.max(2 * std::mem::take(&mut self.added));
         // A step that fails discards the sweep: the next commit begins a new one.
         match sweep.tiers.last().copied() {
             Some(seconds) => sweep.look_through(transaction, seconds)?,
-            None if sweep.delete_some(transaction)? => {
+            None if sweep.delete_some(transaction, most)? => {
                 let left = count(transaction)?;
+                let is_all = sweep.until < sweep.base.saturating_add(WINDOW);
+                self.base = if is_all { 0 } else { sweep.until };
                 // Sweep again only after the table has grown by as many hosts.
-                self.many = Some(MANY.max(2 * left));
+                self.many = Some(if is_all { MANY.max(2 * left) } else { 0 });
                 (self.counted, self.new) = (Some(left), 0);
                 return Ok(());
             }
@@ -127,14 +151,17 @@ impl Hosts {
         if known + self.new < self.many.unwrap_or(MANY) {
             return Ok(());
         }
+        let base = self.base;
         let sql = "SELECT coalesce(max(id), 0) FROM host";
-        let until: i64 = transaction.query_row(sql, [], |row| row.get(0))?;
+        let greatest: i64 = transaction.query_row(sql, [], |row| row.get(0))?;
+        let until = greatest.clamp(base, base.saturating_add(WINDOW));
         self.sweep = Some(Sweep {
-            marks: vec![0; usize::try_from(until).unwrap_or(0) / 64 + 1],
+            marks: vec![0; usize::try_from(until - base).unwrap_or(0) / 64 + 1],
+            base,
             until,
             tiers: tiers::all_lengths(transaction)?,
             from: i64::MIN,
-            done: 0,
+            done: base,
         });
         Ok(())
     }
@@ -148,6 +175,12 @@ impl Hosts {
     #[cfg(test)]
     pub(super) fn is_sweeping(&self) -> bool {
         self.sweep.is_some()
+    }
+
+    /// Whether all rows have been read, and hosts are about to be deleted.
+    #[cfg(test)]
+    pub(super) fn is_deleting(&self) -> bool {
+        self.sweep.as_ref().is_some_and(|sweep| sweep.tiers.is_empty())
     }
 }
 
@@ -189,12 +222,12 @@ impl Sweep {
         Ok(())
     }
 
-    /// Deletes the unmarked ones of the next hosts. Returns whether all hosts have been checked.
-    fn delete_some(&mut self, transaction: &Transaction<'_>) -> Result<bool> {
+    /// Deletes the unmarked ones of the next `most` hosts. Returns whether all have been checked.
+    fn delete_some(&mut self, transaction: &Transaction<'_>, most: i64) -> Result<bool> {
         let sql = "SELECT id FROM host WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
         let ids: Vec<i64> = transaction
             .prepare_cached(sql)?
-            .query_map((self.done, self.until, HOSTS_AT_ONCE), |row| row.get(0))?
+            .query_map((self.done, self.until, most), |row| row.get(0))?
             .collect::<Result<_>>()?;
         let Some(last) = ids.last() else { return Ok(true) };
         let mut delete = transaction.prepare_cached("DELETE FROM host WHERE id = ?1")?;

@@ -1,6 +1,6 @@
 //! History in SQLite. In the daemon the store thread is the only writer; the web and the command
 //! line read through connections of their own. (`brightstat db compact`, a process of its own,
-//! rewrites the file under SQLite's lock.)
+//! rewrites the file under SQLite's lock, and `db upgrade` a file that no daemon uses.)
 //!
 //! Closed intervals gather in memory and are written in one transaction per commit period. If the
 //! disk is full or fails, they wait and capture goes on; the buffer is bounded, and dropped

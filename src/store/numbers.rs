@@ -15,8 +15,16 @@ const KNOWN_MOST: usize = 4_096;
 pub(super) struct Numbers<'a> {
     connection: &'a Connection,
     known: RefCell<HashMap<[i64; HOST_PARTS], i64>>,
-    /// Hosts that are only in memory yet, by `FIRST_UNKNOWN` minus their number.
-    unknown: RefCell<Vec<[i64; HOST_PARTS]>>,
+    /// Hosts that are only in memory yet, as much as memory holds.
+    unknown: RefCell<Unknown>,
+}
+
+/// Hosts that no table has, with their numbers.
+#[derive(Default)]
+struct Unknown {
+    numbers: HashMap<[i64; HOST_PARTS], i64>,
+    /// By `FIRST_UNKNOWN` minus their number.
+    addresses: Vec<[i64; HOST_PARTS]>,
 }
 
 /// The first number given to a host that has none in the database. The next is one less.
@@ -46,12 +54,13 @@ impl<'a> Numbers<'a> {
         let mut unknown = self.unknown.borrow_mut();
         let number = match hosts::find(self.connection, address)? {
             Some(number) => number,
-            // Few: the history that waits in memory is bounded.
-            None => match unknown.iter().position(|known| *known == address) {
-                Some(at) => FIRST_UNKNOWN - at as i64,
+            None => match unknown.numbers.get(&address) {
+                Some(number) => *number,
                 None => {
-                    unknown.push(address);
-                    FIRST_UNKNOWN - (unknown.len() - 1) as i64
+                    let number = FIRST_UNKNOWN - unknown.addresses.len() as i64;
+                    unknown.addresses.push(address);
+                    unknown.numbers.insert(address, number);
+                    number
                 }
             },
         };
@@ -83,7 +92,7 @@ impl<'a> Numbers<'a> {
         if number <= FIRST_UNKNOWN {
             let at = usize::try_from(FIRST_UNKNOWN - number).ok();
             let unknown = self.unknown.borrow();
-            return Ok(at.and_then(|at| unknown.get(at).copied()).unwrap_or_default());
+            return Ok(at.and_then(|at| unknown.addresses.get(at).copied()).unwrap_or_default());
         }
         let sql = "SELECT family, high, low FROM host WHERE id = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;

@@ -135,7 +135,7 @@ pub struct Answer {
     pub to: i64,
     /// The points, in order, without gaps.
     pub points: Vec<Point>,
-    /// Busiest first, ties by key.
+    /// Busiest first, ties by key. Which of equals are named where `top` cuts is not fixed.
     pub rows: Vec<Line>,
     /// The keys of `rows`.
     pub keys: Vec<Key>,

@@ -155,7 +155,11 @@ impl Writer {
         let written = newest(work.transaction, base)?;
         let waiting = batch.intervals.iter().map(|interval| interval.start).max();
         let waiting_first = batch.intervals.iter().map(|interval| interval.start).min();
-        let Some(newest) = written.max(waiting) else { return seal(transaction, None) };
+        let Some(newest) = written.max(waiting) else {
+            seal(transaction, None)?;
+            hosts.note_committed();
+            return Ok(());
+        };
         let horizon = batch.present.unwrap_or(newest + base);
         // A coarser interval has also ended if there are later rows: after a crash only the last
         // one is assumed to be behind. Rows that are far ahead were written by a wrong clock.
@@ -197,6 +201,7 @@ impl Writer {
         };
         seal(transaction, probe)?;
         // Only now it is certain that all is written.
+        hosts.note_committed();
         *tiers = tiers_now;
         self.allowances = allowances;
         for (stale, fresh) in stale.iter_mut().zip(fresh) {

@@ -230,6 +230,67 @@ fn numbers_of_hosts_without_rows_do_not_pile_up() {
     assert!(sum(&store, "SELECT count(*) FROM v_service WHERE protocol = 'icmp'") > 1_000);
 }
 
+/// It has traffic again after the rows were read, and before its turn to be deleted.
+#[test]
+fn a_host_that_comes_back_during_a_sweep_keeps_its_number() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("b.db");
+    let mut store = Store::open(&path, options(&[("minute", 60, 7_200)], 20)).unwrap();
+    let former = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 5000)
+        INSERT INTO host SELECT n, 4, 0, 0x0a000000 + n FROM n";
+    store.writer.connection.execute(former, []).unwrap();
+    store.writer.hosts.set_many(3_000);
+    let mut minute = 0;
+    while !store.writer.hosts.is_deleting() {
+        assert!(commit(&mut store, [some(minute * 60)]));
+        minute += 1;
+        assert!(minute < 20);
+    }
+    let mut back = some(minute * 60);
+    back.hosts.push(IntervalHost {
+        address: Addr::v4((0x0a00_0000_u32 + 4_000).to_be_bytes()),
+        ..flood(0, 0, 1).hosts.pop().unwrap()
+    });
+    back.services = back
+        .hosts
+        .iter()
+        .map(|host| crate::account::IntervalService {
+            address: host.address,
+            local: true,
+            service: crate::account::Service::Protocol(1),
+            traffic: host.traffic,
+            rates: host.rates,
+        })
+        .collect();
+    assert!(commit(&mut store, [back]));
+    // The numbers are more than a sweep marks at once.
+    while sum(&store, "SELECT count(*) FROM host WHERE id <= 5000") > 1 {
+        minute += 1;
+        assert!(minute < 40);
+        assert!(commit(&mut store, [some(minute * 60)]));
+    }
+    assert_eq!(sum(&store, "SELECT count(*) FROM host WHERE id = 4000"), 1);
+    let its = "SELECT count(*) FROM v_service WHERE address = '10.0.15.160' AND protocol = 'icmp'";
+    assert_eq!(sum(&store, its), 1);
+}
+
+/// A commit that fails is rolled back: rows that it had deleted are there again, and unmarked.
+#[test]
+fn a_commit_that_fails_ends_a_sweep() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = store(&directory.path().join("b.db"));
+    store.writer.hosts.set_many(0);
+    assert!(commit(&mut store, [some(0)]));
+    assert!(store.writer.hosts.is_sweeping());
+    assert!(commit(&mut store, [some(60)]));
+    assert!(store.writer.hosts.is_sweeping());
+    let batch = batch::Batch::default();
+    let fails = |_: rusqlite::Transaction<'_>, _| Err(rusqlite::Error::InvalidQuery);
+    assert!(store.writer.commit(&batch, fails).is_err());
+    store.writer.hosts.begin_commit();
+    assert!(!store.writer.hosts.is_sweeping());
+}
+
 #[test]
 fn the_newest_events_are_kept() {
     let directory = tempfile::tempdir().unwrap();
