@@ -119,7 +119,8 @@ pub(super) const ROUTES: Table = Table(&[
                `size_bytes` with the write-ahead log, `max_size_bytes`, `written_bytes` by this \
                process since its start, `written_bytes_per_day` (null in the first hour), \
                `intervals_written`, `intervals_waiting`, `intervals_lost`, `trouble`, `tiers` (`name`, \
-               `seconds`, `keep_seconds`, `in_memory`)), `web` (`requests_answered`, \
+               `seconds`, `keep_seconds`, `in_memory`)), `names` (`level`, `names`, `packets` heard, \
+               `skipped`, `forgotten`), `web` (`requests_answered`, \
                `requests_refused`), `memory_resident_bytes`, `machine` (`name`, `model`, \
                `cpu_celsius`, `load`, `memory_total_bytes`, `memory_available_bytes`, \
                `disk_total_bytes`, `disk_available_bytes`; null where not known)",
