@@ -125,7 +125,7 @@ check() {
         stage dependencies dependencies &&
         stage lints "$CARGO" clippy --locked --all-targets -- -D warnings &&
         stage documents documents &&
-        stage captures "$CARGO" test --locked --test captures --test hostile --test rooms &&
+        stage captures "$CARGO" test --locked --test captures --test names --test hostile --test rooms &&
         stage unit "$CARGO" test --locked --lib --bins &&
         stage fuzz-targets ./tests/fuzz.sh
 }
