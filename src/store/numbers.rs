@@ -52,17 +52,14 @@ impl<'a> Numbers<'a> {
             return Ok(*number);
         }
         let mut unknown = self.unknown.borrow_mut();
-        let number = match hosts::find(self.connection, address)? {
-            Some(number) => number,
-            None => match unknown.numbers.get(&address) {
-                Some(number) => *number,
-                None => {
-                    let number = FIRST_UNKNOWN - unknown.addresses.len() as i64;
-                    unknown.addresses.push(address);
-                    unknown.numbers.insert(address, number);
-                    number
-                }
-            },
+        if let Some(number) = unknown.numbers.get(&address) {
+            return Ok(*number);
+        }
+        let Some(number) = hosts::find(self.connection, address)? else {
+            let number = FIRST_UNKNOWN - unknown.addresses.len() as i64;
+            unknown.addresses.push(address);
+            unknown.numbers.insert(address, number);
+            return Ok(number);
         };
         let mut known = self.known.borrow_mut();
         if known.len() >= KNOWN_MOST {

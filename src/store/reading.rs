@@ -20,7 +20,7 @@ use super::rows::Row;
 use super::scan::{Memory, Only, Scan};
 use super::series::{Cells, Series};
 use super::sums::{Sums, no_least};
-use super::wanted::{Meant, Wanted};
+use super::wanted::Meant;
 
 /// Rows that an answer names at most, whatever was asked for.
 pub const ROWS_MOST: usize = 5_000;
@@ -33,7 +33,7 @@ const LOOKED_UP: usize = 32;
 pub(super) struct Reading<'a> {
     scan: Scan<'a>,
     question: &'a Question,
-    wanted: Wanted,
+    wanted: Only<'static>,
     /// By point: milliseconds covered, and intervals.
     covered: Vec<u64>,
     intervals: Vec<u32>,
@@ -52,7 +52,7 @@ impl<'a> Reading<'a> {
         let points = grid.bounds.len() - 1;
         let (covered, intervals) = (vec![0; points], vec![0; points]);
         let numbers = Numbers::new(connection);
-        let wanted = meant.wanted(question.kind, &numbers)?;
+        let wanted = meant.only(question.kind, &numbers)?;
         let scan = Scan { connection, grid, memory, numbers };
         Ok(Reading { scan, question, wanted, covered, intervals })
     }
@@ -64,7 +64,7 @@ impl<'a> Reading<'a> {
     ) -> Result<Answer, Error> {
         let kind = self.question.kind;
         let (mut total, not_ip) = self.read_interfaces().map_err(failed)?;
-        if let Wanted::Services { host: Some(host), .. } = self.wanted {
+        if let Only::Services { host: Some(host), .. } = self.wanted {
             total = self.read_host(host).map_err(failed)?;
         }
         let grid = self.scan.grid;
@@ -77,7 +77,7 @@ impl<'a> Reading<'a> {
             rows.push(self.line(label, sums));
         }
         let none = match (kind == &SERVICE, &self.wanted) {
-            (true, Wanted::Services { host: Some(_), .. }) => empty(Label::None, kind),
+            (true, Only::Services { host: Some(_), .. }) => empty(Label::None, kind),
             (true, _) => not_ip,
             (false, _) => self.line(Label::None, none),
         };
@@ -118,7 +118,7 @@ impl<'a> Reading<'a> {
             top => top.min(ROWS_MOST),
         };
         let found = busiest(top, |visit| {
-            self.scan.each_bytes(kind, &self.wanted.only(), &mut |key, bytes| {
+            self.scan.each_bytes(kind, &self.wanted, &mut |key, bytes| {
                 if !kind.is_rest(key[0]) {
                     visit(key, bytes);
                 }
@@ -209,7 +209,7 @@ impl<'a> Reading<'a> {
         let key = self.scan.numbers.key(&SERVICE, &[host, 0, 0])?;
         let key = self.scan.numbers.stored(&HOST, &key)?;
         let mut sums = Sums::default();
-        self.scan.each(&HOST, &Only::Keys(&[key]), |_, start, found, row| {
+        self.scan.each(&HOST, &Only::Keys([key][..].into()), |_, start, found, row| {
             if let Some(point) = self.scan.grid.point(start).filter(|_| found == key) {
                 sums.add(&HOST, row, point, Some(&self.intervals));
             }
@@ -227,10 +227,10 @@ impl<'a> Reading<'a> {
         let mut none = Sums::default();
         let grid = self.scan.grid;
         let intervals = (kind != &INTERFACE).then_some(&self.intervals[..]);
-        let few = Only::Keys(keys);
-        let only = if keys.len() <= LOOKED_UP { few } else { self.wanted.only() };
+        let few = Only::Keys(keys.into());
+        let only = if keys.len() <= LOOKED_UP { &few } else { &self.wanted };
         let mut entries = 0;
-        self.scan.each(kind, &only, |_, start, key, row| {
+        self.scan.each(kind, only, |_, start, key, row| {
             let Some(point) = grid.point(start).filter(|_| entries <= ENTRIES_MOST) else { return };
             let row_sums = match places.get(&key) {
                 Some(at) => &mut sums[*at],

@@ -1,5 +1,6 @@
 //! Visits the rows of a question, in the database and in memory. Runs on the thread that asks.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rusqlite::{Connection, Row as SqlRow};
@@ -51,7 +52,7 @@ pub(super) enum Only<'a> {
     /// All.
     All,
     /// These, and the kind's "none".
-    Keys(&'a [Stored]),
+    Keys(Cow<'a, [Stored]>),
     /// The services of the host with this number, the hosts of this service, or both.
     Services { host: Option<i64>, service: Option<i64> },
 }

@@ -1,6 +1,6 @@
-//! Which rows a question asks for: by the addresses of hosts, and by their numbers in the tables.
+//! Which rows a question asks for, by the addresses of hosts.
 
-use super::kind::{HOST_PARTS, Key, Kind, Stored};
+use super::kind::{HOST_PARTS, Key, Kind};
 use super::numbers::Numbers;
 use super::scan::Only;
 
@@ -14,32 +14,23 @@ pub(super) enum Meant {
     Services { host: Option<[i64; HOST_PARTS]>, service: Option<i64> },
 }
 
-/// The same by the numbers of hosts.
-pub(super) enum Wanted {
-    All,
-    One(Stored),
-    Services { host: Option<i64>, service: Option<i64> },
-}
-
 impl Meant {
-    pub(super) fn wanted(&self, kind: &Kind, numbers: &Numbers<'_>) -> rusqlite::Result<Wanted> {
+    /// The same by the numbers of hosts.
+    ///
+    /// # Errors
+    /// An error of SQLite.
+    pub(super) fn only(
+        &self,
+        kind: &Kind,
+        numbers: &Numbers<'_>,
+    ) -> rusqlite::Result<Only<'static>> {
         Ok(match self {
-            Meant::All => Wanted::All,
-            Meant::One(key) => Wanted::One(numbers.stored(kind, key)?),
+            Meant::All => Only::All,
+            Meant::One(key) => Only::Keys(vec![numbers.stored(kind, key)?].into()),
             Meant::Services { host, service } => {
                 let host = host.map(|host| numbers.number(host)).transpose()?;
-                Wanted::Services { host, service: *service }
+                Only::Services { host, service: *service }
             }
         })
-    }
-}
-
-impl Wanted {
-    pub(super) fn only(&self) -> Only<'_> {
-        match self {
-            Wanted::All => Only::All,
-            Wanted::One(key) => Only::Keys(std::slice::from_ref(key)),
-            Wanted::Services { host, service } => Only::Services { host: *host, service: *service },
-        }
     }
 }
