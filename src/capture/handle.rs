@@ -274,7 +274,8 @@ fn take<const IS_ETHERNET: bool>(
     (used, taken)
 }
 
-pub(super) fn timeout(duration: Duration) -> PollTimeout {
+/// The timeout of a poll that lasts `duration`, a minute at most.
+pub fn timeout(duration: Duration) -> PollTimeout {
     // Rounded up: a poll of 0 ms in a loop would burn the CPU for the last millisecond.
     let milliseconds = u16::try_from(duration.as_millis() + 1).unwrap_or(u16::MAX);
     PollTimeout::from(milliseconds)

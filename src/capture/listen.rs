@@ -23,28 +23,39 @@ const SNAP_LENGTH: u32 = 1_600;
 /// The kernel's ring, bytes: some 300 packets.
 const KERNEL_BUFFER: u32 = 512 << 10;
 
-/// Packets with names in them, over IP.
-const OVER_IP: &str = "(udp and (port 53 or port 67 or port 68 or port 137 or port 138 or port 546 \
+/// Messages with names in them.
+const MESSAGES: &str = "(udp and (port 53 or port 67 or port 68 or port 137 or port 138 or port 546 \
     or port 547 or port 1900 or port 5353 or port 5355)) or tcp port 53 \
-    or (icmp6 and ip6[40] >= 133 and ip6[40] <= 136) \
-    or (ip and udp dst port 443 and udp[8] & 0xc0 = 0xc0) \
-    or (ip6 and udp dst port 443 and ip6[48] & 0xc0 = 0xc0) \
-    or (ip and tcp and (dst port 443 or dst port 853 or dst port 8443) and \
-        (tcp[13] & 0x12 = 2 or tcp[(tcp[12] & 0xf0) >> 2 : 2] = 0x1603 or \
-        (tcp[13] & 8 != 0 and tcp[(tcp[12] & 0xf0) >> 2 : 2] != 0x1703))) \
-    or (ip6 and tcp and (dst port 443 or dst port 853 or dst port 8443) and \
-        (ip6[53] & 0x12 = 2 or ip6[40 + ((ip6[52] & 0xf0) >> 2) : 2] = 0x1603 or \
-        (ip6[53] & 8 != 0 and ip6[40 + ((ip6[52] & 0xf0) >> 2) : 2] != 0x1703))) \
-    or (ip and tcp and (dst port 80 or dst port 8080) and \
-        (tcp[(tcp[12] & 0xf0) >> 2 : 4] = 0x47455420 or \
-        tcp[(tcp[12] & 0xf0) >> 2 : 4] = 0x504f5354 or \
-        tcp[(tcp[12] & 0xf0) >> 2 : 4] = 0x48454144)) \
-    or (ip6 and tcp and (dst port 80 or dst port 8080) and \
-        (ip6[40 + ((ip6[52] & 0xf0) >> 2) : 4] = 0x47455420 or \
-        ip6[40 + ((ip6[52] & 0xf0) >> 2) : 4] = 0x504f5354 or \
-        ip6[40 + ((ip6[52] & 0xf0) >> 2) : 4] = 0x48454144))";
+    or (icmp6 and ip6[40] >= 133 and ip6[40] <= 136)";
+/// Servers that speak TLS, and HTTP.
+const TLS: &str = "(dst port 443 or dst port 853 or dst port 8443)";
+const HTTP: &str = "(dst port 80 or dst port 8080)";
+/// What most requests of HTTP begin with.
+const REQUESTS: [&[u8; 4]; 3] = [b"GET ", b"POST", b"HEAD"];
 /// Those of the link layer.
 const OVER_LINK: &str = "arp or ether proto 0x88cc or ether dst 01:00:0c:cc:cc:cc";
+
+/// The filter for what is over IP.
+fn over_ip() -> String {
+    // pcap-filter(7): `tcp[]` and `udp[]` are for IPv4 only.
+    let (v4, v6) = (beginnings("ip", "tcp[", "udp["), beginnings("ip6", "ip6[40 + ", "ip6[40 + "));
+    format!("{MESSAGES} or {v4} or {v6}")
+}
+
+/// The filter for the beginnings of connections over one version of IP. `tcp` and `udp` begin the
+/// expression for a byte of the transport header; its offset and a bracket follow.
+fn beginnings(ip: &str, tcp: &str, udp: &str) -> String {
+    let data = format!("{tcp}(({tcp}12] & 0xf0) >> 2)");
+    let requests =
+        REQUESTS.map(|request| format!("{data} : 4] = {:#x}", u32::from_be_bytes(*request)));
+    format!(
+        "({ip} and udp dst port 443 and {udp}8] & 0xc0 = 0xc0) \
+         or ({ip} and tcp and {TLS} and ({tcp}13] & 0x12 = 2 or {data} : 2] = 0x1603 \
+            or ({tcp}13] & 8 != 0 and {data} : 2] != 0x1703))) \
+         or ({ip} and tcp and {HTTP} and ({}))",
+        requests.join(" or ")
+    )
+}
 
 /// An interface that is being listened to.
 pub struct Ear {
@@ -64,12 +75,12 @@ impl Ear {
             promiscuous,
             filter,
         };
-        let opened = match open(name, &options(format!("{OVER_LINK} or {OVER_IP}"))) {
+        let over_ip = over_ip();
+        let capture = match open(name, &options(format!("{OVER_LINK} or {over_ip}"))) {
             // Not every link layer has these.
-            Err(Trouble::Filter(_)) => open(name, &options(OVER_IP.to_owned())),
-            other => other,
+            Err(Trouble::Filter(_)) => open(name, &options(over_ip))?,
+            other => other?,
         };
-        let capture = opened?;
         let link = LinkLayer::from_dlt(capture.get_datalink().0);
         Ok(Ear { capture, link })
     }
@@ -148,7 +159,7 @@ mod tests {
     #[test]
     fn the_filter_passes_what_tells_names_and_no_bulk() {
         let dead = Capture::dead(Linktype(1)).unwrap();
-        let filter = dead.compile(&format!("{OVER_LINK} or {OVER_IP}"), true).unwrap();
+        let filter = dead.compile(&format!("{OVER_LINK} or {}", over_ip()), true).unwrap();
         const PSH: u8 = 0x18;
         const ACK: u8 = 0x10;
         let tcp = |port, flags, payload: &[u8]| {
@@ -184,6 +195,6 @@ mod tests {
                 assert_eq!(filter.filter(&frame), passes, "{frame:02x?}");
             }
         }
-        assert!(Capture::dead(Linktype(12)).unwrap().compile(OVER_IP, true).is_ok());
+        assert!(Capture::dead(Linktype(12)).unwrap().compile(&over_ip(), true).is_ok());
     }
 }

@@ -31,18 +31,17 @@ pub const DEFAULT_PATH: &str = "/etc/brightstat/brightstat.toml";
 
 /// `names.level`: which names are learned by listening.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
 pub enum NamesLevel {
     /// All.
-    All = 0,
+    All,
     /// Only what devices at home are called.
-    Local = 1,
+    Local,
     /// None: there is no second handle.
-    None = 2,
+    None,
 }
 
 impl NamesLevel {
-    /// All of them, in the order of their numbers.
+    /// All of them.
     pub const ALL: [NamesLevel; 3] = [NamesLevel::All, NamesLevel::Local, NamesLevel::None];
 
     /// The name in the configuration and the API.

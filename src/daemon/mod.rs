@@ -26,7 +26,6 @@ pub mod worker;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, RwLock, mpsc};
 use std::thread::{self, JoinHandle};
@@ -227,9 +226,7 @@ fn start(options: &Options, inherited: Vec<TcpListener>) -> Result<(), Error> {
     let over = StopSignal::new().map_err(Error::Signals)?;
     let (shared, statuses, stop) = (heard.clone(), captures.statuses(), over.clone());
     let is_promiscuous = captures.is_promiscuous();
-    let body = move || {
-        names::run(&shared, &statuses, &|| is_promiscuous.load(Ordering::Relaxed), &stop);
-    };
+    let body = move || names::run(&shared, &statuses, &is_promiscuous, &stop);
     let listening = spawn_with("names", NAMES_STACK, body)?;
     let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
     let (guarding, asked, stop) = (guard.clone(), answers.clone(), over.clone());

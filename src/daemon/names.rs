@@ -14,16 +14,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use log::{debug, info};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, poll};
 use serde_json::{Map, Value, json};
 
 use super::interfaces::Statuses;
 use crate::account::LocalNetworks;
+use crate::capture::handle::timeout;
 use crate::capture::listen::Ear;
 use crate::capture::live::StopSignal;
 use crate::config::NamesLevel;
@@ -32,7 +33,7 @@ use crate::names::book::best;
 use crate::names::{Book, Claim, Listener, Name, Source};
 
 /// Packets that are read in a second, all interfaces together. A home has some tens.
-const PACKETS_PER_SECOND: u64 = 3_000;
+const PACKETS_PER_SECOND: usize = 3_000;
 /// Packets that are read at once from one interface.
 const BATCH: usize = 64;
 /// Between two looks at the interfaces, and between two publications.
@@ -48,8 +49,8 @@ pub(super) struct Known {
 
 /// What the names thread shares with others.
 pub(super) struct Names {
-    /// [`NamesLevel`] as a number; a reload changes it.
-    level: AtomicU8,
+    /// A reload changes it.
+    level: Mutex<NamesLevel>,
     local: RwLock<LocalNetworks>,
     known: Mutex<Arc<BTreeMap<IpAddr, Known>>>,
     packets: AtomicU64,
@@ -62,7 +63,7 @@ pub(super) struct Names {
 impl Names {
     pub(super) fn new(level: NamesLevel, local: LocalNetworks) -> Names {
         Names {
-            level: AtomicU8::new(level as u8),
+            level: Mutex::new(level),
             local: RwLock::new(local),
             known: Mutex::default(),
             packets: AtomicU64::new(0),
@@ -73,11 +74,11 @@ impl Names {
     }
 
     pub(super) fn set_level(&self, level: NamesLevel) {
-        self.level.store(level as u8, Ordering::Relaxed);
+        *self.level.lock().unwrap_or_else(PoisonError::into_inner) = level;
     }
 
     fn level(&self) -> NamesLevel {
-        NamesLevel::ALL[usize::from(self.level.load(Ordering::Relaxed)) % NamesLevel::ALL.len()]
+        *self.level.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn set_local(&self, local: LocalNetworks) {
@@ -126,7 +127,7 @@ impl Names {
 pub(super) fn run(
     names: &Names,
     captures: &Statuses,
-    is_promiscuous: &dyn Fn() -> bool,
+    is_promiscuous: &AtomicBool,
     stop: &StopSignal,
 ) {
     let mut thread = Thread {
@@ -142,22 +143,18 @@ pub(super) fn run(
         names.rounds.fetch_add(1, Ordering::Relaxed);
         if Instant::now() >= next_look {
             thread.allowance = PACKETS_PER_SECOND;
-            thread.follow(captures, is_promiscuous());
+            thread.follow(captures, is_promiscuous.load(Ordering::Relaxed));
             thread.publish();
             next_look = Instant::now() + LOOK;
         }
-        let gone: Vec<String> = thread.read();
-        for name in gone {
-            thread.ears.remove(&name);
-        }
+        thread.read();
         // Once the allowance is used up, nothing is waited for but the next second.
         let ears = thread.ears.values().filter(|_| thread.allowance > 0);
         let mut all: Vec<PollFd<'_>> =
             ears.map(|heard| PollFd::new(heard.ear.descriptor(), PollFlags::POLLIN)).collect();
         all.push(PollFd::new(stop.descriptor(), PollFlags::POLLIN));
         let left = next_look.saturating_duration_since(Instant::now());
-        let milliseconds = u16::try_from(left.as_millis() + 1).unwrap_or(1_000);
-        let _ = poll(&mut all, PollTimeout::from(milliseconds));
+        let _ = poll(&mut all, timeout(left));
     }
 }
 
@@ -176,7 +173,7 @@ struct Thread<'a> {
     /// The level under which the book was filled.
     level: NamesLevel,
     /// Packets that may still be read in this second.
-    allowance: u64,
+    allowance: usize,
 }
 
 impl Thread<'_> {
@@ -222,32 +219,26 @@ impl Thread<'_> {
         }
     }
 
-    /// Reads what is ready. Returns the interfaces that have gone.
-    fn read(&mut self) -> Vec<String> {
+    /// Reads what is ready, and closes the interfaces that have gone.
+    fn read(&mut self) {
         let Thread { names, ears, book, is_changed, level, allowance } = self;
-        let mut gone = Vec::new();
-        for (name, Heard { ear, listener, .. }) in ears {
+        ears.retain(|_, Heard { ear, listener, .. }| {
+            // For libpcap, "at most none" means all.
             if *allowance == 0 {
-                break;
+                return true;
             }
-            let most = BATCH.min(usize::try_from(*allowance).unwrap_or(BATCH));
-            let read = ear.read(most, |frame, record| {
+            let read = ear.read(BATCH.min(*allowance), |frame, record| {
                 *allowance = allowance.saturating_sub(1);
                 names.packets.fetch_add(1, Ordering::Relaxed);
-                let mut claims = Vec::new();
-                listener.hear(frame, record, &mut |claim| claims.push(claim));
-                for claim in claims {
+                listener.hear(frame, record, &mut |claim| {
                     if is_allowed(&claim, *level) && is_credible(&claim, record, book) {
                         *is_changed = true;
                         book.note(record.timestamp, claim);
                     }
-                }
+                });
             });
-            if read.is_err() {
-                gone.push(name.clone());
-            }
-        }
-        gone
+            read.is_ok()
+        });
     }
 
     /// Publishes the best name of each address, if something has been claimed since.
